@@ -1,0 +1,62 @@
+"""Names that a site's certificates carry, and how a site name is read from them.
+
+A site's client certificate is that of its Node (``CN=system:node:<site>, O=system:nodes``); the provider's server
+certificate names ``provider.<site>.edgelet.internal``, which is also what the edge sends as SNI. Identity is taken from
+the certificate alone, never from a header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NewType
+
+from tunnel.errors import IdentityError
+
+SiteName = NewType("SiteName", str)
+
+NODE_USER_PREFIX = "system:node:"
+NODE_GROUP = "system:nodes"
+# A DNS label: the site is a Node name, a label value and a part of a DNS name at once (RFC 1123 §2.1).
+_SITE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def parse_site_name(text: str) -> SiteName:
+    """Accept a site name: an RFC 1123 label of at most 63 characters.
+
+    Raises:
+        IdentityError: The text is no such label.
+    """
+    if not _SITE.fullmatch(text):
+        raise IdentityError(
+            f"site name {text!r} is not a DNS label (a-z, 0-9 and '-', at most 63 characters)"
+        )
+    return SiteName(text)
+
+
+def node_user_name(site: SiteName) -> str:
+    """Return the user name of the site's Node, as the Node authorizer knows it."""
+    return NODE_USER_PREFIX + site
+
+
+def provider_dns_name(site: SiteName) -> str:
+    """Return the fixed DNS name that the provider's certificate carries for this site."""
+    return f"provider.{site}.edgelet.internal"
+
+
+def site_of_subject(subject: Mapping[str, Sequence[str]]) -> SiteName:
+    """Read the site from the subject of a verified client certificate.
+
+    Args:
+        subject: Attribute name to its values, as ``commonName`` and ``organizationName``.
+
+    Raises:
+        IdentityError: The subject is not exactly one ``system:node:<site>`` in the group ``system:nodes``.
+    """
+    names = list(subject.get("commonName", ()))
+    groups = list(subject.get("organizationName", ()))
+    if len(names) != 1 or not names[0].startswith(NODE_USER_PREFIX):
+        raise IdentityError("the client certificate's common name is not system:node:<site>")
+    if groups != [NODE_GROUP]:
+        raise IdentityError("the client certificate's organization is not exactly system:nodes")
+    return parse_site_name(names[0].removeprefix(NODE_USER_PREFIX))
