@@ -1,0 +1,6 @@
+"""Values that every part of the edge speaks in; pure.
+
+pod: views over a pod's API JSON. runtime_status: what the container runtime reports.
+quantity: resource quantities. qos: quality-of-service class of a pod.
+cgroup_names: names and paths of QoS and pod cgroups.
+"""
