@@ -10,6 +10,7 @@ is inside ``pod``, ``object`` and ``status`` is the Kubernetes API's own JSON.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterator
 from typing import Any, TypeVar
@@ -261,8 +262,17 @@ FromProvider = (
 Message = FromEdge | FromProvider
 
 _encoder = msgspec.json.Encoder()
+_canonical = msgspec.json.Encoder(order="sorted")
 _from_edge: msgspec.json.Decoder[FromEdge] = msgspec.json.Decoder(FromEdge)
 _from_provider: msgspec.json.Decoder[FromProvider] = msgspec.json.Decoder(FromProvider)
+
+
+def compute_status_hash(status: Json) -> str:
+    """Return the digest of ``StatusDigest``: hex of BLAKE2b-128 over the status as JSON with sorted keys.
+
+    Both ends compute it, so it is part of the protocol.
+    """
+    return hashlib.blake2b(_canonical.encode(status), digest_size=16).hexdigest()
 
 
 def encode_message(message: Message) -> bytes:
