@@ -1,8 +1,8 @@
 """Typed views over a pod's API JSON.
 
-A pod stays the JSON that the API server wrote, so that no field is lost on its way to the store and
-back; `Pod` and `Container` only name what the edge reads. Views are cheap: they hold a reference and
-compute on access. Nobody may change the JSON below a view.
+A pod stays the JSON that the API server wrote, so that no field is lost on its way to the store
+and back; `Pod` and `Container` only name what the edge reads. Views are cheap: they hold a
+reference and compute on access. Nobody may change the JSON below a view.
 """
 
 from __future__ import annotations
@@ -205,6 +205,11 @@ class Pod:
     def containers(self) -> tuple[Container, ...]:
         """Regular containers in spec order."""
         return tuple(Container(raw) for raw in self.spec.get("containers") or ())
+
+    @property
+    def init_containers(self) -> tuple[Container, ...]:
+        """Init containers in spec order, sidecars among them."""
+        return tuple(Container(raw) for raw in self.spec.get("initContainers") or ())
 
     @property
     def restart_policy(self) -> str:

@@ -1,0 +1,45 @@
+"""Names of the control groups of pods, for both cgroup drivers.
+
+    cgroupfs  <root>/kubepods/burstable/pod<uid>
+    systemd   <root>/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod<uid>.slice
+
+Source: kubernetes pkg/kubelet/cm ``pod_container_manager_linux.go``, ``cgroup_manager_linux.go``.
+"""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING
+
+from edge_runtime.objects.qos import QOSClass
+
+if TYPE_CHECKING:
+    from edge_runtime.objects.pod import PodUID
+
+_QOS_FOLDER = {
+    QOSClass.GUARANTEED: (),
+    QOSClass.BURSTABLE: ("burstable",),
+    QOSClass.BEST_EFFORT: ("besteffort",),
+}
+
+
+class CgroupDriver(enum.Enum):
+    """Who makes control groups: runc itself, or systemd on its behalf."""
+
+    CGROUPFS = "cgroupfs"
+    SYSTEMD = "systemd"
+
+
+def pod_cgroup_parent(uid: PodUID, qos: QOSClass, *, cgroup_root: str, driver: CgroupDriver) -> str:
+    """Return the pod's cgroup as CRI's ``cgroup_parent``: absolute, below ``cgroup_root``."""
+    parts = (*_split(cgroup_root), "kubepods", *_QOS_FOLDER[qos], f"pod{uid}")
+    if driver is CgroupDriver.CGROUPFS:
+        return "/" + "/".join(parts)
+    # A slice's name spells its path with "-", so a "-" inside a part becomes "_".
+    escaped = [part.replace("-", "_") for part in parts]
+    slices = ["-".join(escaped[: depth + 1]) + ".slice" for depth in range(len(escaped))]
+    return "/" + "/".join(slices)
+
+
+def _split(path: str) -> tuple[str, ...]:
+    return tuple(part for part in path.split("/") if part)

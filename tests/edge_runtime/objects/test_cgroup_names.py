@@ -1,0 +1,47 @@
+"""Cgroup parents for both drivers."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_runtime.objects.cgroup_names import CgroupDriver, pod_cgroup_parent
+from edge_runtime.objects.pod import PodUID
+from edge_runtime.objects.qos import QOSClass
+
+UID = PodUID("a1-b2")
+
+
+@pytest.mark.parametrize(
+    ("qos", "root", "driver", "expected"),
+    [
+        (QOSClass.GUARANTEED, "/", CgroupDriver.CGROUPFS, "/kubepods/poda1-b2"),
+        (QOSClass.BURSTABLE, "/", CgroupDriver.CGROUPFS, "/kubepods/burstable/poda1-b2"),
+        (
+            QOSClass.BEST_EFFORT,
+            "/site/",
+            CgroupDriver.CGROUPFS,
+            "/site/kubepods/besteffort/poda1-b2",
+        ),
+        (
+            QOSClass.GUARANTEED,
+            "/",
+            CgroupDriver.SYSTEMD,
+            "/kubepods.slice/kubepods-poda1_b2.slice",
+        ),
+        (
+            QOSClass.BURSTABLE,
+            "/",
+            CgroupDriver.SYSTEMD,
+            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-poda1_b2.slice",
+        ),
+        (
+            QOSClass.GUARANTEED,
+            "/my-site",
+            CgroupDriver.SYSTEMD,
+            "/my_site.slice/my_site-kubepods.slice/my_site-kubepods-poda1_b2.slice",
+        ),
+    ],
+)
+def test_parent_of_pod(qos: QOSClass, root: str, driver: CgroupDriver, expected: str) -> None:
+    """The names that a kubelet gives."""
+    assert pod_cgroup_parent(UID, qos, cgroup_root=root, driver=driver) == expected
