@@ -10,7 +10,7 @@ from edge_runtime.objects.pod import Pod
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
 
 
-def _pod(*resources: dict[str, Any], **spec: Any) -> Pod:
+def _pod(*resources: dict[str, Any], **spec: object) -> Pod:
     containers = [
         {"name": f"c{index}", "image": "i", "resources": each}
         for index, each in enumerate(resources)

@@ -1,0 +1,10 @@
+"""What the edge must not forget: one SQLite file, one thread that writes it.
+
+database.py         Database: the file, its lock, the writer thread, commits shared by many
+schema.py           tables, as migrations
+errors.py           StoreError tree
+pod_store.py        PodStore: desired pods, and tombstones of those that are gone
+status_store.py     StatusStore: the newest status of each pod and its sequence
+local_pod_state.py  LocalPodState: restart counts and back-offs
+event_store.py      EventStore: events that the API does not hold yet
+"""

@@ -1,0 +1,60 @@
+"""Tables of the edge's database, as migrations that run once each, in order.
+
+A migration that was released is never changed: a later one corrects it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlite_utils.migrations import Migrations
+
+if TYPE_CHECKING:
+    from sqlite_utils.db import Database
+
+migrations = Migrations("edgelet")
+
+
+@migrations()
+def create_pods(db: Database) -> None:
+    """Desired pods; ``state`` is pod_store.PodState, ``pod`` is JSON and empty once gone."""
+    db.table("pods").create(
+        {"uid": str, "revision": str, "state": str, "pod": bytes, "gone_sequence": int},
+        pk="uid",
+        not_null={"revision", "state", "pod", "gone_sequence"},
+    )
+
+
+@migrations()
+def create_statuses(db: Database) -> None:
+    """The newest status of each pod; sequences only grow."""
+    db.table("statuses").create(
+        {"uid": str, "sequence": int, "acknowledged": int, "hash": str, "status": bytes},
+        pk="uid",
+        not_null={"sequence", "acknowledged", "hash", "status"},
+    )
+
+
+@migrations()
+def create_containers(db: Database) -> None:
+    """What must be known of a container after the runtime lost it."""
+    db.table("containers").create(
+        {
+            "uid": str,
+            "name": str,
+            "attempt": int,
+            "backoff_key": str,
+            "backoff_s": float,
+            "backoff_updated_at_s": float,
+        },
+        pk=("uid", "name"),
+        not_null={"attempt", "backoff_key", "backoff_s", "backoff_updated_at_s"},
+    )
+
+
+@migrations()
+def create_events(db: Database) -> None:
+    """Events that the API does not hold yet, in the order of their last change."""
+    db.table("events").create(
+        {"id": str, "position": int, "event": bytes}, pk="id", not_null={"position", "event"}
+    )
