@@ -6,5 +6,6 @@ errors.py           StoreError tree
 pod_store.py        PodStore: desired pods, and tombstones of those that are gone
 status_store.py     StatusStore: the newest status of each pod and its sequence
 local_pod_state.py  LocalPodState: restart counts and back-offs
+changes.py          ChangeFeed: tells readers what was persisted, the latest only
 event_store.py      EventStore: events that the API does not hold yet
 """

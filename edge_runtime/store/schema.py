@@ -29,9 +29,9 @@ def create_pods(db: Database) -> None:
 def create_statuses(db: Database) -> None:
     """The newest status of each pod; sequences only grow."""
     db.table("statuses").create(
-        {"uid": str, "sequence": int, "acknowledged": int, "hash": str, "status": bytes},
+        {"uid": str, "sequence": int, "hash": str, "status": bytes},
         pk="uid",
-        not_null={"sequence", "acknowledged", "hash", "status"},
+        not_null={"sequence", "hash", "status"},
     )
 
 

@@ -24,14 +24,12 @@ class StoredStatus:
     Attributes:
         sequence: Counts up per pod, from 1.
         hash: Hex digest of the canonical JSON.
-        acknowledged: Highest sequence that the API holds, 0 for none.
     """
 
     uid: PodUID
     sequence: int
     hash: str
     status: Json
-    acknowledged: int = 0
 
 
 class StatusStore:
@@ -54,15 +52,11 @@ class StatusStore:
 
     async def put_all(self, statuses: Sequence[StoredStatus]) -> None:
         """Keep these statuses, all or none; an older sequence never replaces a newer one."""
-        rows = [
-            (each.uid, each.sequence, each.acknowledged, each.hash, _encode(each.status))
-            for each in statuses
-        ]
+        rows = [(each.uid, each.sequence, each.hash, _encode(each.status)) for each in statuses]
         await self._database.write(
-            "INSERT INTO statuses (uid, sequence, acknowledged, hash, status)"
-            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
-            " sequence = excluded.sequence, acknowledged = excluded.acknowledged,"
-            " hash = excluded.hash, status = excluded.status"
+            "INSERT INTO statuses (uid, sequence, hash, status)"
+            " VALUES (?, ?, ?, ?) ON CONFLICT (uid) DO UPDATE SET"
+            " sequence = excluded.sequence, hash = excluded.hash, status = excluded.status"
             " WHERE excluded.sequence >= statuses.sequence",
             rows,
         )
@@ -73,16 +67,15 @@ def _encode(status: Json) -> bytes:
 
 
 def _load(connection: sqlite3.Connection) -> list[StoredStatus]:
-    rows = connection.execute("SELECT uid, sequence, acknowledged, hash, status FROM statuses")
+    rows = connection.execute("SELECT uid, sequence, hash, status FROM statuses")
     return [_decode(*row) for row in rows]
 
 
-def _decode(uid: str, sequence: int, acknowledged: int, digest: str, body: bytes) -> StoredStatus:
+def _decode(uid: str, sequence: int, digest: str, body: bytes) -> StoredStatus:
     try:
         return StoredStatus(
             uid=PodUID(uid),
             sequence=sequence,
-            acknowledged=acknowledged,
             hash=digest,
             status=msgspec.json.decode(body, type=dict),
         )

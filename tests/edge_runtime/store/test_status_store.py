@@ -39,7 +39,7 @@ async def test_older_never_replaces_newer(database: Database) -> None:
 async def test_unreadable_row_is_named(database: Database) -> None:
     """The error says which pod."""
     await database.run(
-        lambda c: c.execute("INSERT INTO statuses VALUES ('u', 1, 0, '', x'7b')").rowcount
+        lambda c: c.execute("INSERT INTO statuses VALUES ('u', 1, '', x'7b')").rowcount
     )
     with pytest.raises(StoreDamaged, match="pod u "):
         await StatusStore(database).load()
