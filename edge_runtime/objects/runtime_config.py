@@ -100,6 +100,7 @@ class SandboxSecurity:
     run_as_user: int | None = None
     run_as_group: int | None = None
     supplemental_groups: tuple[int, ...] = ()
+    supplemental_groups_strict: bool = False
     selinux: SELinuxOptions | None = None
     privileged: bool = False
     readonly_rootfs: bool = False
@@ -185,3 +186,30 @@ class ContainerConfig:
     stdin_once: bool = False
     tty: bool = False
     stop_signal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedImage:
+    """An image as the runtime has it.
+
+    Attributes:
+        ref: What CreateContainer takes and ``containerStatuses[].imageID`` shows.
+        uid: Numeric user of the image, None when it names one or has none.
+        username: User name of the image, "" when it is numeric or absent.
+    """
+
+    ref: str
+    uid: int | None = None
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryAuth:
+    """Credentials for one pull; never shown in a repr."""
+
+    username: str = ""
+    password: str = field(default="", repr=False)
+    auth: str = field(default="", repr=False)
+    server_address: str = ""
+    identity_token: str = field(default="", repr=False)
+    registry_token: str = field(default="", repr=False)

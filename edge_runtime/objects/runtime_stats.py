@@ -15,6 +15,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CpuUsage:
+    """Use of processors.
+
+    Attributes:
+        usage_core_ns: Core-nanoseconds since the start.
+        usage_nano_cores: Use per second, in billionths of a core.
+    """
+
+    timestamp_ns: int
+    usage_core_ns: int | None = None
+    usage_nano_cores: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryUsage:
+    """Use of memory; ``available_bytes`` only where there is a limit."""
+
+    timestamp_ns: int
+    working_set_bytes: int | None = None
+    available_bytes: int | None = None
+    usage_bytes: int | None = None
+    rss_bytes: int | None = None
+    page_faults: int | None = None
+    major_page_faults: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapUsage:
+    """Use of swap."""
+
+    timestamp_ns: int
+    usage_bytes: int | None = None
+    available_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FilesystemUsage:
     """Use of one filesystem of the runtime.
 
@@ -29,30 +65,11 @@ class FilesystemUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerStats:
-    """One reading of a container's use; None where the runtime did not tell.
+class ImageFsInfo:
+    """Use of the filesystems of images and of containers' writable layers."""
 
-    Attributes:
-        cpu_usage_ns: Core-nanoseconds since the container's start.
-        cpu_nano_cores: Use per second, in billionths of a core.
-    """
-
-    id: ContainerID
-    name: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    cpu_timestamp_ns: int = 0
-    cpu_usage_ns: int | None = None
-    cpu_nano_cores: int | None = None
-    memory_timestamp_ns: int = 0
-    working_set_bytes: int | None = None
-    available_bytes: int | None = None
-    usage_bytes: int | None = None
-    rss_bytes: int | None = None
-    page_faults: int | None = None
-    major_page_faults: int | None = None
-    swap_usage_bytes: int | None = None
-    swap_available_bytes: int | None = None
-    writable_layer: FilesystemUsage | None = None
+    image_filesystems: tuple[FilesystemUsage, ...] = ()
+    container_filesystems: tuple[FilesystemUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,23 +84,29 @@ class InterfaceUsage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerStats:
+    """One reading of a container's use."""
+
+    id: ContainerID
+    name: str
+    attempt: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    cpu: CpuUsage | None = None
+    memory: MemoryUsage | None = None
+    swap: SwapUsage | None = None
+    writable_layer: FilesystemUsage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxStats:
-    """One reading of a whole pod's use; None where the runtime did not tell."""
+    """One reading of a whole pod's use; the default interface comes first."""
 
     id: SandboxID
     pod_name: str
     pod_namespace: str
     pod_uid: PodUID
-    cpu_timestamp_ns: int = 0
-    cpu_usage_ns: int | None = None
-    cpu_nano_cores: int | None = None
-    memory_timestamp_ns: int = 0
-    working_set_bytes: int | None = None
-    available_bytes: int | None = None
-    usage_bytes: int | None = None
-    rss_bytes: int | None = None
-    page_faults: int | None = None
-    major_page_faults: int | None = None
+    cpu: CpuUsage | None = None
+    memory: MemoryUsage | None = None
     network_timestamp_ns: int = 0
     interfaces: tuple[InterfaceUsage, ...] = ()
     process_count: int | None = None
