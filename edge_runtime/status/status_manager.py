@@ -9,25 +9,16 @@ while a write is under way become one.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from edge_runtime.store.changes import ChangeFeed, ChangeReader
 from edge_runtime.store.status_store import StatusStore, StoredStatus
-from tunnel.sync import PodStatus, StatusDigest
+from tunnel.sync import PodStatus, StatusDigest, compute_status_hash
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from edge_runtime.objects.pod import Json, PodUID
-
-
-def status_hash(status: Json) -> str:
-    """Return the hex digest by which two statuses are compared: blake2b-128, canonical JSON."""
-    body = msgspec.json.encode(status, order="deterministic")
-    return hashlib.blake2b(body, digest_size=16).hexdigest()
 
 
 class StatusChanges:
@@ -89,7 +80,7 @@ class StatusManager:
 
     def set(self, uid: PodUID, status: Json) -> bool:
         """Take a pod's status; return whether it differs from the one before."""
-        digest = status_hash(status)
+        digest = compute_status_hash(status)
         old = self._newest.get(uid)
         if old is not None and old.hash == digest:
             return False

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_runtime.objects.pod import Json, PodUID
-from edge_runtime.status.status_manager import StatusManager, status_hash
+from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.database import Database
 from edge_runtime.store.status_store import StatusStore
-from tunnel.sync import StatusDigest
+from tunnel.sync import StatusDigest, compute_status_hash
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,7 @@ async def test_status_is_told_only_when_on_disk(database: Database) -> None:
     assert manager.body(UID) is None
     assert manager.get(UID) == PENDING
     await manager.persist(UID)
-    assert manager.statuses() == {UID: StatusDigest(sequence=1, hash=status_hash(PENDING))}
+    assert manager.statuses() == {UID: StatusDigest(sequence=1, hash=compute_status_hash(PENDING))}
     told = await anext(changes)
     assert (told.uid, told.sequence, told.status) == (UID, 1, PENDING)
 

@@ -1,0 +1,25 @@
+"""Reasons of pod events.
+
+Source: kubernetes pkg/kubelet/events/event.go (1.36).
+"""
+
+from __future__ import annotations
+
+NORMAL = "Normal"
+WARNING = "Warning"
+
+CREATED = "Created"
+STARTED = "Started"
+FAILED = "Failed"
+KILLING = "Killing"
+BACK_OFF = "BackOff"
+PULLING = "Pulling"
+PULLED = "Pulled"
+ERR_IMAGE_NEVER_PULL = "ErrImageNeverPull"
+INSPECT_FAILED = "InspectFailed"
+SANDBOX_CHANGED = "SandboxChanged"
+FAILED_CREATE_POD_SANDBOX = "FailedCreatePodSandBox"
+FAILED_SYNC = "FailedSync"
+FAILED_KILL_POD = "FailedKillPod"
+# Ours: the pod asks for what this edgelet cannot do yet, so it is not run at all.
+UNSUPPORTED = "UnsupportedByEdgelet"
