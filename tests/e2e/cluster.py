@@ -1,0 +1,174 @@
+"""The devcluster as the tests see it: its environment, its parts, its link, its containerd."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.kubectl import Kubectl
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "devcluster"]
+BRING_UP_TIMEOUT_S = (
+    3000  # a cold Go build takes 5 minutes on two cores, and far more on a busy one
+)
+Json = dict[str, Any]
+
+
+class Cluster:
+    """A devcluster that is up, and its first site."""
+
+    def __init__(self) -> None:
+        self.environment = read_environment()
+        self.site = self.environment["DEVCLUSTER_SITE"]
+        self.cloud_netns = self.environment["DEVCLUSTER_CLOUD_NETNS"]
+        self.edge_netns = self.environment["DEVCLUSTER_EDGE_NETNS"]
+        self.kubectl = Kubectl(self.environment)
+
+    def stop(self, part: str, *, signal: str) -> None:
+        """Send a signal to the site's `provider` or `edge` and wait until the process is gone."""
+        devcluster("stop", part, self.site, "--signal", signal)
+
+    def start(self, part: str) -> None:
+        """Start the site's `provider` or `edge` again."""
+        devcluster("start", part, self.site)
+
+    def cut_link(self, *, how: str) -> None:
+        """Cut the site's link: `down` the interface, or `drop` every packet silently."""
+        devcluster("link", "cut", self.site, "--how", how)
+
+    def heal_link(self) -> None:
+        """Heal the site's link."""
+        devcluster("link", "heal", self.site)
+
+    def ctr(self, *args: str) -> str:
+        """Ask containerd itself, in the namespace that holds Kubernetes' containers."""
+        address = self.environment["DEVCLUSTER_CONTAINERD_ADDRESS"]
+        done = subprocess.run(
+            ["ctr", "--address", address, "--namespace", "k8s.io", *args],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def container_ids(self, namespace: str) -> set[str]:
+        """Return the ids of all containers and sandboxes that containerd has of a namespace."""
+        selector = f'labels."io.kubernetes.pod.namespace"=={namespace}'
+        return set(self.ctr("containers", "ls", "-q", selector).split())
+
+    def task_ids(self) -> set[str]:
+        """Return the ids of all containers and sandboxes that have a process."""
+        return set(self.ctr("tasks", "ls", "-q").split())
+
+    def allocated_addresses(self) -> set[str]:
+        """Return the pod addresses that the network plugin has given out and not taken back."""
+        found: set[str] = set()
+        for path in (ROOT / ".devcluster").rglob("*.conf*"):
+            if path.suffix in {".conf", ".conflist"}:
+                found |= _addresses_of(path)
+        return found
+
+    def node(self) -> Json:
+        """Return the site's Node."""
+        return self.kubectl.json("get", "node", self.site)
+
+    def node_condition(self, kind: str) -> str:
+        """Return the status of one of the Node's conditions, `Missing` if it is not there."""
+        for condition in self.node()["status"]["conditions"]:
+            if condition["type"] == kind:
+                return str(condition["status"])
+        return "Missing"
+
+
+def devcluster(*args: str, timeout_s: float = 120) -> str:
+    """Run `python -m devcluster` to the end and return what it printed.
+
+    Raises:
+        AssertionError: It ended with another status than 0.
+    """
+    done = subprocess.run(
+        [*COMMAND, *args],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+    assert done.returncode == 0, f"devcluster {' '.join(args)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def read_environment() -> dict[str, str]:
+    """Return this process's environment with the devcluster's exports applied by a shell."""
+    script = 'eval "$("$0" -m devcluster env)" && exec "$0" -c "$1"'
+    dump = "import json, os; print(json.dumps(dict(os.environ)))"
+    done = subprocess.run(
+        ["bash", "-c", script, sys.executable, dump],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    decoded: dict[str, str] = json.loads(done.stdout)
+    return decoded
+
+
+def is_up() -> bool:
+    """Tell whether the devcluster of this checkout is up."""
+    done = subprocess.run(
+        [*COMMAND, "status"],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def bring_up() -> None:
+    """Bring the devcluster up; its progress goes to the standard output of this process."""
+    _run_aloud("up")
+
+
+def take_down() -> None:
+    """Take the devcluster down."""
+    _run_aloud("down")
+
+
+def _run_aloud(verb: str) -> None:
+    started = time.monotonic()
+    done = subprocess.run(
+        [*COMMAND, verb],
+        cwd=ROOT,
+        timeout=BRING_UP_TIMEOUT_S,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        check=False,
+    )
+    took_s = time.monotonic() - started
+    assert done.returncode == 0, f"devcluster {verb} gave {done.returncode} after {took_s:.0f} s"
+
+
+def _addresses_of(config: Path) -> set[str]:
+    """Return the addresses that host-local IPAM holds for the networks of one CNI config."""
+    document = json.loads(config.read_text())
+    addresses: set[str] = set()
+    for plugin in document.get("plugins", [document]):
+        ipam = plugin.get("ipam", {})
+        if ipam.get("type") == "host-local":
+            store = Path(ipam.get("dataDir", "/var/lib/cni/networks")) / document["name"]
+            addresses |= {p.name for p in store.glob("*") if p.name[:1].isdigit()}
+    return addresses
