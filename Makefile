@@ -1,0 +1,68 @@
+# Everything that the README names. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help demo up down test check format bench deps
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(INSTALLED) deps ## bring a cluster and an edge site up, and show all that works
+	@$(RUN)/python -m devcluster demo
+
+up: $(INSTALLED) deps ## bring the cluster and its edge sites up
+	@$(RUN)/python -m devcluster up
+
+down: $(INSTALLED) ## take the cluster down; nothing stays behind
+	@$(RUN)/python -m devcluster down
+
+test: $(INSTALLED) deps ## run the unit tests, then the end-to-end tests on a devcluster
+	@$(RUN)/pytest --durations=10
+
+check: $(INSTALLED) ## check format, lint, types and the import contracts
+	@$(RUN)/ruff format --check .
+	@$(RUN)/ruff check .
+	@$(RUN)/mypy
+	@$(RUN)/lint-imports
+
+format: $(INSTALLED) ## put the code into its format
+	@$(RUN)/ruff format .
+	@$(RUN)/ruff check --fix .
+
+bench: $(INSTALLED) deps ## print each figure beside its baseline, measured in the same run
+	@$(RUN)/python -m benchmarks
+
+# The devcluster names what it lacks by itself; this only spares root on Debian the second command.
+deps: ## install the Debian packages that are missing (as root)
+	@missing=(); \
+	need() { command -v "$$1" >/dev/null || [[ -e "$$1" ]] || missing+=("$$2"); }; \
+	PATH="$$PATH:/usr/sbin:/sbin"; \
+	need containerd containerd; need runc runc; need iptables iptables; need ip iproute2; \
+	need busybox busybox-static; need gcc gcc; need /usr/include/stdlib.h libc6-dev; \
+	need nsenter util-linux; [[ -e /opt/cni/bin/bridge ]] || need /usr/lib/cni/bridge containernetworking-plugins; \
+	if (( $${#missing[@]} )); then \
+	  if (( EUID == 0 )) && command -v apt-get >/dev/null; then \
+	    echo "installing $${missing[*]}"; \
+	    export DEBIAN_FRONTEND=noninteractive; \
+	    apt-get update -qq; \
+	    apt-get install -y -qq --no-install-recommends "$${missing[@]}" </dev/null; \
+	  else \
+	    echo "packages are missing: run sudo apt-get install --no-install-recommends $${missing[*]}" >&2; exit 2; \
+	  fi; \
+	fi
+	@command -v go >/dev/null || { echo "Go is missing: install Go 1.26 or newer (https://go.dev/dl) and put its bin folder on PATH" >&2; exit 2; }
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=…" >&2; exit 2; }
+	@[[ -x $(RUN)/python ]] || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: run apt-get install python3-venv" >&2; exit 2; }; }
+	@echo "installing the locked dependencies"
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
