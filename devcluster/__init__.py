@@ -1,0 +1,23 @@
+"""A real Kubernetes control plane and edge sites behind NAT, on one machine, as plain processes.
+
+cli          commands and their help
+cluster      up, down, status: the order in which things come and go
+environment  what a shell needs to use the cluster
+binaries     Go programs (control plane, kubectl, etcd, kubelet), built once and cached
+requirements rights and packages of the machine
+layout       names, addresses and paths of one cluster
+state        what runs, on disk
+processes    start, recognise and end processes that outlive the command
+progress     what the user sees of a long step
+networks     network namespaces, NAT routers, cutting and healing a site's link
+mounts       the shared mount of a site's root, and what is left mounted below it
+cgroups      control groups of pods, found and removed
+pki          keys and certificates
+kubeconfig   kubeconfig files
+api          JSON calls to the API server
+servers      command lines of etcd, the control plane and a kubelet
+containerd   a site's own containerd
+images       OCI images made from what the machine has
+sites        a site's provider and edge: configuration, rights, certificates
+demo         what `make demo` shows
+"""

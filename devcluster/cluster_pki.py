@@ -1,0 +1,138 @@
+"""Which keys and certificates a cluster and its sites have."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from devcluster.layout import KUBERNETES_SERVICE_ADDRESS, ClusterLayout, SiteLayout
+from devcluster.pki import (
+    KeyPair,
+    Subject,
+    ensure_authority,
+    ensure_certificate,
+    ensure_key,
+    key_pair,
+)
+from tunnel.identity import NODE_GROUP, node_user_name, provider_dns_name
+
+API_SERVER_CLIENT_NAME = "kube-apiserver-kubelet-client"
+CLOUD_NODE = "cloud"
+_API_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+)
+# Names of clients -> (common name, group).
+_CLIENTS = {
+    "admin": ("kubernetes-admin", "system:masters"),
+    "kube-controller-manager": ("system:kube-controller-manager", ""),
+    "kube-scheduler": ("system:kube-scheduler", ""),
+    "kubelet": (f"system:node:{CLOUD_NODE}", NODE_GROUP),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterPKI:
+    """The cluster's certificates.
+
+    Attributes:
+        authority: Signs all of the cluster's certificates, and verifies the API server's clients.
+        api_server: Served by the API server.
+        kubelet_client: Shown by the API server to kubelets.
+        service_accounts: Signs service account tokens; a key without certificate.
+        clients: Certificates of the administrator and the servers, by name.
+    """
+
+    authority: KeyPair
+    api_server: KeyPair
+    kubelet_client: KeyPair
+    service_accounts: KeyPair
+    clients: dict[str, KeyPair]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SitePKI:
+    """A site's certificates.
+
+    Attributes:
+        authority: The site's own CA.
+        provider: Served by the provider on the edge port.
+        edge: Shown by the edge to the provider.
+        kubelet_serving: Served by the provider on the kubelet port; signed by the cluster's CA.
+    """
+
+    authority: KeyPair
+    provider: KeyPair
+    edge: KeyPair
+    kubelet_serving: KeyPair
+
+
+def ensure_cluster_pki(cluster: ClusterLayout) -> ClusterPKI:
+    """Make what is missing of the cluster's certificates."""
+    folder = cluster.pki
+    authority = ensure_authority(key_pair(folder, "ca"), "edgelet-devcluster")
+    service_accounts = key_pair(folder, "service-accounts")
+    ensure_key(service_accounts.key_file)
+    return ClusterPKI(
+        authority=authority,
+        service_accounts=service_accounts,
+        api_server=ensure_certificate(
+            key_pair(folder, "kube-apiserver"),
+            Subject(
+                common_name="kube-apiserver",
+                dns_names=_API_NAMES,
+                addresses=(cluster.api_address, KUBERNETES_SERVICE_ADDRESS, "127.0.0.1"),
+                server=True,
+            ),
+            issuer=authority,
+        ),
+        kubelet_client=ensure_certificate(
+            key_pair(folder, API_SERVER_CLIENT_NAME),
+            # No group: a kubelet asks the authorizer about this user, and RBAC below grants it what it needs.
+            Subject(common_name=API_SERVER_CLIENT_NAME, client=True),
+            issuer=authority,
+        ),
+        clients={
+            name: ensure_certificate(
+                key_pair(folder, name),
+                Subject(common_name=common_name, organization=group, client=True),
+                issuer=authority,
+            )
+            for name, (common_name, group) in _CLIENTS.items()
+        },
+    )
+
+
+def ensure_site_pki(site: SiteLayout, cluster_authority: KeyPair) -> SitePKI:
+    """Make what is missing of a site's certificates."""
+    folder = site.root / "pki"
+    authority = ensure_authority(key_pair(folder, "site-ca"), f"edgelet-site-{site.name}")
+    return SitePKI(
+        authority=authority,
+        provider=ensure_certificate(
+            key_pair(folder, "provider"),
+            Subject(
+                common_name=provider_dns_name(site.name),
+                dns_names=(provider_dns_name(site.name),),
+                server=True,
+            ),
+            issuer=authority,
+        ),
+        edge=ensure_certificate(
+            key_pair(folder, "edge"),
+            Subject(common_name=node_user_name(site.name), organization=NODE_GROUP, client=True),
+            issuer=authority,
+        ),
+        kubelet_serving=ensure_certificate(
+            key_pair(folder, "kubelet-serving"),
+            Subject(
+                common_name=node_user_name(site.name),
+                organization=NODE_GROUP,
+                addresses=(site.provider_address,),
+                server=True,
+            ),
+            issuer=cluster_authority,
+        ),
+    )

@@ -1,0 +1,206 @@
+"""Names, addresses and paths of one cluster: all that is derived and nothing that is done.
+
+One folder holds a cluster; a hash of its path goes into every name outside of it (network namespaces, cgroups, the
+run folder, the host's veth), so that clusters of several checkouts live on one machine. Inside a namespace, names and
+addresses are the same for every cluster and every site.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devcluster.errors import Unprepared
+
+if TYPE_CHECKING:
+    from tunnel.identity import SiteName
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+# sun_path holds 108 bytes with the closing zero (unix(7)).
+MAX_SOCKET_PATH_BYTES = 107
+EDGE_ADDRESS = "192.168.77.2"
+EDGE_ROUTER_ADDRESS = "192.168.77.1"
+EDGE_NETWORK_BITS = 24
+SERVICE_NETWORK = "10.97.0.0/16"
+KUBERNETES_SERVICE_ADDRESS = "10.97.0.1"
+API_PORT = 6443
+ETCD_PORT = 2379
+KUBELET_PORT = 10250
+EDGE_PORT = 10443
+MAX_SITES = 80
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLayout:
+    """Names, addresses and paths of one site; `index` counts sites from 1 in the order they were added."""
+
+    cluster: ClusterLayout
+    name: SiteName
+    index: int
+
+    @property
+    def edge_netns(self) -> str:
+        """Network namespace of the machine behind NAT."""
+        return f"{self.cluster.prefix}-{self.name}"
+
+    @property
+    def nat_netns(self) -> str:
+        """Network namespace of the router in front of it."""
+        return f"{self.cluster.prefix}-{self.name}-nat"
+
+    @property
+    def provider_address(self) -> str:
+        """The site's provider in the cloud: what the Node publishes."""
+        return self.cluster.cloud_address(10 + self.index)
+
+    @property
+    def router_address(self) -> str:
+        """Outer address of the site's NAT router, all that the cloud sees of the site."""
+        return self.cluster.cloud_address(100 + self.index)
+
+    @property
+    def pod_network(self) -> str:
+        """Addresses of the site's pods, /24."""
+        return f"10.88.{self.index}.0/24"
+
+    @property
+    def root(self) -> Path:
+        """The site's root folder, a shared mount while the cluster is up."""
+        return self.cluster.root / "sites" / self.name
+
+    @property
+    def run(self) -> Path:
+        """Sockets and containerd's volatile state; a short path."""
+        return self.cluster.run / self.name
+
+    @property
+    def containerd_socket(self) -> Path:
+        """CRI and containerd API of the site."""
+        return self.run / "containerd.sock"
+
+    @property
+    def edge_socket(self) -> Path:
+        """The edge runtime's local API."""
+        return self.run / "edgelet.sock"
+
+    @property
+    def cgroup_root(self) -> str:
+        """Parent of every pod's cgroup, as a path below each hierarchy's mount."""
+        return f"/{self.cluster.prefix}-{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterLayout:
+    """Names, addresses and paths of a cluster.
+
+    Attributes:
+        root: The cluster's folder, absolute.
+        network: First three parts of the cloud's /24, such as ``10.98.0``.
+    """
+
+    root: Path
+    network: str
+
+    @property
+    def prefix(self) -> str:
+        """Start of every name outside of the folder; 14 characters."""
+        return f"edgelet-{self.identity}"
+
+    @property
+    def identity(self) -> str:
+        """Six hexadecimal digits that tell this folder from others."""
+        return hashlib.blake2b(os.fsencode(self.root), digest_size=3).hexdigest()
+
+    @property
+    def run(self) -> Path:
+        """Sockets and volatile state of all sites."""
+        return Path("/run") / self.prefix
+
+    @property
+    def cloud_netns(self) -> str:
+        """Network namespace of the control plane and the providers."""
+        return f"{self.prefix}-cloud"
+
+    @property
+    def host_link(self) -> str:
+        """The host's end of the veth into the cloud (interface names have at most 15 characters)."""
+        return f"edgelet{self.identity}"
+
+    def cloud_address(self, host: int) -> str:
+        """Return an address of the cloud's network."""
+        return f"{self.network}.{host}"
+
+    @property
+    def host_address(self) -> str:
+        """The host in the cloud's network."""
+        return self.cloud_address(1)
+
+    @property
+    def api_address(self) -> str:
+        """API server, etcd and the other servers of the control plane."""
+        return self.cloud_address(2)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return f"https://{self.api_address}:{API_PORT}"
+
+    @property
+    def pki(self) -> Path:
+        """Keys and certificates of the cluster."""
+        return self.root / "pki"
+
+    @property
+    def logs(self) -> Path:
+        """One log per part."""
+        return self.root / "logs"
+
+    @property
+    def bin(self) -> Path:
+        """Links to the programs in use."""
+        return self.root / "bin"
+
+    @property
+    def images(self) -> Path:
+        """OCI archives."""
+        return self.root / "images"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """The administrator's kubeconfig."""
+        return self.root / "kubeconfig"
+
+    @property
+    def kubeconfigs(self) -> Path:
+        """Kubeconfigs of the servers."""
+        return self.root / "kubeconfigs"
+
+    @property
+    def state_file(self) -> Path:
+        """What runs."""
+        return self.root / "state.json"
+
+    def site(self, name: SiteName, *, index: int) -> SiteLayout:
+        """Return the layout of one site.
+
+        Raises:
+            Unprepared: The name is too long for the site's sockets.
+        """
+        site = SiteLayout(cluster=self, name=name, index=index)
+        # containerd adds ".ttrpc" to its socket's path.
+        longest = f"{site.containerd_socket}.ttrpc"
+        if len(os.fsencode(longest)) > MAX_SOCKET_PATH_BYTES:
+            raise Unprepared(
+                f"site name {name!r} is too long: its socket {longest} would exceed "
+                f"{MAX_SOCKET_PATH_BYTES} bytes; use a shorter name"
+            )
+        return site
+
+
+def default_root() -> Path:
+    """Return the cluster's folder: ``DEVCLUSTER_DIR``, else ``.devcluster`` at the project's root."""
+    return Path(os.environ.get("DEVCLUSTER_DIR") or PROJECT_ROOT / ".devcluster").absolute()

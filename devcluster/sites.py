@@ -1,0 +1,186 @@
+"""A site's provider in the cloud and its edge runtime behind NAT: rights, configuration, command lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from devcluster.binaries import KUBERNETES_VERSION
+from devcluster.cluster_pki import API_SERVER_CLIENT_NAME, ClusterPKI, SitePKI
+from devcluster.errors import DevclusterError
+from devcluster.kubeconfig import write_token_kubeconfig
+from devcluster.layout import EDGE_PORT, KUBELET_PORT, PROJECT_ROOT, ClusterLayout, SiteLayout
+from devcluster.pki import write_private
+from devcluster.processes import in_netns, run
+from devcluster.servers import api_server_role_binding
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from devcluster.api import APIServer
+
+MANIFESTS = PROJECT_ROOT / "manifests"
+TOKEN_LIFETIME_S = 365 * 24 * 3600
+APPLY_TIMEOUT_S = 60.0
+# Logs appear as they are written, and what ends a process in the interpreter's C code leaves a trace.
+ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+
+
+def provider_namespace(site: SiteLayout) -> str:
+    """Return the Kubernetes namespace that holds what is the site's own."""
+    return f"edgelet-{site.name}"
+
+
+def provider_service_account(site: SiteLayout) -> str:
+    """Return the name of the provider's ServiceAccount in it."""
+    return f"edgelet-provider-{site.name}"
+
+
+def provider_config(
+    site: SiteLayout, cluster_pki: ClusterPKI, site_pki: SitePKI
+) -> dict[str, object]:
+    """Return the provider's configuration."""
+    return {
+        "siteName": site.name,
+        "nodeAddress": site.provider_address,
+        "kubeletListenAddress": site.provider_address,
+        "kubeletPort": KUBELET_PORT,
+        "edgeListenAddress": site.provider_address,
+        "edgePort": EDGE_PORT,
+        "kubeconfig": str(site.root / "provider.kubeconfig"),
+        "kubeletServingCertificateFile": str(site_pki.kubelet_serving.certificate_file),
+        "kubeletServingKeyFile": str(site_pki.kubelet_serving.key_file),
+        "clusterClientCAFile": str(cluster_pki.authority.certificate_file),
+        "apiServerClientName": API_SERVER_CLIENT_NAME,
+        "siteCACertificateFile": str(site_pki.authority.certificate_file),
+        "edgeServingCertificateFile": str(site_pki.provider.certificate_file),
+        "edgeServingKeyFile": str(site_pki.provider.key_file),
+        "kubeletVersion": KUBERNETES_VERSION,
+    }
+
+
+def edge_config(site: SiteLayout, site_pki: SitePKI) -> dict[str, object]:
+    """Return the edge runtime's configuration: every path and root is the site's own."""
+    return {
+        "siteName": site.name,
+        "server": f"{site.provider_address}:{EDGE_PORT}",
+        "siteCACertificateFile": str(site_pki.authority.certificate_file),
+        "clientCertificateFile": str(site_pki.edge.certificate_file),
+        "clientKeyFile": str(site_pki.edge.key_file),
+        "rootDirectory": str(site.root / "edgelet"),
+        "podLogsDir": str(site.root / "log/pods"),
+        "containerLogsDir": str(site.root / "log/containers"),
+        "containerRuntimeEndpoint": f"unix://{site.containerd_socket}",
+        "cgroupRoot": site.cgroup_root,
+        "cgroupDriver": "cgroupfs",
+        "localSocket": str(site.edge_socket),
+    }
+
+
+def write_configs(site: SiteLayout, cluster_pki: ClusterPKI, site_pki: SitePKI) -> None:
+    """Write both configuration files and make the folders they name."""
+    for folder in ("edgelet", "log/pods", "log/containers"):
+        (site.root / folder).mkdir(parents=True, exist_ok=True)
+    for file, config in (
+        (provider_file(site), provider_config(site, cluster_pki, site_pki)),
+        (edge_file(site), edge_config(site, site_pki)),
+    ):
+        file.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in config.items()))
+
+
+def provider_file(site: SiteLayout) -> Path:
+    """Return where the provider's configuration is."""
+    return site.root / "provider.yaml"
+
+
+def edge_file(site: SiteLayout) -> Path:
+    """Return where the edge's configuration is."""
+    return site.root / "edge.yaml"
+
+
+def provider_command(site: SiteLayout) -> list[str]:
+    """Return the provider's command line, in the cloud."""
+    python = [sys.executable, "-m", "provider", "run", "--config", str(provider_file(site))]
+    return [*in_netns(site.cluster.cloud_netns), *python]
+
+
+def edge_command(site: SiteLayout) -> list[str]:
+    """Return the edge runtime's command line, behind NAT."""
+    python = [sys.executable, "-m", "edge_runtime", "run", "--config", str(edge_file(site))]
+    return [*in_netns(site.edge_netns), *python]
+
+
+def kubectl(cluster: ClusterLayout, *arguments: str | Path, stdin: str = "") -> str:
+    """Run kubectl as the cluster's administrator.
+
+    Raises:
+        DevclusterError: It failed.
+    """
+    program: list[str | Path] = [cluster.bin / "kubectl", "--kubeconfig", cluster.kubeconfig]
+    return run([*program, *arguments], stdin=stdin, timeout_s=APPLY_TIMEOUT_S)
+
+
+def overlay(site: SiteLayout, *, manifests: Path = MANIFESTS) -> dict[str, object]:
+    """Return the kustomization that makes the site's rights out of the ones for any site."""
+    base = os.path.relpath(manifests / "site", overlay_folder(site))
+    return {
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [base],
+    }
+
+
+def overlay_folder(site: SiteLayout) -> Path:
+    """Return where the site's kustomization is."""
+    return site.root / "manifests"
+
+
+def allow_api_server(cluster: ClusterLayout) -> None:
+    """Let the API server's kubelet client through the authorizer that kubelets ask."""
+    kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(api_server_role_binding()))
+
+
+def apply_manifests(cluster: ClusterLayout, sites: list[SiteLayout]) -> None:
+    """Give every provider its rights, through the project's manifests.
+
+    Raises:
+        DevclusterError: The manifests are missing or are refused.
+    """
+    if not (MANIFESTS / "base").is_dir():
+        raise DevclusterError(f"{MANIFESTS}/base is missing: the providers' rights come from there")
+    kubectl(cluster, "apply", "-k", MANIFESTS / "base")
+    for site in sites:
+        folder = overlay_folder(site)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "kustomization.yaml").write_text(json.dumps(overlay(site), indent=2) + "\n")
+        kubectl(cluster, "apply", "-k", folder)
+
+
+def write_provider_credentials(
+    cluster: ClusterLayout, site: SiteLayout, api: APIServer, cluster_pki: ClusterPKI
+) -> None:
+    """Write a token of the provider's ServiceAccount and the kubeconfig that reads it.
+
+    Raises:
+        DevclusterError: The API server refuses.
+    """
+    namespace, account = provider_namespace(site), provider_service_account(site)
+    answer = api.create(
+        f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
+        {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {"expirationSeconds": TOKEN_LIFETIME_S},
+        },
+    )
+    token_file = site.root / "provider.token"
+    write_private(token_file, answer["status"]["token"].encode())
+    write_token_kubeconfig(
+        site.root / "provider.kubeconfig",
+        server=cluster.server,
+        authority=cluster_pki.authority,
+        token_file=token_file,
+        namespace=namespace,
+    )

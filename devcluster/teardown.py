@@ -1,0 +1,140 @@
+"""A cluster's going: nothing of it stays but its logs.
+
+Works from names as much as from the state file, so that it also clears what a broken `up` left.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from devcluster import cgroups, containerd, mounts, networks
+from devcluster.cluster import Cluster, locked
+from devcluster.errors import DevclusterError
+from devcluster.layout import SiteLayout, default_root
+from devcluster.processes import identify, run, send_signal, wait_end
+from devcluster.requirements import require_rights
+from devcluster.state import State, load_state
+from tunnel.errors import IdentityError
+from tunnel.identity import parse_site_name
+
+if TYPE_CHECKING:
+    from devcluster.progress import Progress
+
+GRACE_S = 5.0
+KILL_WAIT_S = 10.0
+CGROUP_WAIT_S = 10.0
+POLL_S = 0.05
+
+
+def down(progress: Progress) -> bool:
+    """Take the cluster of this folder down; False where there was nothing.
+
+    Raises:
+        Unprepared: We are not root.
+        DevclusterError: Something stays; the text says what.
+    """
+    require_rights()
+    root = default_root()
+    if not root.exists():
+        return False
+    with locked(root):
+        state = load_state(root / "state.json")
+        there = state is not None
+        # Without a state file the network's number is unknown, and not needed to remove anything.
+        cluster = Cluster(root, state or State(network="10.98.0"))
+        _find_forgotten_sites(cluster)
+        if not there and not cluster.state.sites:
+            return False
+        _take_down(cluster, progress)
+    return True
+
+
+def _find_forgotten_sites(cluster: Cluster) -> None:
+    prefix = f"{cluster.layout.prefix}-"
+    names = [p.name for p in cluster.layout.root.glob("sites/*")]
+    names += [
+        p.name.removeprefix(prefix).removesuffix("-nat")
+        for p in networks.NETNS_FOLDER.glob(f"{prefix}*")
+        if p.name != cluster.layout.cloud_netns
+    ]
+    for name in sorted(set(names) - set(cluster.state.sites)):
+        with contextlib.suppress(IdentityError):
+            cluster.state.sites.append(parse_site_name(name))
+
+
+def _take_down(cluster: Cluster, progress: Progress) -> None:
+    with progress.step("edges and providers"):
+        # Edges first: they would start again what we end below.
+        names = list(cluster.state.parts)
+        for kind in ("edge/", "provider/"):
+            cluster.parts.stop((n for n in names if n.startswith(kind)), grace_s=GRACE_S)
+    with progress.step("control plane and containerds"):
+        # Nothing of theirs is kept, so nothing is worth a graceful end.
+        cluster.parts.stop(names, number=signal.SIGKILL)
+    with progress.step("containers"):
+        groups: set[str] = set()
+        for site in cluster.sites:
+            groups |= containerd.end_containers(site) | {site.cgroup_root}
+        for netns in _namespaces(cluster):
+            _end_processes(netns)
+    with progress.step("mounts, networks, cgroups, files"):
+        for site in cluster.sites:
+            containerd.remove_shared_names(site)
+        mounts.unmount_below([cluster.layout.run, cluster.layout.root])
+        for netns in _namespaces(cluster):
+            networks.close_netns(netns)
+        networks.close_host_link(cluster.layout)
+        _remove_cgroups(groups)
+        _remove_files(cluster)
+
+
+def _namespaces(cluster: Cluster) -> list[str]:
+    of_sites = [name for site in cluster.sites for name in (site.edge_netns, site.nat_netns)]
+    return [*of_sites, cluster.layout.cloud_netns]
+
+
+def _end_processes(netns: str) -> None:
+    # A shell that someone left there, a client of a port-forward: they would keep the namespace alive.
+    for pid in networks.processes_in_netns(netns):
+        process = identify(pid)
+        if process is not None:
+            send_signal(process, signal.SIGKILL)
+            wait_end(process, timeout_s=KILL_WAIT_S)
+
+
+def _remove_cgroups(groups: set[str]) -> None:
+    deadline = time.monotonic() + CGROUP_WAIT_S
+    # A killed process leaves its cgroup a moment after it has ended.
+    while busy := cgroups.remove(groups):
+        if time.monotonic() > deadline:
+            raise DevclusterError(f"cgroup {busy[0]} stays busy")
+        time.sleep(POLL_S)
+    for parent in {str(Path(group).parent) for group in groups} - {"/"}:
+        # runc's default place for containers without a parent of their own; busy where others use it.
+        cgroups.remove([parent])
+
+
+def _remove_files(cluster: Cluster) -> None:
+    layout = cluster.layout
+    for folder in (layout.run, layout.root):
+        left = mounts.mounts_below(folder)
+        if left:
+            raise DevclusterError(f"{left[0]} stays mounted: run umount {left[0]}")
+    doomed = [layout.run, *(p for p in layout.root.iterdir() if p != layout.logs)]
+    run(["rm", "-rf", "--one-file-system", *doomed], timeout_s=120)
+    for made in reversed(cluster.state.created_folders):
+        with contextlib.suppress(OSError):  # another program uses it by now
+            Path(made).rmdir()
+
+
+def leftovers(sites: list[SiteLayout]) -> list[str]:
+    """Return what is left of sites outside of their folder, in words; empty after a clean `down`."""
+    found = []
+    for site in sites:
+        found += [f"shim {pid}" for pid in containerd.shims(site)]
+        found += [f"process {pid}" for pid in cgroups.processes_below(site.cgroup_root)]
+    return found
