@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cri_protos import api_pb2 as pb
@@ -14,6 +15,7 @@ from edge_runtime.runtime.cri_encoding import (
     encode_resources,
     encode_sandbox_config,
 )
+from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:
     from edge_runtime.objects.pod import PodUID
@@ -52,22 +54,30 @@ class CriContainers(CriCalls):
         )
 
     async def stop_container(self, container_id: ContainerID, *, timeout_s: int) -> None:
-        """Stop a container with its stop signal, and kill it after ``timeout_s``; idempotent."""
-        await self._runtime_call(
-            "StopContainer",
-            pb.StopContainerRequest(container_id=container_id, timeout=timeout_s),
-            pb.StopContainerResponse,
-            timeout_s=timeout_s + CHANGE_TIMEOUT_S,
-        )
+        """Stop a container with its stop signal, and kill it after ``timeout_s``.
+
+        Nothing to do when it has exited or is gone.
+        """
+        with suppress(NotFound):
+            await self._runtime_call(
+                "StopContainer",
+                pb.StopContainerRequest(container_id=container_id, timeout=timeout_s),
+                pb.StopContainerResponse,
+                timeout_s=timeout_s + CHANGE_TIMEOUT_S,
+            )
 
     async def remove_container(self, container_id: ContainerID) -> None:
-        """Remove a container, killing it when it runs; idempotent. Its log file stays."""
-        await self._runtime_call(
-            "RemoveContainer",
-            pb.RemoveContainerRequest(container_id=container_id),
-            pb.RemoveContainerResponse,
-            timeout_s=CHANGE_TIMEOUT_S,
-        )
+        """Remove a container, killing it when it runs; nothing to do when it is gone.
+
+        Its log file stays.
+        """
+        with suppress(NotFound):
+            await self._runtime_call(
+                "RemoveContainer",
+                pb.RemoveContainerRequest(container_id=container_id),
+                pb.RemoveContainerResponse,
+                timeout_s=CHANGE_TIMEOUT_S,
+            )
 
     async def container_status(
         self, container_id: ContainerID, *, sandbox_id: SandboxID | None = None

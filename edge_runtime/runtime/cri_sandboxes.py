@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cri_protos import api_pb2 as pb
@@ -15,6 +16,7 @@ from edge_runtime.runtime.cri_channel import (
 )
 from edge_runtime.runtime.cri_decoding import decode_sandbox, decode_sandbox_status
 from edge_runtime.runtime.cri_encoding import encode_sandbox_config
+from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:
     from edge_runtime.objects.pod import PodUID
@@ -38,22 +40,24 @@ class CriSandboxes(CriCalls):
         return SandboxID(response.pod_sandbox_id)
 
     async def stop_pod_sandbox(self, sandbox_id: SandboxID) -> None:
-        """Stop a sandbox, its containers and its network; idempotent, also when it is gone."""
-        await self._runtime_call(
-            "StopPodSandbox",
-            pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id),
-            pb.StopPodSandboxResponse,
-            timeout_s=CHANGE_TIMEOUT_S,
-        )
+        """Stop a sandbox, its containers and its network; nothing to do when it is gone."""
+        with suppress(NotFound):
+            await self._runtime_call(
+                "StopPodSandbox",
+                pb.StopPodSandboxRequest(pod_sandbox_id=sandbox_id),
+                pb.StopPodSandboxResponse,
+                timeout_s=CHANGE_TIMEOUT_S,
+            )
 
     async def remove_pod_sandbox(self, sandbox_id: SandboxID) -> None:
-        """Remove a sandbox with all its containers; idempotent, also when it is gone."""
-        await self._runtime_call(
-            "RemovePodSandbox",
-            pb.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id),
-            pb.RemovePodSandboxResponse,
-            timeout_s=CHANGE_TIMEOUT_S,
-        )
+        """Remove a sandbox with all its containers; nothing to do when it is gone."""
+        with suppress(NotFound):
+            await self._runtime_call(
+                "RemovePodSandbox",
+                pb.RemovePodSandboxRequest(pod_sandbox_id=sandbox_id),
+                pb.RemovePodSandboxResponse,
+                timeout_s=CHANGE_TIMEOUT_S,
+            )
 
     async def pod_sandbox_status(self, sandbox_id: SandboxID) -> SandboxStatus:
         """Return a sandbox's status with its addresses."""
