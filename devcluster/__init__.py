@@ -19,5 +19,7 @@ servers      command lines of etcd, the control plane and a kubelet
 containerd   a site's own containerd
 images       OCI images made from what the machine has
 sites        a site's provider and edge: configuration, rights, certificates
+stage        show commands and their output
+terminal     a command under a pseudo-terminal
 demo         what `make demo` shows
 """

@@ -10,6 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from devcluster.layout import default_root
+from devcluster.state import load_state
 from tests.e2e.kubectl import Kubectl
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,11 +72,8 @@ class Cluster:
 
     def allocated_addresses(self) -> set[str]:
         """Return the pod addresses that the network plugin has given out and not taken back."""
-        found: set[str] = set()
-        for path in (ROOT / ".devcluster").rglob("*.conf*"):
-            if path.suffix in {".conf", ".conflist"}:
-                found |= _addresses_of(path)
-        return found
+        networks = Path(self.environment["DEVCLUSTER_SITE_ROOT"]) / "cni-addresses"
+        return {path.name for path in networks.glob("*/*") if path.name[0].isdigit()}
 
     def node(self) -> Json:
         """Return the site's Node."""
@@ -124,22 +123,13 @@ def read_environment() -> dict[str, str]:
     return decoded
 
 
-def is_up() -> bool:
-    """Tell whether the devcluster of this checkout is up."""
-    done = subprocess.run(
-        [*COMMAND, "status"],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-        check=False,
-    )
-    return done.returncode == 0
+def exists() -> bool:
+    """Tell whether there is a devcluster in this checkout's folder, whole or not."""
+    return load_state(default_root() / "state.json") is not None
 
 
 def bring_up() -> None:
-    """Bring the devcluster up; its progress goes to the standard output of this process."""
+    """Bring the devcluster up, or start what it lacks; progress goes to our own output."""
     _run_aloud("up")
 
 
@@ -160,15 +150,3 @@ def _run_aloud(verb: str) -> None:
     )
     took_s = time.monotonic() - started
     assert done.returncode == 0, f"devcluster {verb} gave {done.returncode} after {took_s:.0f} s"
-
-
-def _addresses_of(config: Path) -> set[str]:
-    """Return the addresses that host-local IPAM holds for the networks of one CNI config."""
-    document = json.loads(config.read_text())
-    addresses: set[str] = set()
-    for plugin in document.get("plugins", [document]):
-        ipam = plugin.get("ipam", {})
-        if ipam.get("type") == "host-local":
-            store = Path(ipam.get("dataDir", "/var/lib/cni/networks")) / document["name"]
-            addresses |= {p.name for p in store.glob("*") if p.name[:1].isdigit()}
-    return addresses

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.cluster import Cluster, bring_up, is_up, take_down
-from tests.e2e.machine import Traces, read_traces
+from tests.e2e.cluster import Cluster, bring_up, exists, take_down
 from tests.e2e.waiting import eventually
 
 if TYPE_CHECKING:
@@ -46,15 +45,7 @@ def _rank(item: pytest.Item) -> int:
 
 
 @pytest.fixture(scope="session")
-def traces_before() -> Traces | None:
-    """What the machine had before the devcluster; None if it was up already."""
-    return None if is_up() else read_traces()
-
-
-@pytest.fixture(scope="session")
-def session_cluster(
-    request: pytest.FixtureRequest, traces_before: Traces | None
-) -> Iterator[Cluster]:
+def session_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The devcluster, up, with a Ready node."""
     if os.geteuid() != 0:
         missing = "needs root: the devcluster makes network namespaces and runs containerd"
@@ -62,10 +53,9 @@ def session_cluster(
             pytest.fail(missing)
         pytest.skip(missing)
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    ours = traces_before is not None
-    if ours:
-        with capture.global_and_fixture_disabled():
-            bring_up()
+    ours = not exists()
+    with capture.global_and_fixture_disabled():
+        bring_up()
     cluster = Cluster()
     eventually(
         lambda: cluster.node_condition("Ready") == "True",
@@ -73,7 +63,7 @@ def session_cluster(
         timeout_s=60,
     )
     yield cluster
-    if ours and is_up():
+    if ours:
         with capture.global_and_fixture_disabled():
             take_down()
 

@@ -79,7 +79,7 @@ def _cgroups() -> set[str]:
 
 def _our_processes() -> set[str]:
     """Return the processes that name this checkout's state or one of its programs."""
-    state = str(ROOT / ".devcluster")
+    marks = (str(ROOT / ".devcluster"), "/run/edgelet-", "edgelet-e2e")
     found: set[str] = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,6 +88,6 @@ def _our_processes() -> set[str]:
             )
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
-        if state in command:
+        if any(mark in command for mark in marks):
             found.add(f"{folder.name} {command[:160]}")
     return found

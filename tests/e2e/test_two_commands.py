@@ -30,10 +30,10 @@ OUTPUTS = (
     "containerd://",
     "edgelet.dev/site=",
     "3/3",
-    "line 3",
-    "exit status 3",
+    "crashing",
+    "exit code 3",
     "Forwarding from",
-    "401",
+    "Unauthorized",
 )
 
 
