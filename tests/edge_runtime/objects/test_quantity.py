@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_runtime.objects.quantity import (
@@ -60,6 +60,7 @@ def test_values_round_up() -> None:
     assert whole_value("-1.5") == -1
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=1 << 70))
 def test_formatted_values_read_back_the_same(value: int) -> None:
     """Writing loses nothing."""

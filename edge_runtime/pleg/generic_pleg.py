@@ -1,0 +1,183 @@
+"""Look at the whole runtime every second and tell whose pod changed.
+
+The relist is what is always right: events, where the runtime has them, only make it look sooner.
+A relist that fails changes nothing: silence is no death.
+
+Source: kubernetes pkg/kubelet/pleg/generic.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.pleg.events import compute_events, record_of, records_of
+from edge_runtime.runtime.errors import RuntimeServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from edge_runtime.objects.pod import PodUID
+    from edge_runtime.objects.runtime_status import (
+        PodRuntimeStatus,
+        RuntimeContainer,
+        RuntimeSandbox,
+    )
+    from edge_runtime.pleg.pod_cache import PodCache
+
+RELIST_PERIOD_S = 1.0
+# A runtime that answered no relist for so long makes the Node not ready.
+# Source: kubernetes pkg/kubelet/pleg/generic.go ``relistThreshold``.
+HEALTHY_S = 180.0
+# Pods inspected at one time, so that a restart with many pods does not storm the runtime.
+_PARALLEL = 4
+_MAX_READS = 5
+
+logger = logging.getLogger(__name__)
+
+
+class RuntimeReader(Protocol):
+    """What the PLEG asks (runtime/cri_client.py); every method raises RuntimeServiceError."""
+
+    async def list_pod_sandboxes(self) -> Sequence[RuntimeSandbox]:
+        """Return all sandboxes."""
+        ...
+
+    async def list_containers(self) -> Sequence[RuntimeContainer]:
+        """Return all containers."""
+        ...
+
+    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
+        """Return all that the runtime has of one pod."""
+        ...
+
+
+class GenericPLEG:
+    """Keeps the PodCache true and wakes the pods that changed."""
+
+    def __init__(
+        self,
+        runtime: RuntimeReader,
+        cache: PodCache,
+        *,
+        wake: Callable[[PodUID], None],
+        relist_period_s: float = RELIST_PERIOD_S,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare; nothing is asked before `run` or `relist`.
+
+        Args:
+            runtime: Whom to ask.
+            cache: Where the answers go.
+            wake: Called with each pod whose status changed other than by its own worker's doing.
+            relist_period_s: Seconds between two looks.
+            monotonic: Clock, seconds.
+        """
+        self._runtime = runtime
+        self._cache = cache
+        self._wake = wake
+        self._relist_period_s = relist_period_s
+        self._monotonic = monotonic
+        self._hints: set[PodUID] = set()
+        self._hinted = asyncio.Event()
+        self._wants_relist = False
+        self._parallel = asyncio.Semaphore(_PARALLEL)
+        self._last_relist_s: float | None = None
+        self._started_s = monotonic()
+        self._is_failing = False
+
+    async def run(self) -> None:
+        """Relist every period, and follow hints in between, until cancelled."""
+        while True:
+            await self._relist_logged()
+            next_s = self._monotonic() + self._relist_period_s
+            while (left_s := next_s - self._monotonic()) > 0 and not self._wants_relist:
+                await self._wait_for_hint(left_s)
+                await self._inspect(tuple(self._take_hints()))
+            self._wants_relist = False
+
+    def hint(self, uid: PodUID | None) -> None:
+        """Ask to look at one pod now, or with None at all of them."""
+        if uid is None:
+            self._wants_relist = True
+        else:
+            self._hints.add(uid)
+        self._hinted.set()
+
+    def is_healthy(self) -> bool:
+        """Whether a relist succeeded within HEALTHY_S, or the start is as recent."""
+        last = self._started_s if self._last_relist_s is None else self._last_relist_s
+        return self._monotonic() - last < HEALTHY_S
+
+    async def relist(self) -> None:
+        """Look at the whole runtime once.
+
+        Raises:
+            RuntimeServiceError: It did not answer; nothing changed.
+        """
+        sandboxes = await self._runtime.list_pod_sandboxes()
+        containers = await self._runtime.list_containers()
+        found = records_of(sandboxes, containers)
+        changed = [
+            uid
+            for uid in {*found, *self._cache.uids()}
+            if compute_events(uid, old=record_of(self._cache.get(uid)), new=found.get(uid, {}))
+        ]
+        await self._inspect(changed)
+        self._last_relist_s = self._monotonic()
+
+    async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
+        """Read one pod's status into the cache and return what the cache then has.
+
+        Raises:
+            RuntimeServiceError: The runtime did not answer; nothing changed.
+        """
+        for _ in range(_MAX_READS):
+            version = self._cache.version(uid)
+            if self._cache.replace(await self._runtime.pod_status(uid), version=version):
+                break
+        # Written to more often than we can read: what its worker wrote is newer than our answer.
+        return self._cache.get(uid)
+
+    async def _relist_logged(self) -> None:
+        try:
+            await self.relist()
+        except RuntimeServiceError as exc:
+            if not self._is_failing:
+                logger.warning("the container runtime does not answer", extra={"error": str(exc)})
+            self._is_failing = True
+        else:
+            if self._is_failing:
+                logger.info("the container runtime answers again")
+            self._is_failing = False
+
+    async def _wait_for_hint(self, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._hinted.wait()
+        except TimeoutError:
+            return
+        self._hinted.clear()
+
+    def _take_hints(self) -> set[PodUID]:
+        hints, self._hints = self._hints, set()
+        return hints
+
+    async def _inspect(self, uids: Sequence[PodUID]) -> None:
+        async with asyncio.TaskGroup() as tg:
+            for uid in uids:
+                tg.create_task(self._inspect_one(uid))
+
+    async def _inspect_one(self, uid: PodUID) -> None:
+        before = self._cache.get(uid)
+        async with self._parallel:
+            try:
+                after = await self.refresh(uid)
+            except RuntimeServiceError as exc:
+                # The next relist finds the same difference and asks again.
+                logger.debug("a pod cannot be inspected", extra={"pod_uid": uid, "error": str(exc)})
+                return
+        if record_of(before) != record_of(after):
+            self._wake(uid)
