@@ -1,0 +1,215 @@
+"""The edge's configuration file as a value; pure: whoever calls has read the file.
+
+Names follow KubeletConfiguration where it has one (camelCase, durations as ``10s`` or ``1m30s``).
+A field that is not known is an error, since a misspelt one would silently leave its default in
+force.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import Literal
+
+import msgspec
+
+from tunnel.errors import IdentityError
+from tunnel.identity import SiteName, parse_site_name
+
+# The distribution's (pyproject.toml); also what Hello tells the provider.
+EDGELET_VERSION = "0.1.0"
+
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
+_DURATION_UNITS_S = (3600.0, 60.0, 1.0, 0.001)
+_PATH_FIELDS = (
+    "siteCACertificateFile",
+    "clientCertificateFile",
+    "clientKeyFile",
+    "rootDirectory",
+    "podLogsDir",
+    "containerLogsDir",
+    "localSocket",
+)
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; one sentence that names the field or file."""
+
+
+class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the process logs, always to standard error.
+
+    Attributes:
+        level: Least severe level that is written.
+        format: ``text`` is one line of ``key=value`` pairs, ``json`` one JSON object a line.
+    """
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class EdgeConfig(
+    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+):
+    """What one edge process is told.
+
+    Attributes:
+        site_name: The site, and with it the Node's name.
+        server: The provider's edge port, ``HOST:PORT``.
+        root_directory: State that outlives the process; locked by the one edgelet that runs there.
+        container_runtime_endpoint: ``unix:///path`` of the CRI socket.
+        cgroup_root: Below which pods get their cgroups.
+        cgroup_driver: Used where the runtime does not tell its own.
+        cluster_dns: Name servers of pods with dnsPolicy ClusterFirst.
+        max_pods: Published as the Node's capacity.
+        relist_period: How often the runtime is asked what it has, a duration.
+        node_status_update_frequency: How often the machine is measured, a duration.
+        local_socket: Where the local CLI will find this process.
+        drain_timeout: What running streams get on a planned stop, a duration.
+    """
+
+    site_name: str
+    server: str
+    site_ca_certificate_file: str = msgspec.field(name="siteCACertificateFile")
+    client_certificate_file: str
+    client_key_file: str
+    root_directory: str = "/var/lib/edgelet"
+    pod_logs_dir: str = "/var/log/pods"
+    container_logs_dir: str = "/var/log/containers"
+    container_runtime_endpoint: str = "unix:///run/containerd/containerd.sock"
+    cgroup_root: str = "/"
+    cgroup_driver: Literal["cgroupfs", "systemd"] = "cgroupfs"
+    cluster_dns: tuple[str, ...] = msgspec.field(name="clusterDNS", default=())
+    cluster_domain: str = "cluster.local"
+    max_pods: int = 110
+    relist_period: str = "1s"
+    node_status_update_frequency: str = "10s"
+    local_socket: str = "/run/edgelet/edgelet.sock"
+    drain_timeout: str = "10s"
+    logging: LoggingConfig = LoggingConfig()
+
+    @property
+    def site(self) -> SiteName:
+        """The site's name, known to be one."""
+        return SiteName(self.site_name)
+
+    @property
+    def server_address(self) -> tuple[str, int]:
+        """Host (without brackets) and port of the provider."""
+        return parse_server(self.server)
+
+    @property
+    def relist_period_s(self) -> float:
+        """``relist_period`` in seconds."""
+        return parse_duration_s(self.relist_period)
+
+    @property
+    def node_status_update_frequency_s(self) -> float:
+        """``node_status_update_frequency`` in seconds."""
+        return parse_duration_s(self.node_status_update_frequency)
+
+    @property
+    def drain_timeout_s(self) -> float:
+        """``drain_timeout`` in seconds."""
+        return parse_duration_s(self.drain_timeout)
+
+
+def decode_config(document: object) -> EdgeConfig:
+    """Turn the decoded document into a checked configuration.
+
+    Raises:
+        ConfigError: A field is unknown, missing, of another type, or its value makes no sense.
+    """
+    if not isinstance(document, dict):
+        raise ConfigError("the document is not a mapping of fields")
+    try:
+        config = msgspec.convert(document, EdgeConfig)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(_describe(str(exc))) from exc
+    _check(config)
+    return config
+
+
+def parse_server(text: str) -> tuple[str, int]:
+    """Split ``HOST:PORT``; an IPv6 host stands in brackets, which are taken off.
+
+    Raises:
+        ValueError: There is no host, or the port is not 1 to 65535.
+    """
+    host, separator, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if bracketed:
+        host = host[1:-1]
+    is_port = port.isdecimal() and port.isascii() and 0 < int(port) < 1 << 16
+    if not (separator and host and is_port) or (":" in host and not bracketed):
+        raise ValueError(f"{text!r} is not HOST:PORT")
+    if not re.fullmatch(r"[0-9A-Za-z._:%-]+", host):
+        raise ValueError(f"{text!r} has no host name or address")
+    return host, int(port)
+
+
+def parse_duration_s(text: str) -> float:
+    """Read a duration as Kubernetes configuration writes it (``1m30s``, ``250ms``), in seconds.
+
+    Raises:
+        ValueError: The text is no positive duration.
+    """
+    match = _DURATION.fullmatch(text)
+    seconds = 0.0
+    if match is not None:
+        parts = zip(match.groups(), _DURATION_UNITS_S, strict=True)
+        seconds = sum(float(part) * unit for part, unit in parts if part is not None)
+    if seconds <= 0:
+        raise ValueError(f"{text!r} is not a duration such as 10s or 1m30s")
+    return seconds
+
+
+def _describe(message: str) -> str:
+    # msgspec: "Expected `int`, got `str` - at `$.maxPods`"; people look for the field first.
+    text, separator, path = message.rpartition(" - at `$")
+    field = path.removesuffix("`").removeprefix(".")
+    if separator and field:
+        return f"field {field}: {text[:1].lower()}{text[1:]}"
+    return f"{message[:1].lower()}{message[1:]}"
+
+
+def _check(config: EdgeConfig) -> None:
+    try:
+        parse_site_name(config.site_name)
+    except IdentityError as exc:
+        raise ConfigError(f"field siteName: {exc}") from exc
+    names = {field.name: field.encode_name for field in msgspec.structs.fields(config)}
+    for name in (
+        "server_address",
+        "relist_period_s",
+        "node_status_update_frequency_s",
+        "drain_timeout_s",
+    ):
+        try:
+            getattr(config, name)
+        except ValueError as exc:
+            field = names[name.removesuffix("_s").removesuffix("_address")]
+            raise ConfigError(f"field {field}: {exc}") from exc
+    by_encoded_name = {
+        field.encode_name: getattr(config, field.name) for field in msgspec.structs.fields(config)
+    }
+    for path_field in _PATH_FIELDS:
+        if not by_encoded_name[path_field].startswith("/"):
+            raise ConfigError(
+                f"field {path_field}: {by_encoded_name[path_field]!r} is no absolute path"
+            )
+    _check_values(config)
+
+
+def _check_values(config: EdgeConfig) -> None:
+    if not config.container_runtime_endpoint.startswith("unix:///"):
+        raise ConfigError("field containerRuntimeEndpoint: only unix:///absolute/path is supported")
+    if not config.cgroup_root.startswith("/"):
+        raise ConfigError(f"field cgroupRoot: {config.cgroup_root!r} does not start with '/'")
+    if config.max_pods < 1:
+        raise ConfigError("field maxPods: must be at least 1")
+    for server in config.cluster_dns:
+        try:
+            ipaddress.ip_address(server)
+        except ValueError as exc:
+            raise ConfigError(f"field clusterDNS: {server!r} is no IP address") from exc

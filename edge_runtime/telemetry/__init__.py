@@ -1,0 +1,4 @@
+"""What the process tells of itself.
+
+logging  structured lines on standard error
+"""

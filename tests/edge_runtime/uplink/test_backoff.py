@@ -1,0 +1,63 @@
+"""The delays between dials."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_runtime.uplink.backoff import Backoff
+
+
+def test_bound_doubles_up_to_the_cap() -> None:
+    """Without jitter (chance 0) the delays are the bounds themselves."""
+    backoff = Backoff()
+
+    delays = [backoff.next_delay_s(now=0, chance=0.0) for _ in range(8)]
+
+    assert delays == [0.5, 1, 2, 4, 8, 16, 30, 30]
+
+
+def test_attached_session_starts_the_delays_anew() -> None:
+    """The next loss is answered quickly."""
+    backoff = Backoff()
+    for _ in range(8):
+        backoff.next_delay_s(now=0, chance=0.0)
+
+    backoff.attached()
+
+    assert backoff.next_delay_s(now=0, chance=0.0) == 0.5
+
+
+def test_delays_stay_small_for_two_minutes_after_a_loss() -> None:
+    """After a cut of 90 s the node must be Ready within 10 s of the heal."""
+    backoff = Backoff()
+    backoff.attached()
+    backoff.lost(now=1000.0)
+
+    soon = [backoff.next_delay_s(now=1000.0 + t, chance=0.0) for t in range(0, 119, 2)]
+    later = backoff.next_delay_s(now=1120.0, chance=0.0)
+
+    assert max(soon) == 2.0
+    assert later == 30.0
+
+
+def test_delays_stay_small_while_the_session_can_be_resumed() -> None:
+    """However long ago it was lost."""
+    backoff = Backoff()
+
+    delays = [backoff.next_delay_s(now=0, chance=0.0, resumable=True) for _ in range(8)]
+
+    assert max(delays) == 2.0
+
+
+@given(
+    st.lists(st.floats(min_value=0, max_value=1, exclude_max=True), min_size=1, max_size=100),
+    st.booleans(),
+)
+def test_delay_is_positive_and_capped(chances: list[float], lost: bool) -> None:
+    """Full jitter: anything between nothing (excluded) and the bound."""
+    backoff = Backoff()
+    if lost:
+        backoff.lost(now=0.0)
+    for chance in chances:
+        assert 0 < backoff.next_delay_s(now=1.0, chance=chance) <= (2.0 if lost else 30.0)
