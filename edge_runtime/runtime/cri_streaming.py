@@ -86,7 +86,7 @@ class CriStreaming(CriCalls):
         )
         return response.url
 
-    async def port_forward(self, sandbox_id: SandboxID, ports: Sequence[int] = ()) -> str:
+    async def port_forward(self, sandbox_id: SandboxID, *, ports: Sequence[int] = ()) -> str:
         """Return the URL through which ports of the pod are reached.
 
         Args:
