@@ -9,6 +9,7 @@ layout       names, addresses and paths of one cluster
 state        what runs, on disk
 processes    start, recognise and end processes that outlive the command
 progress     what the user sees of a long step
+netns        do something inside a network namespace
 networks     network namespaces, NAT routers, cutting and healing a site's link
 mounts       the shared mount of a site's root, and what is left mounted below it
 cgroups      control groups of pods, found and removed

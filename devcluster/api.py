@@ -64,7 +64,8 @@ class APIServer:
         if status >= http.HTTPStatus.BAD_REQUEST:
             raise DevclusterError(f"{method} {path}: {status} {text.decode(errors='replace')}")
         answer = json.loads(text)
-        assert isinstance(answer, dict)
+        if not isinstance(answer, dict):
+            raise DevclusterError(f"{method} {path}: the answer is no object")
         return answer
 
     def _call(

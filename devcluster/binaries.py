@@ -1,6 +1,7 @@
-"""Go programs: built once, cached by the hash of their module's sources, used by every cluster of the user.
+"""Go programs: built once, cached by the hash of their module's sources.
 
-Where ``KUBEBUILDER_ASSETS`` is set, programs that stand in that folder are used instead of ours.
+All clusters of a user share them. Where ``KUBEBUILDER_ASSETS`` is set, programs that stand in that
+folder are used instead of ours.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ HERE = Path(__file__).resolve().parent
 KUBERNETES_VERSION = "v1.36.3"
 BUILD_TIMEOUT_S = 3600.0
 _MAJOR, _MINOR, _ = KUBERNETES_VERSION.removeprefix("v").split(".")
-# A build from the module proxy carries no git tag, so the version that /version and kubectl tell is set here.
+# A build from the module proxy carries no git tag, so the version that /version and kubectl tell
+# is set here.
 _STAMP = " ".join(
     f"-X k8s.io/component-base/version.{name}={value}"
     for name, value in (
@@ -89,7 +91,7 @@ def cache_folder() -> Path:
 
 
 def provide(programs: list[GoProgram], *, links: Path, progress: Progress) -> None:
-    """Make every program callable by its names in the folder `links`, building what is not there yet.
+    """Link every program by its names into the folder `links`, building what is not there yet.
 
     Raises:
         Unprepared: Something is to be built and there is no Go toolchain.
@@ -120,7 +122,8 @@ def _build_once(program: GoProgram, progress: Progress) -> None:
     require_go()
     program.folder.mkdir(parents=True, exist_ok=True)
     with (program.folder / "lock").open("w") as lock:
-        # Held until the file is closed: of two builds at once, the second finds the first one's work.
+        # Held until the file is closed: of two builds at once, the second finds the first one's
+        # work.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if all((program.folder / name).exists() for name in program.names):
             return

@@ -27,7 +27,7 @@ def hierarchies(*, mountinfo: str | None = None) -> list[Path]:
 
 
 def cgroups_of(pid: int, *, proc: Path = Path("/proc")) -> set[str]:
-    """Return the cgroup paths of a process in all hierarchies, without the root; empty where it has ended."""
+    """Return the cgroup paths of a process in all hierarchies; empty where it has ended."""
     try:
         lines = (proc / str(pid) / "cgroup").read_text().splitlines()
     except (FileNotFoundError, ProcessLookupError):

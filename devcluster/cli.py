@@ -1,4 +1,7 @@
-"""Commands and their help. Exit status: 0 done, 1 a step failed, 2 the machine or the command line is not ready."""
+"""Commands and their help.
+
+Exit status: 0 done, 1 a step failed, 2 the machine or the command line is not ready.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     _Command = Callable[[argparse.Namespace], int]
-    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # it has no public name
+    _Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - has no public name
 # A draining provider gives its streams 10 s.
 STOP_GRACE_S = 30.0
 _STARTERS = {"provider": start_provider, "edge": start_edge}
@@ -37,8 +40,9 @@ _EXAMPLES = """examples:
   python -m devcluster start edge site-a
   python -m devcluster down                       nothing is left but .devcluster/logs
 
-DEVCLUSTER_DIR is the cluster's folder, .devcluster at the project's root by default; each folder is a cluster of its
-own. Where KUBEBUILDER_ASSETS is set, programs found there are used instead of building ours.
+DEVCLUSTER_DIR is the cluster's folder, .devcluster at the project's root by default; each folder
+is a cluster of its own. Where KUBEBUILDER_ASSETS is set, programs found there are used instead of
+building ours.
 """
 
 

@@ -90,7 +90,7 @@ def ensure_cluster_pki(cluster: ClusterLayout) -> ClusterPKI:
         ),
         kubelet_client=ensure_certificate(
             key_pair(folder, API_SERVER_CLIENT_NAME),
-            # No group: a kubelet asks the authorizer about this user, and RBAC below grants it what it needs.
+            # No group: what it may do with nodes is granted by name (api_server_role_binding).
             Subject(common_name=API_SERVER_CLIENT_NAME, client=True),
             issuer=authority,
         ),

@@ -1,33 +1,35 @@
 """A site's own containerd: configuration, start, images, and the end of everything it ran.
 
-It runs in the site's network namespace, with its own root, state, socket, runc root and CNI network, beside any
-containerd of the machine. Two folders are compiled into it and shared by name only: shims listen in
-``/run/containerd/s`` under a hash of our socket's path, and libcni caches in ``/var/lib/cni`` under our network's name.
+It runs in the site's network namespace, with its own root, state, socket, runc root and CNI
+network, beside any containerd of the machine. Two folders are compiled into it and shared by name
+only: shims listen in ``/run/containerd`` under a hash of our socket's path, and libcni caches in
+``/var/lib/cni`` under our network's name.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from devcluster import cgroups
+from devcluster.errors import Unprepared
 from devcluster.images import PAUSE_IMAGE
 from devcluster.mounts import can_overlay
-from devcluster.processes import identify, in_netns, run, send_signal, wait_end
+from devcluster.processes import end_together, in_netns, run
 from devcluster.requirements import CAP_SYS_RESOURCE, cni_bin_folder, has_capability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from devcluster.layout import SiteLayout
-    from devcluster.state import Process
 
 NAMESPACE = "k8s.io"
-SHIM_SOCKETS = Path("/run/containerd/s")
+SHARED_STATE = Path("/run/containerd")
 CNI_CACHE = Path("/var/lib/cni")
 IMPORT_TIMEOUT_S = 120.0
-END_TIMEOUT_S = 10.0
 CNI_BRIDGE = "cni0"
 
 
@@ -44,8 +46,9 @@ def config(
     Args:
         site: Whose paths it names.
         snapshotter: ``overlayfs``, or ``native`` where overlayfs does not work.
-        may_raise_priority: Root has CAP_SYS_RESOURCE. Without it runc fails to lower a sandbox's oom_score_adj
-            ("can't get final child's PID from pipe: EOF") unless containerd keeps it from trying.
+        may_raise_priority: Root has CAP_SYS_RESOURCE. Without it runc fails to lower a sandbox's
+            oom_score_adj ("can't get final child's PID from pipe: EOF") unless containerd keeps it
+            from trying.
         cni_bin: Folder of the CNI plugins.
         runc: The runc program.
     """
@@ -89,7 +92,7 @@ def network_name(site: SiteLayout) -> str:
 
 
 def network_config(site: SiteLayout) -> str:
-    """Return the CNI network: a bridge in the site's namespace, with masquerading towards its router."""
+    """Return the CNI network: a bridge in the site's namespace, masquerading towards its router."""
     bridge = {
         "type": "bridge",
         "bridge": CNI_BRIDGE,
@@ -113,8 +116,8 @@ def write_config(site: SiteLayout) -> Path:
     for folder in (site.root / "containerd", site.root / "cni", site.run):
         folder.mkdir(parents=True, exist_ok=True)
     runc, cni_bin = shutil.which("runc"), cni_bin_folder()
-    assert runc is not None
-    assert cni_bin is not None
+    if runc is None or cni_bin is None:
+        raise Unprepared("runc or the CNI plugins have gone: run python -m devcluster up again")
     (site.root / "cni" / "10-edgelet.conflist").write_text(network_config(site))
     file = site.root / "containerd.toml"
     file.write_text(
@@ -179,32 +182,53 @@ def shims(site: SiteLayout) -> list[int]:
     return found
 
 
-def end_containers(site: SiteLayout) -> set[str]:
-    """Kill all containers of the site and their shims, once its containerd has ended.
+def end_containers(sites: Sequence[SiteLayout]) -> set[str]:
+    """Kill all containers of the sites and their shims, once their containerds have ended.
 
     Returns:
-        The cgroups they were in, in this site's part of the tree or in runc's default place.
+        The cgroups they were in, in the sites' part of the tree or in runc's default place.
     """
-    found: set[str] = set()
-    victims = shims(site)
-    for shim in victims:
-        children = _descendants(shim)
-        for pid in children:
-            found |= {c for c in cgroups.cgroups_of(pid) if c not in cgroups.cgroups_of(shim)}
-        _kill([shim, *children])
-    _kill(sorted(cgroups.processes_below(site.cgroup_root)))
-    return found
+    groups: set[str] = set()
+    victims: set[int] = set()
+    for site in sites:
+        victims |= cgroups.processes_below(site.cgroup_root)
+        for shim in shims(site):
+            children = _descendants(shim)
+            of_shim = cgroups.cgroups_of(shim)
+            groups |= {group for pid in children for group in cgroups.cgroups_of(pid) - of_shim}
+            victims |= {shim, *children}
+    # All at once: the kernel takes a second or two to take each sandbox's namespaces apart.
+    end_together(victims)
+    return groups
 
 
 def remove_shared_names(site: SiteLayout) -> None:
-    """Remove what carries our names in the two folders that are compiled in."""
+    """Remove what carries our names in the folders that are compiled in.
+
+    The last two are those of ``ctr run``, which knows nothing of our runc root.
+    """
     state = site.run / "containerd" / "io.containerd.runtime.v2.task"
-    for address in state.glob("*/*/address"):
-        socket = Path(address.read_text().strip().removeprefix("unix://"))
-        if socket.parent == SHIM_SOCKETS:
-            socket.unlink(missing_ok=True)
+    for bundle in state.glob("*/*"):
+        address = bundle / "address"
+        if address.is_file():
+            socket = Path(address.read_text().strip().removeprefix("unix://"))
+            if socket.parent == SHARED_STATE / "s":
+                socket.unlink(missing_ok=True)
+        for cached in CNI_CACHE.glob(f"*/*-{bundle.name}-*"):
+            cached.unlink(missing_ok=True)
+        for fifo in SHARED_STATE.glob(f"fifo/*/{bundle.name}-std*"):
+            fifo.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # two more are in there
+                fifo.parent.rmdir()
+        of_runc = SHARED_STATE / "runc" / bundle.parent.name / bundle.name
+        if str(site.run) in _text_of(of_runc / "state.json"):
+            shutil.rmtree(of_runc)
     for cached in CNI_CACHE.glob(f"*/{network_name(site)}-*"):
         cached.unlink(missing_ok=True)
+
+
+def _text_of(file: Path) -> str:
+    return file.read_text() if file.is_file() else ""
 
 
 def _descendants(pid: int) -> list[int]:
@@ -223,11 +247,3 @@ def _descendants(pid: int) -> list[int]:
         found += below
         open_pids += below
     return found
-
-
-def _kill(pids: list[int]) -> None:
-    processes: list[Process] = [p for p in map(identify, pids) if p is not None]
-    for process in processes:
-        send_signal(process, signal.SIGKILL)
-    for process in processes:
-        wait_end(process, timeout_s=END_TIMEOUT_S)

@@ -1,7 +1,7 @@
 """What can go wrong in devcluster.
 
 DevclusterError          one sentence for the user, exit status 1
-└── Unprepared           the machine lacks a right or a package, or the command line is wrong: exit status 2
+└── Unprepared           the machine or the command line is not ready: exit status 2
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """OCI images made from what the machine has: a pause program and a busybox with every applet.
 
-Archives are the OCI image layout in a tar file (image-spec, image-layout.md), with one uncompressed layer, and are
-the same bytes for the same inputs.
+Archives are the OCI image layout in a tar file (image-spec, image-layout.md), with one
+uncompressed layer, and are the same bytes for the same inputs.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 
-# Process 1 of a sandbox: it holds the namespaces, reaps what the pod's containers leave to it when they share their
-# process namespace, and ends on SIGTERM (which process 1 ignores without a handler).
+# Process 1 of a sandbox: it holds the namespaces, reaps what the pod's containers leave to it when
+# they share their process namespace, and ends on SIGTERM (which process 1 ignores without a
+# handler).
 _PAUSE_SOURCE = """
 #include <signal.h>
 #include <sys/wait.h>
@@ -120,7 +121,8 @@ def archive(
     index = {
         "schemaVersion": 2,
         "manifests": [
-            # containerd takes the image's whole name from its own annotation; the other one is the standard's.
+            # containerd takes the image's whole name from its own annotation; the other one is the
+            # standard's.
             _descriptor(_MANIFEST, manifest_json)
             | {
                 "annotations": {
@@ -145,7 +147,7 @@ def archive(
 
 
 def busybox_files(program: bytes, applets: Sequence[str]) -> dict[str, File]:
-    """Return the layer of busybox: the program, a link per applet, and the folders a shell expects."""
+    """Return the layer of busybox: the program, a link per applet, the folders a shell expects."""
     return {
         **{
             f"{name}": File() for name in ("bin", "etc", "home", "usr", "usr/bin", "var", "var/www")

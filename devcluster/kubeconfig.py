@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def write_client_kubeconfig(
     file: Path, *, server: str, authority: KeyPair, client: KeyPair
 ) -> None:
-    """Write a kubeconfig that holds a client certificate; it can be moved, nothing in it is a path."""
+    """Write a kubeconfig that holds a client certificate; nothing in it is a path."""
     user = {
         "client-certificate-data": _inline(client.certificate_file),
         "client-key-data": _inline(client.key_file),

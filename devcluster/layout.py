@@ -1,8 +1,9 @@
 """Names, addresses and paths of one cluster: all that is derived and nothing that is done.
 
-One folder holds a cluster; a hash of its path goes into every name outside of it (network namespaces, cgroups, the
-run folder, the host's veth), so that clusters of several checkouts live on one machine. Inside a namespace, names and
-addresses are the same for every cluster and every site.
+One folder holds a cluster; a hash of its path goes into every name outside of it (network
+namespaces, cgroups, the run folder, the host's veth), so that clusters of several checkouts live
+on one machine. Inside a namespace, names and addresses are the same for every cluster and every
+site.
 """
 
 from __future__ import annotations
@@ -36,7 +37,13 @@ MAX_SITES = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteLayout:
-    """Names, addresses and paths of one site; `index` counts sites from 1 in the order they were added."""
+    """Names, addresses and paths of one site.
+
+    Attributes:
+        cluster: Whose site it is.
+        name: Also the Node's name.
+        index: Counts sites from 1, in the order they were added.
+    """
 
     cluster: ClusterLayout
     name: SiteName
@@ -127,7 +134,7 @@ class ClusterLayout:
 
     @property
     def host_link(self) -> str:
-        """The host's end of the veth into the cloud (interface names have at most 15 characters)."""
+        """The host's end of the veth into the cloud (names have at most 15 characters)."""
         return f"edgelet{self.identity}"
 
     def cloud_address(self, host: int) -> str:
@@ -202,5 +209,5 @@ class ClusterLayout:
 
 
 def default_root() -> Path:
-    """Return the cluster's folder: ``DEVCLUSTER_DIR``, else ``.devcluster`` at the project's root."""
+    """Return the cluster's folder: ``DEVCLUSTER_DIR``, else the project's ``.devcluster``."""
     return Path(os.environ.get("DEVCLUSTER_DIR") or PROJECT_ROOT / ".devcluster").absolute()

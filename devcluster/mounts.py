@@ -15,7 +15,7 @@ MOUNTINFO = Path("/proc/self/mountinfo")
 
 
 def mounts_below(folder: Path, *, mountinfo: str | None = None) -> list[Path]:
-    """Return mount points at or below a folder, the deepest and latest first (the order to unmount in).
+    """Return mount points at or below a folder in the order to unmount: deepest and latest first.
 
     Args:
         folder: An absolute path.
@@ -24,18 +24,20 @@ def mounts_below(folder: Path, *, mountinfo: str | None = None) -> list[Path]:
     text = MOUNTINFO.read_text() if mountinfo is None else mountinfo
     points = [_unescape(line.split()[4]) for line in text.splitlines() if line]
     inside = [Path(p) for p in points if p == str(folder) or p.startswith(f"{folder}/")]
-    return sorted(reversed(inside), key=lambda p: -len(p.parts))
+    # Sorting is stable in reverse too, so the list is turned first for the latest of equals.
+    inside.reverse()
+    return sorted(inside, key=lambda p: -len(p.parts))
 
 
 def share(folder: Path) -> None:
-    """Mount a folder onto itself and share it, so that mounts made inside reach containers and back."""
+    """Mount a folder onto itself and share it: mounts made inside reach containers, and back."""
     if folder not in mounts_below(folder):
         run(["mount", "--bind", folder, folder])
     run(["mount", "--make-rshared", folder])
 
 
 def unmount_below(folders: Iterable[Path]) -> None:
-    """Unmount all that is mounted at or below the folders; busy mounts go when their last user does."""
+    """Unmount all at or below the folders; busy mounts go when their last user does."""
     for folder in folders:
         for point in mounts_below(folder):
             if point in mounts_below(

@@ -1,14 +1,15 @@
 """Network namespaces: a cloud, and per site a machine behind a NAT router of its own.
 
-    host ── veth ── cloud: bridge 10.98.0.0/24 ── veth ── router (MASQUERADE) ── veth ── edge 192.168.77.2
-            .1             .2 API server                  .101, .102, ...               (the same on every site)
-                           .11, .12, ... providers
+    host ─ veth ─ cloud: bridge 10.98.0.0/24 ─ veth ─ router (MASQUERADE) ─ veth ─ edge
+    .1            .2 API server                       .101, .102, ...              192.168.77.2,
+                  .11, .12, ... providers                                          on every site
 
-The cloud knows its own /24 and nothing else: no route leads to an edge, and the router forwards no new connection
-inwards. All iptables rules live inside the namespaces and go with them; the host's are never touched.
+The cloud knows its own /24 and nothing else: no route leads to an edge, and the router forwards no
+new connection inwards. All iptables rules live inside the namespaces and go with them; the host's
+are never touched.
 
-Namespaces are bind mounts made by ``unshare --net=FILE``, not by ``ip netns add``, which would leave ``/run/netns``
-behind as a mount of its own.
+Namespaces are bind mounts made by ``unshare --net=FILE``, not by ``ip netns add``, which would
+leave ``/run/netns`` behind as a mount of its own.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ COMMIT
 
 
 def cut_link(site: SiteLayout, how: Cut) -> None:
-    """Cut the site off, silently: no reset and no ICMP error tells either end (the router sends none)."""
+    """Cut the site off, silently: neither a reset nor an ICMP error tells either end."""
     if how is Cut.DOWN:
         _ip(site.nat_netns, "link set lan down")
     else:
@@ -181,7 +182,8 @@ def close_netns(name: str) -> None:
     """Remove a namespace with all its interfaces and rules, once nothing runs in it any more."""
     path = NETNS_FOLDER / name
     if path.exists():
-        # Of a file that was never mounted on (a crash between the two), only the unlink is left to do.
+        # Of a file that was never mounted on (a crash between the two), only the unlink is left to
+        # do.
         subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
         path.unlink()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from devcluster import processes
@@ -57,7 +58,8 @@ class Parts:
         """Wait until a part serves.
 
         Raises:
-            DevclusterError: It ended, or does not serve within `timeout_s`; with the end of its log.
+            DevclusterError: It ended, or does not serve within `timeout_s`; with the end of its
+                log.
         """
         processes.wait_until(
             ready,
@@ -78,9 +80,10 @@ class Parts:
         found = {name: p for name in names if (p := self.running(name)) is not None}
         for process in found.values():
             processes.send_signal(process, number)
+        deadline = time.monotonic() + grace_s
         for process in found.values():
-            if not processes.wait_end(process, timeout_s=grace_s):
-                processes.stop(process, number=signal.SIGKILL)
+            processes.wait_end(process, timeout_s=max(0.0, deadline - time.monotonic()))
+        processes.end_together(process.pid for process in found.values())
         for name in found:
             del self.state.parts[name]
         self.save()

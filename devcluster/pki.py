@@ -1,7 +1,7 @@
 """Keys and certificates: EC P-256, one PEM file each, keys readable by their owner only.
 
-A certificate on disk is kept while it says what is asked for, is signed by its CA and has a month to live; it is made
-again otherwise. Files appear whole (written beside, then renamed).
+A certificate on disk is kept while it says what is asked for, is signed by its CA and has a month
+to live; it is made again otherwise. Files appear whole (written beside, then renamed).
 """
 
 from __future__ import annotations

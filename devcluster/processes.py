@@ -15,10 +15,10 @@ from devcluster.errors import DevclusterError
 from devcluster.state import Process
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 PROC = Path("/proc")
-KILL_WAIT_S = 10.0
+KILL_WAIT_S = 20.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 5
 
@@ -29,7 +29,8 @@ def run(
     """Run a command to its end and return its output.
 
     Raises:
-        DevclusterError: It could not be started, took longer than `timeout_s`, or (with `check`) failed.
+        DevclusterError: It could not be started, took longer than `timeout_s`, or (with `check`)
+            failed.
     """
     command = [os.fspath(a) for a in argv]
     try:
@@ -47,13 +48,17 @@ def run(
 def in_netns(netns: str) -> list[str]:
     """Return the start of a command line that runs the rest in a network namespace.
 
-    Only the network changes: ``ip netns exec`` would also give a private mount namespace without cgroups.
+    Only the network changes: ``ip netns exec`` would also give a private mount namespace without
+    cgroups.
     """
     return ["nsenter", f"--net=/run/netns/{netns}", "--"]
 
 
 def part_environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a part: ours without proxies, which the cluster's own addresses must not meet."""
+    """Return the environment of a part.
+
+    Ours without proxies, which would be asked for the cluster's own addresses.
+    """
     kept = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
     return {**kept, **extra}
 
@@ -147,17 +152,18 @@ def wait_end(process: Process, *, timeout_s: float) -> bool:
     return bool(readable)
 
 
-def stop(process: Process, *, number: signal.Signals = signal.SIGTERM, grace_s: float = 10) -> None:
-    """End a process: `number`, and SIGKILL where it is still there after `grace_s`.
+def end_together(pids: Iterable[int]) -> None:
+    """Kill processes: all are signalled before the first is waited for.
 
     Raises:
-        DevclusterError: It survives SIGKILL (it hangs in the kernel).
+        DevclusterError: One survives SIGKILL (it hangs in the kernel).
     """
-    if not send_signal(process, number) or wait_end(process, timeout_s=grace_s):
-        return
-    send_signal(process, signal.SIGKILL)
-    if not wait_end(process, timeout_s=KILL_WAIT_S):
-        raise DevclusterError(f"process {process.pid} does not end on SIGKILL")
+    found = [process for process in map(identify, pids) if process is not None]
+    for process in found:
+        send_signal(process, signal.SIGKILL)
+    for process in found:
+        if not wait_end(process, timeout_s=KILL_WAIT_S):
+            raise DevclusterError(f"process {process.pid} does not end on SIGKILL")
 
 
 def wait_until(
@@ -171,7 +177,8 @@ def wait_until(
     """Wait for a condition.
 
     Raises:
-        DevclusterError: `timeout_s` passed, or the `process` that should bring it about ended; with the log's end.
+        DevclusterError: `timeout_s` passed, or the `process` that should bring it about ended;
+            with the log's end.
     """
     deadline = time.monotonic() + timeout_s
     while not ready():

@@ -56,7 +56,7 @@ def require_rights() -> None:
     if os.geteuid() == 0 and has_capability(CAP_SYS_ADMIN) and has_capability(CAP_NET_ADMIN):
         return
     raise Unprepared(
-        "root with CAP_SYS_ADMIN and CAP_NET_ADMIN is needed for network namespaces, mounts and containers: "
+        "root with CAP_SYS_ADMIN and CAP_NET_ADMIN is needed for namespaces, mounts and pods: "
         "run the command again with sudo -E"
     )
 
@@ -82,7 +82,8 @@ def require_packages(*, install: bool = False) -> None:
     if missing and install:
         run(["apt-get", "update", "-qq"], timeout_s=INSTALL_TIMEOUT_S)
         names = [name for package in missing for name in package.split()]
-        # No recommended packages, and no service is wanted: devcluster starts a containerd of its own.
+        # No recommended packages, and no service is wanted: devcluster starts a containerd of its
+        # own.
         run(
             ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *names],
             timeout_s=INSTALL_TIMEOUT_S,
@@ -112,7 +113,8 @@ def require_go() -> None:
     if found is None:
         raise Unprepared(f"go env tells no version: {fix}")
     version = (int(found.group(1)), int(found.group(2)))
-    # Since 1.21 an older go fetches the toolchain that go.mod asks for, unless it is told to stay local.
+    # Since 1.21 an older go fetches the toolchain that go.mod asks for, unless it is told to stay
+    # local.
     fetches = version >= (1, 21) and environment[1:] != ["local"]
     if version < GO_VERSION and not fetches:
         raise Unprepared(f"Go {version[0]}.{version[1]} is too old for the control plane: {fix}")

@@ -48,7 +48,8 @@ def etcd(cluster: ClusterLayout) -> list[str]:
             initial_advertise_peer_urls=peers,
             initial_cluster=f"default={peers}",
             log_level="warn",
-            # The data lives as long as the cluster: what a power cut would lose is made again by `up`.
+            # The data lives as long as the cluster: what a power cut would lose is made again by
+            # `up`.
             unsafe_no_fsync=True,
         ),
     ]
@@ -120,7 +121,7 @@ def kube_scheduler(cluster: ClusterLayout) -> list[str]:
 
 
 def api_server_role_binding() -> dict[str, object]:
-    """Return the binding that lets kubelets, which ask about their callers, serve the API server."""
+    """Return the binding that lets the API server call kubelets, which ask about callers."""
     group = "rbac.authorization.k8s.io"
     return {
         "apiVersion": f"{group}/v1",
@@ -137,7 +138,11 @@ def listens(process: Process, port: int) -> bool:
 
 
 def listeners(pid: int) -> Iterator[tuple[str, int]]:
-    """Yield address (hexadecimal, as the kernel writes it) and port of all TCP listeners in a process' namespace."""
+    """Yield the TCP listeners in a process' namespace.
+
+    Yields:
+        Address, hexadecimal as the kernel writes it, and port.
+    """
     for table in ("tcp", "tcp6"):
         try:
             lines = Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]

@@ -1,4 +1,4 @@
-"""A site's provider in the cloud and its edge runtime behind NAT: rights, configuration, command lines."""
+"""A site's provider in the cloud and its edge behind NAT: rights, configuration, commands."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 MANIFESTS = PROJECT_ROOT / "manifests"
 TOKEN_LIFETIME_S = 365 * 24 * 3600
 APPLY_TIMEOUT_S = 60.0
-# Logs appear as they are written, and what ends a process in the interpreter's C code leaves a trace.
+# Logs appear as they are written, and what ends a process in the interpreter's C code leaves a
+# trace.
 ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
 
 

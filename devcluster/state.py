@@ -1,6 +1,7 @@
 """What runs, on disk: sites in the order they were added, and the process of each part.
 
-Written whole and atomically after each change, so that a command that dies leaves a file that `down` can follow.
+Written whole and atomically after each change, so that a command that dies leaves a file that
+`down` can follow.
 """
 
 from __future__ import annotations

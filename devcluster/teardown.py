@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devcluster import cgroups, containerd, mounts, networks
+from devcluster import cgroups, containerd, mounts, networks, processes
 from devcluster.cluster import Cluster, locked
 from devcluster.errors import DevclusterError
-from devcluster.layout import SiteLayout, default_root
-from devcluster.processes import identify, run, send_signal, wait_end
+from devcluster.layout import default_root
+from devcluster.processes import run
 from devcluster.requirements import require_rights
 from devcluster.state import State, load_state
 from tunnel.errors import IdentityError
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from devcluster.progress import Progress
 
 GRACE_S = 5.0
-KILL_WAIT_S = 10.0
 CGROUP_WAIT_S = 10.0
 POLL_S = 0.05
 
@@ -76,11 +75,11 @@ def _take_down(cluster: Cluster, progress: Progress) -> None:
         # Nothing of theirs is kept, so nothing is worth a graceful end.
         cluster.parts.stop(names, number=signal.SIGKILL)
     with progress.step("containers"):
-        groups: set[str] = set()
-        for site in cluster.sites:
-            groups |= containerd.end_containers(site) | {site.cgroup_root}
-        for netns in _namespaces(cluster):
-            _end_processes(netns)
+        groups = containerd.end_containers(cluster.sites)
+        groups |= {site.cgroup_root for site in cluster.sites}
+        # A shell that someone left there would keep its namespace alive.
+        inside = [pid for n in _namespaces(cluster) for pid in networks.processes_in_netns(n)]
+        processes.end_together(inside)
     with progress.step("mounts, networks, cgroups, files"):
         for site in cluster.sites:
             containerd.remove_shared_names(site)
@@ -97,15 +96,6 @@ def _namespaces(cluster: Cluster) -> list[str]:
     return [*of_sites, cluster.layout.cloud_netns]
 
 
-def _end_processes(netns: str) -> None:
-    # A shell that someone left there, a client of a port-forward: they would keep the namespace alive.
-    for pid in networks.processes_in_netns(netns):
-        process = identify(pid)
-        if process is not None:
-            send_signal(process, signal.SIGKILL)
-            wait_end(process, timeout_s=KILL_WAIT_S)
-
-
 def _remove_cgroups(groups: set[str]) -> None:
     deadline = time.monotonic() + CGROUP_WAIT_S
     # A killed process leaves its cgroup a moment after it has ended.
@@ -114,7 +104,8 @@ def _remove_cgroups(groups: set[str]) -> None:
             raise DevclusterError(f"cgroup {busy[0]} stays busy")
         time.sleep(POLL_S)
     for parent in {str(Path(group).parent) for group in groups} - {"/"}:
-        # runc's default place for containers without a parent of their own; busy where others use it.
+        # runc's default place for containers without a parent of their own; busy where others use
+        # it.
         cgroups.remove([parent])
 
 
@@ -129,12 +120,3 @@ def _remove_files(cluster: Cluster) -> None:
     for made in reversed(cluster.state.created_folders):
         with contextlib.suppress(OSError):  # another program uses it by now
             Path(made).rmdir()
-
-
-def leftovers(sites: list[SiteLayout]) -> list[str]:
-    """Return what is left of sites outside of their folder, in words; empty after a clean `down`."""
-    found = []
-    for site in sites:
-        found += [f"shim {pid}" for pid in containerd.shims(site)]
-        found += [f"process {pid}" for pid in cgroups.processes_below(site.cgroup_root)]
-    return found
