@@ -1,0 +1,273 @@
+"""Keeps the Node as it should be: makes it, puts it right, tells how it does.
+
+It watches its own Node, so that it sees at once what others do to it: a node controller that gave
+the site up, an administrator's taint, a deletion. Everything that may make a difference (a watch
+event, a report of the edge, a change of the link, ten seconds) only wakes ``_reconcile``, which
+compares what is with what should be and patches the difference.
+
+While the site is offline only what the provider itself knows is patched: its address and
+EdgeletTunnelReady. Ready and the heartbeats are left to the cluster's node controller, which
+turns them to Unknown when its grace is over (DESIGN law 6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+from typing import TYPE_CHECKING, Any, Final
+
+from provider.kube.client import resource_path
+from provider.kube.errors import AlreadyExists, ApiError, CredentialsError, NotFound
+from provider.kube.timestamps import format_time, utc_now
+from provider.kube.watch import (
+    Added,
+    Backoff,
+    Deleted,
+    Listed,
+    Modified,
+    is_older_version,
+    list_and_watch,
+)
+from provider.node.link import wait_change
+from provider.node.node_object import (
+    build_addresses,
+    build_node,
+    build_status,
+    build_tunnel_condition,
+    compute_metadata_patch,
+    compute_node_put,
+    compute_role_patch,
+    compute_status_patch,
+    condition_status,
+    order_conditions,
+    stamp_conditions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from provider.kube.client import KubeApi
+    from provider.kube.event_writer import EventWriter
+    from provider.node.link import Link
+    from provider.node.node_object import NodeSettings
+    from tunnel.sync import NodePut, NodeReport
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+CHECK_INTERVAL_S: Final = 10.0
+# A Node that does not change is patched this often all the same, give or take a half.
+HEARTBEAT_INTERVAL_S: Final = 300.0
+_READY_REASONS = {"True": "NodeReady", "False": "NodeNotReady"}
+
+
+class NodeController:
+    """Owns the site's Node."""
+
+    def __init__(
+        self,
+        *,
+        as_node: KubeApi,
+        as_self: KubeApi,
+        link: Link,
+        settings: NodeSettings,
+        events: EventWriter,
+        publish: Callable[[NodePut], None],
+        now: Callable[[], datetime] = utc_now,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Wire the controller; ``run`` does the work.
+
+        Args:
+            as_node: Creates and patches the Node.
+            as_self: Patches the role labels, which no node may set.
+            link: The link to the edge.
+            settings: What the provider decides of the Node.
+            events: Where the Node's events go.
+            publish: Told what the edge is to know of its Node, whenever that changes.
+            now: The wall clock.
+            rng: Source of jitter.
+        """
+        self._as_node = as_node
+        self._as_self = as_self
+        self._link = link
+        self._settings = settings
+        self._events = events
+        self._publish = publish
+        self._now = now
+        self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
+        self._backoff = Backoff(first_s=0.2, cap_s=7.0, rng=self._rng)
+        self._live: Json | None = None
+        self._is_listed = False
+        self._was_deleted = False
+        self._published = ""
+        # The edge's newest report; of this session only if it is fresh.
+        self._report: NodeReport | None = None
+        self._report_is_fresh = False
+        self._heartbeat_at = 0.0
+        self._wake = asyncio.Event()
+
+    @property
+    def node_uid(self) -> str | None:
+        """UID of the Node, or None while there is none."""
+        return self._live["metadata"]["uid"] if self._live else None
+
+    def report(self, report: NodeReport) -> None:
+        """Take what the edge says of its machine."""
+        if not self._report_is_fresh:
+            # The node controller may have given the site up: say Ready again without waiting.
+            self._heartbeat_at = 0.0
+        self._report = report
+        self._report_is_fresh = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Keep the Node right until cancelled; the Node stays."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_node())
+            tasks.create_task(self._watch_link())
+            tasks.create_task(self._reconcile_forever())
+
+    async def _watch_node(self) -> None:
+        selector = {"fieldSelector": f"metadata.name={self._settings.name}"}
+        watch = list_and_watch(self._as_node, resource_path("nodes"), query=selector)
+        async with contextlib.aclosing(watch) as events:
+            async for event in events:
+                match event:
+                    case Listed(items=items):
+                        self._is_listed = True
+                        self._set_live(items[0] if items else None)
+                    case Added(object=node) | Modified(object=node):
+                        self._set_live(node)
+                    case Deleted():
+                        self._set_live(None)
+                self._wake.set()
+
+    async def _watch_link(self) -> None:
+        state = self._link.state
+        while True:
+            state = await wait_change(self._link, state)
+            name = self._settings.name
+            if state.connected:
+                self._events.record_node("Normal", "TunnelConnected", f"Site {name} is connected")
+            else:
+                self._report_is_fresh = False
+                message = f"Site {name} lost its connection: {state.last_error or 'no reason'}"
+                self._events.record_node("Warning", "TunnelDisconnected", message)
+            self._wake.set()
+
+    async def _reconcile_forever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CHECK_INTERVAL_S):
+                    await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self._reconcile()
+                self._backoff.reset()
+            except (ApiError, CredentialsError) as exc:
+                delay_s = self._backoff.next_delay_s()
+                logger.warning("the Node is not up to date, again in %.1f s: %s", delay_s, exc)
+                self._wake.set()
+                await asyncio.sleep(delay_s)
+
+    async def _reconcile(self) -> None:
+        if not self._is_listed:
+            return  # whether there is a Node is not known yet
+        report = self._report if self._report_is_fresh and self._link.state.connected else None
+        if self._live is None:
+            if report is None:
+                return  # nobody can say what the machine is
+            await self._create(report)
+        if self._live is not None and report is not None:
+            await self._patch_metadata(self._live, report)
+        if self._live is not None:
+            await self._patch_status(self._live, report)
+
+    async def _create(self, report: NodeReport) -> None:
+        was_deleted, name = self._was_deleted, self._settings.name
+        node = build_node(self._settings, report, self._conditions(None, report))
+        try:
+            self._set_live(await self._as_node.create(resource_path("nodes"), node))
+        except AlreadyExists:  # the watch has not told yet
+            self._set_live(await self._as_node.get(self._path()))
+            return
+        logger.info("Node %s is created", name)
+        self._was_deleted = False
+        if was_deleted:
+            message = f"Node {name} was deleted while its site was connected, and is made again"
+            self._events.record_node("Warning", "NodeRecreated", message)
+        else:
+            self._events.record_node("Normal", "Starting", "Starting kubelet.")
+
+    async def _patch_metadata(self, live: Json, report: NodeReport) -> None:
+        if patch := compute_metadata_patch(live, self._settings, report):
+            live = await self._patch(self._as_node, patch)
+        if patch := compute_role_patch(live):
+            await self._patch(self._as_self, patch)
+
+    async def _patch_status(self, live: Json, report: NodeReport | None) -> None:
+        time = asyncio.get_running_loop().time()
+        wanted = build_addresses(self._settings)
+        if report is not None:
+            wanted = build_status(self._settings, report)
+        heartbeat = report is not None and time >= self._heartbeat_at
+        conditions = self._conditions(live, report)
+        patch = compute_status_patch(live, wanted, conditions, heartbeat=heartbeat)
+        if patch is None:
+            return
+        before = condition_status(live, "Ready")
+        after = await self._patch(self._as_node, patch, subresource="status")
+        if report is not None:
+            self._heartbeat_at = time + HEARTBEAT_INTERVAL_S * self._rng.uniform(0.5, 1.5)
+            self._record_ready(before, condition_status(after, "Ready"))
+
+    def _conditions(self, live: Json | None, report: NodeReport | None) -> list[Json]:
+        state = self._link.state
+        tunnel = build_tunnel_condition(
+            self._settings.name,
+            connected=state.connected,
+            since=format_time(state.since),
+            last_error=state.last_error,
+        )
+        wanted = order_conditions(report.conditions if report else (), tunnel)
+        return stamp_conditions(live, wanted, now=format_time(self._now()))
+
+    def _record_ready(self, before: str | None, after: str | None) -> None:
+        if after != before and after in _READY_REASONS:
+            reason = _READY_REASONS[after]
+            message = f"Node {self._settings.name} status is now: {reason}"
+            self._events.record_node("Normal", reason, message)
+
+    async def _patch(self, api: KubeApi, patch: Json, *, subresource: str = "") -> Json:
+        """Patch the Node and take the answer for what it is now."""
+        try:
+            node = await api.patch(self._path(subresource), patch)
+        except NotFound:
+            self._set_live(None)
+            raise
+        self._set_live(node)
+        return node
+
+    def _set_live(self, node: Json | None) -> None:
+        """Take the newest state of the Node: a watch event may be older than a patch's answer."""
+        if node is None:
+            self._was_deleted = self._was_deleted or self._live is not None
+            self._live = None
+            return
+        if self._live is not None and self._live["metadata"]["uid"] == node["metadata"]["uid"]:
+            versions = [item["metadata"]["resourceVersion"] for item in (node, self._live)]
+            if is_older_version(versions[0], versions[1]):
+                return
+        self._live = node
+        put = compute_node_put(node)
+        if put.revision != self._published:
+            self._published = put.revision
+            self._publish(put)
+
+    def _path(self, subresource: str = "") -> str:
+        return resource_path("nodes", name=self._settings.name, subresource=subresource)

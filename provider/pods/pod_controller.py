@@ -1,0 +1,216 @@
+"""Watches the node's pods and keeps the edge's desired state equal to the API's.
+
+Two loops that share nothing but the pods: the watch, which never stops while the edge is away, and
+the sync stream, one per session, which begins with a comparison of everything. What the edge may
+forget because of its absence it learns only from ``Desired{complete}``, which waits for the first
+complete list (DESIGN law 2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+from provider.edge_link.edge_client import SiteOffline
+from provider.kube.client import resource_path
+from provider.kube.watch import Added, Backoff, Deleted, Listed, Modified, list_and_watch
+from provider.pods.desired_state import compute_pod_put, compute_revision, pod_uid
+from provider.pods.sync_stream import SyncOutbox, run_sync_stream
+from tunnel.errors import TunnelError
+from tunnel.sync import (
+    Ack,
+    Desired,
+    EventReport,
+    Hello,
+    NodeReport,
+    PodForget,
+    PodGone,
+    PodStatus,
+    TokenWant,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from provider.kube.client import KubeApi
+    from provider.kube.watch import WatchEvent
+    from provider.pods.status_writer import StatusWriter
+    from provider.pods.sync_stream import Edge
+    from tunnel.sync import FromEdge, NodePut
+
+logger = logging.getLogger(__name__)
+
+Json = dict[str, Any]
+
+# A sync stream that breaks while the session lives is opened again this soon, and at most this
+# late: an edge without it runs on, but learns nothing new.
+_FIRST_DELAY_S = 0.2
+_MAX_DELAY_S = 5.0
+
+
+class PodController:
+    """Brings the node's pods to the edge and what the edge says to those who care."""
+
+    def __init__(
+        self,
+        *,
+        api: KubeApi,
+        edge: Edge,
+        node_name: str,
+        outbox: SyncOutbox,
+        status_writer: StatusWriter,
+        on_node_report: Callable[[NodeReport], None],
+        on_event: Callable[[EventReport], None],
+    ) -> None:
+        """Wire the controller; ``run`` does the work.
+
+        Args:
+            api: The node's identity.
+            edge: Where the sync stream is opened.
+            node_name: Selects the pods.
+            outbox: Messages for the edge; the status writer puts its own in.
+            status_writer: Told of pods and statuses; its ``run`` is the caller's.
+            on_node_report: Told what the edge says of its machine.
+            on_event: Told of events to record.
+        """
+        self._api = api
+        self._edge = edge
+        self._node_name = node_name
+        self._outbox = outbox
+        self._status_writer = status_writer
+        self._on_node_report = on_node_report
+        self._on_event = on_event
+        self._pods: dict[str, Json] = {}
+        self._revisions: dict[str, str] = {}
+        self._is_listed = False
+        self._node_put: NodePut | None = None
+        # What the edge has, or is being sent: UID to revision; None without a session.
+        self._known: dict[str, str] | None = None
+        # UIDs of which the edge has stored something; the others get their status with the pod.
+        self._stored: set[str] = set()
+        self._is_started = False
+
+    def put_node(self, message: NodePut) -> None:
+        """Take what the edge is to know of its Node, now and at the start of each session."""
+        self._node_put = message
+        self._outbox.put(message)
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch_pods())
+            tasks.create_task(self._sync_forever())
+
+    # The watch.
+
+    async def _watch_pods(self) -> None:
+        selector = {"fieldSelector": f"spec.nodeName={self._node_name}"}
+        watch = list_and_watch(self._api, resource_path("pods"), query=selector)
+        async with contextlib.aclosing(watch) as events:
+            async for event in events:
+                self._handle_watch_event(event)
+
+    def _handle_watch_event(self, event: WatchEvent) -> None:
+        match event:
+            case Listed(items=items):
+                self._replace_pods({pod_uid(pod): pod for pod in items})
+            case Added(object=pod) | Modified(object=pod):
+                self._store_pod(pod)
+                self._status_writer.pod_changed(pod_uid(pod), pod)
+            case Deleted(object=pod):
+                self._drop_pod(pod_uid(pod))
+                self._status_writer.pod_deleted(pod_uid(pod))
+
+    def _replace_pods(self, pods: dict[str, Json]) -> None:
+        for uid in set(self._pods) - set(pods):
+            self._drop_pod(uid)
+        for pod in pods.values():
+            self._store_pod(pod)
+        self._is_listed = True
+        self._status_writer.pods_listed(pods)
+        self._start_session()
+
+    def _store_pod(self, pod: Json) -> None:
+        uid = pod_uid(pod)
+        self._pods[uid] = pod
+        self._revisions[uid] = compute_revision(pod)
+        if self._is_started:
+            self._send_pod(uid)
+
+    def _drop_pod(self, uid: str) -> None:
+        self._pods.pop(uid, None)
+        self._revisions.pop(uid, None)
+        if self._is_started and self._known is not None:
+            self._known.pop(uid, None)
+            self._stored.discard(uid)
+            self._outbox.put(PodForget(uid=uid))
+
+    # The sync stream.
+
+    async def _sync_forever(self) -> None:
+        backoff = Backoff(first_s=_FIRST_DELAY_S, cap_s=_MAX_DELAY_S)
+        while True:
+            await self._edge.wait_connected()
+            try:
+                await run_sync_stream(
+                    self._edge,
+                    self._outbox,
+                    on_hello=self._handle_hello,
+                    on_message=self._handle_message,
+                )
+                reason = "the edge ended it"
+            except (SiteOffline, TunnelError, TimeoutError) as exc:
+                reason = str(exc) or "the edge does not answer"
+            finally:
+                was_started, self._known, self._is_started = self._is_started, None, False
+                self._status_writer.session_ended()
+            if was_started:
+                backoff.reset()
+            delay_s = backoff.next_delay_s()
+            logger.info("the sync stream ended, again in %.1f s: %s", delay_s, reason)
+            await asyncio.sleep(delay_s)
+
+    def _handle_hello(self, hello: Hello) -> None:
+        logger.info("edge %s says hello with %d pods", hello.version, len(hello.pods))
+        self._known = dict(hello.pods)
+        self._stored = set(hello.pods)
+        self._status_writer.statuses_offered(hello.statuses)
+        if self._node_put is not None:
+            self._outbox.put(self._node_put)
+        self._start_session()
+
+    def _start_session(self) -> None:
+        """Bring the edge up to date, once there is a Hello and a complete list."""
+        if self._known is None or not self._is_listed or self._is_started:
+            return
+        self._is_started = True
+        for uid in self._pods:
+            self._send_pod(uid)
+        self._outbox.put(Desired(pods=dict(self._revisions), complete=True))
+
+    def _send_pod(self, uid: str) -> None:
+        if self._known is None or self._known.get(uid) == self._revisions[uid]:
+            return
+        put = compute_pod_put(self._pods[uid], with_status=uid not in self._stored)
+        self._known[uid] = put.revision
+        self._outbox.put(put)
+
+    def _handle_message(self, message: FromEdge) -> None:
+        match message:
+            case NodeReport():
+                self._on_node_report(message)
+            case PodStatus():
+                self._status_writer.status_arrived(message)
+            case PodGone():
+                self._status_writer.pod_gone(message)
+            case EventReport():
+                self._on_event(message)
+            case Ack(key=key):
+                if key in self._pods:
+                    self._stored.add(key)
+            case TokenWant(pod_uid=uid):
+                logger.warning("the edge asks for a token of pod %s; it gets none yet", uid)
+            case Hello():
+                raise AssertionError("the sync stream hands over one Hello, apart")

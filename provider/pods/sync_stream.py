@@ -1,0 +1,212 @@
+"""The sync stream of one session, and the messages that wait for it.
+
+Source: DESIGN.md §4 (docs/protocol.md), the order of messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, Protocol
+
+from tunnel.errors import SyncError, TunnelError
+from tunnel.protocol import RequestHead
+from tunnel.sync import (
+    SYNC_PATH,
+    SYNC_PROTOCOL,
+    Desired,
+    EventAck,
+    FragmentReader,
+    FromEdge,
+    FromProvider,
+    Hello,
+    NodePut,
+    ObjectPut,
+    PodForget,
+    PodPut,
+    ServicesPut,
+    StatusAck,
+    StatusWant,
+    TokenPut,
+    decode_from_edge,
+    encode_fragments,
+    encode_message,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tunnel.stream import Stream
+
+PROTOCOL_VERSION: Final = 1
+# The edge reads at once what it gets: one that leaves a fragment unread for this long is stuck.
+WRITE_TIMEOUT_S: Final = 60.0
+# From the request to the edge's Hello.
+OPEN_TIMEOUT_S: Final = 15.0
+_HEAD = RequestHead(method="CONNECT", path=SYNC_PATH, headers=(), protocol=SYNC_PROTOCOL)
+
+_Key = tuple[str, str]
+
+
+class Edge(Protocol):
+    """What this package needs to know of the edge; edge_link.EdgeClient fits."""
+
+    async def wait_connected(self) -> None:
+        """Return when a live session exists, at once if it does."""
+
+    async def open(self, head: RequestHead) -> Stream:
+        """Begin a call.
+
+        Raises:
+            SiteOffline: The edge is not there.
+        """
+
+
+class SyncOutbox:
+    """Messages that wait to be sent; of one subject only the newest.
+
+    Bounded by the number of subjects: a node's pods, its own description, the events that the
+    edge may have under way. While no session takes from it nothing is kept: the next session
+    begins with a comparison of everything.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[_Key, FromProvider] = {}
+        self._arrived = asyncio.Event()
+        self._is_open = False
+
+    def open(self) -> None:
+        """Keep messages from now on, for a session that has begun."""
+        self._waiting.clear()
+        self._is_open = True
+
+    def close(self) -> None:
+        """Drop what waits and all that comes."""
+        self._waiting.clear()
+        self._is_open = False
+
+    def put(self, message: FromProvider) -> None:
+        """Queue a message; it takes the place of one of the same subject that was not sent yet."""
+        if self._is_open:
+            self._waiting[_subject(message)] = message
+            self._arrived.set()
+
+    async def get(self) -> FromProvider:
+        """Take the message whose subject has waited longest. Cancelling loses none."""
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.pop(next(iter(self._waiting)))
+
+
+def _subject(message: FromProvider) -> _Key:
+    """Return what the message is about: a newer one about the same makes it void."""
+    match message:
+        case PodPut(uid=uid) | PodForget(uid=uid):
+            return "pod", uid
+        case StatusAck(uid=uid):
+            return "status", uid
+        case StatusWant(uid=uid):
+            return "want", uid
+        case EventAck(id=event_id):
+            return "event", event_id
+        case ObjectPut(kind=kind, namespace=namespace, name=name):
+            return "object", f"{kind}/{namespace}/{name}"
+        case ServicesPut(namespace=namespace):
+            return "services", namespace
+        case TokenPut(key=key):
+            return "token", key
+        case NodePut() | Desired():
+            return type(message).__name__, ""
+
+
+async def run_sync_stream(
+    edge: Edge,
+    outbox: SyncOutbox,
+    *,
+    on_hello: Callable[[Hello], None],
+    on_message: Callable[[FromEdge], None],
+) -> None:
+    """Open the stream, hand over what the edge says, send what the outbox holds.
+
+    Returns when the edge ends the stream. Cancelling resets it.
+
+    Args:
+        edge: Where to open it.
+        outbox: Opened after the edge's Hello, closed at the end.
+        on_hello: Told of the Hello, which comes first and once.
+        on_message: Told of every later message, in order.
+
+    Raises:
+        SiteOffline: There is no session.
+        TunnelError: The session or stream was lost, or the edge sent what it must not.
+        TimeoutError: The edge did not answer, or takes nothing any more.
+    """
+    async with asyncio.timeout(OPEN_TIMEOUT_S):
+        stream = await edge.open(_HEAD)
+    try:
+        reader = _MessageReader(stream)
+        async with asyncio.timeout(OPEN_TIMEOUT_S):
+            answer = await stream.response()
+            if answer.status != 200:
+                raise SyncError(f"the edge answered the sync stream with status {answer.status}")
+            hello = await reader.next()
+        if not isinstance(hello, Hello):
+            raise SyncError(f"the edge's first message is {type(hello).__name__}, not Hello")
+        if hello.protocol != PROTOCOL_VERSION:
+            raise SyncError(f"the edge speaks version {hello.protocol} of the sync protocol")
+        outbox.open()
+        on_hello(hello)
+        await _exchange(stream, reader, outbox, on_message)
+    finally:
+        outbox.close()
+        stream.reset()  # does nothing on a stream that has ended
+
+
+async def _exchange(
+    stream: Stream,
+    reader: _MessageReader,
+    outbox: SyncOutbox,
+    on_message: Callable[[FromEdge], None],
+) -> None:
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(_write(stream, outbox))
+            while message := await reader.next():
+                if isinstance(message, Hello):
+                    raise SyncError("the edge said Hello twice")
+                on_message(message)
+            writer.cancel()
+    except BaseExceptionGroup as group:
+        # Reader and writer fail together when the stream is lost, and one of them says it all; but
+        # a bug of ours MUST NOT hide behind that.
+        losses = (TunnelError, TimeoutError)
+        bugs = [error for error in group.exceptions if not isinstance(error, losses)]
+        raise (bugs or group.exceptions)[0] from group
+
+
+async def _write(stream: Stream, outbox: SyncOutbox) -> None:
+    while True:
+        message = await outbox.get()
+        for fragment in encode_fragments(encode_message(message)):
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await stream.write(fragment)
+
+
+class _MessageReader:
+    """Reads whole messages off a stream."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self._fragments = FragmentReader()
+        self._complete: list[bytes] = []
+
+    async def next(self) -> FromEdge | None:
+        """Return the next message, None at the end of the stream."""
+        while not self._complete:
+            data = await self._stream.read()
+            if not data:
+                if not self._fragments.is_empty:
+                    raise SyncError("the sync stream ended within a message")
+                return None
+            self._complete = self._fragments.receive_data(data)
+        return decode_from_edge(self._complete.pop(0))
