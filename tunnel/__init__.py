@@ -1,12 +1,18 @@
-"""What both ends share: HTTP/2 inside one WebSocket with the roles reversed, and the messages of the sync stream.
+"""What both ends share: HTTP/2 in one WebSocket with the roles reversed, and the sync messages.
 
 errors      the TunnelError tree
-protocol    our HTTP/2 profile over h2: settings, roles, request and response heads (pure)
+identity    site name <-> certificate names (pure)
+sync        messages of the sync stream and their fragments (pure)
 pipe        the reliable pipe under HTTP/2: message header, counts, acknowledgements (pure)
+frames      lengths and floods, judged before HTTP/2 is parsed (pure)
+heads       request and response heads <-> header lists (pure)
 flow        receive windows and the memory they may take (pure)
 schedule    whose frame is next (pure)
-sync        messages of the sync stream and their fragments (pure)
-identity    site name <-> certificate names (pure)
+liveness    when to PING, when to give up (pure)
+protocol    our HTTP/2 profile over h2: settings, roles, events (pure)
 stream      Stream: read, write, half-close, reset, with back-pressure
+slots       how many streams may be open, and who waits
+outbox      what goes into the next message
+handlers    the tasks that answer the client's streams
 session     Session: drives the protocol over a message pipe; liveness, go-away
 """

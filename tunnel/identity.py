@@ -1,23 +1,26 @@
 """Names that a site's certificates carry, and how a site name is read from them.
 
-A site's client certificate is that of its Node (``CN=system:node:<site>, O=system:nodes``); the provider's server
-certificate names ``provider.<site>.edgelet.internal``, which is also what the edge sends as SNI. Identity is taken from
-the certificate alone, never from a header.
+A site's client certificate is that of its Node (``CN=system:node:<site>, O=system:nodes``); the
+provider's server certificate names ``provider.<site>.edgelet.internal``, which is also what the
+edge sends as SNI. Identity is taken from the certificate alone, never from a header.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NewType
+from typing import NewType, TYPE_CHECKING
 
 from tunnel.errors import IdentityError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 SiteName = NewType("SiteName", str)
 
 NODE_USER_PREFIX = "system:node:"
 NODE_GROUP = "system:nodes"
-# A DNS label: the site is a Node name, a label value and a part of a DNS name at once (RFC 1123 §2.1).
+# A DNS label: the site is a Node name, a label value and a part of a DNS name at once (RFC 1123
+# §2.1).
 _SITE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -51,7 +54,8 @@ def site_of_subject(subject: Mapping[str, Sequence[str]]) -> SiteName:
         subject: Attribute name to its values, as ``commonName`` and ``organizationName``.
 
     Raises:
-        IdentityError: The subject is not exactly one ``system:node:<site>`` in the group ``system:nodes``.
+        IdentityError: The subject is not exactly one ``system:node:<site>`` in the group
+            ``system:nodes``.
     """
     names = list(subject.get("commonName", ()))
     groups = list(subject.get("organizationName", ()))

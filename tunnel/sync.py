@@ -1,23 +1,26 @@
 """Messages of the sync stream, and the fragments that carry them.
 
-A message is one JSON object with a ``type``; on the stream it travels as fragments ``length ‖ flags ‖ payload``, so that a
-large object does not block what is urgent for longer than one fragment takes. Fields that a reader does not know are
-ignored, types that it does not know are refused: a newer peer may add the former, and must not rely on the latter.
+A message is one JSON object with a ``type``; on the stream it travels as fragments ``length ‖ flags
+‖ payload``, so that a large object does not block what is urgent for longer than one fragment
+takes. Fields that a reader does not know are ignored, types that it does not know are refused: a
+newer peer may add the former, and must not rely on the latter.
 
-Pods and objects stay plain JSON (``dict``), so that no field is lost on the way. Keys of the fields are snake_case; what
-is inside ``pod``, ``object`` and ``status`` is the Kubernetes API's own JSON.
+Pods and objects stay plain JSON (``dict``), so that no field is lost on the way. Keys of the fields
+are snake_case; what is inside ``pod``, ``object`` and ``status`` is the Kubernetes API's own JSON.
 """
 
 from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, TYPE_CHECKING
 
 import msgspec
 
 from tunnel.errors import SyncError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SYNC_PROTOCOL = "edgelet.sync.v1"
 SYNC_PATH = "/sync"
@@ -59,7 +62,8 @@ class Hello(_Message, tag="Hello", frozen=True, kw_only=True):
         version: edgelet's own version.
         instance_id: Random per start of the edge process.
         boot_id: The kernel's, changes with each reboot.
-        pods: Pod UID to the revision that the edge has persisted. Pods that are gone are not listed.
+        pods: Pod UID to the revision that the edge has persisted. Pods that are gone are not
+            listed.
         objects: "kind/namespace/name" to revision.
         tokens: Token key to expiry (RFC 3339).
         statuses: Pod UID to what the edge holds of its status.
@@ -112,8 +116,8 @@ class PodStatus(_Message, tag="PodStatus", frozen=True, kw_only=True):
 class PodGone(_Message, tag="PodGone", frozen=True, kw_only=True):
     """Nothing of the pod runs or will run again on the edge; persisted BEFORE it is sent.
 
-    Sent again on every connect until the provider forgets the pod. ``sequence`` is that of the last status, 0 when
-    the edge never knew the pod.
+    Sent again on every connect until the provider forgets the pod. ``sequence`` is that of the last
+    status, 0 when the edge never knew the pod.
     """
 
     uid: str
@@ -183,8 +187,8 @@ class ServicesPut(_Message, tag="ServicesPut", frozen=True, kw_only=True):
 class Desired(_Message, tag="Desired", frozen=True, kw_only=True):
     """All pods of the site, UID to revision.
 
-    Only ``complete=True``, sent after the provider's own list from the API server was complete, may make the edge
-    forget a pod because of its absence.
+    Only ``complete=True``, sent after the provider's own list from the API server was complete, may
+    make the edge forget a pod because of its absence.
     """
 
     pods: dict[str, str]
@@ -194,8 +198,8 @@ class Desired(_Message, tag="Desired", frozen=True, kw_only=True):
 class PodPut(_Message, tag="PodPut", frozen=True, kw_only=True):
     """A pod as desired: metadata, spec, foreign conditions; with deletionTimestamp it is to end.
 
-    ``status`` inside ``pod`` is the API's stored one only where the edge did not know the UID; else the key holds at
-    most the conditions that the edge does not own.
+    ``status`` inside ``pod`` is the API's stored one only where the edge did not know the UID; else
+    the key holds at most the conditions that the edge does not own.
     """
 
     uid: str
@@ -268,7 +272,7 @@ _from_provider: msgspec.json.Decoder[FromProvider] = msgspec.json.Decoder(FromPr
 
 
 def compute_status_hash(status: Json) -> str:
-    """Return the digest of ``StatusDigest``: hex of BLAKE2b-128 over the status as JSON with sorted keys.
+    """Return the digest of ``StatusDigest``: hex of BLAKE2b-128 over the JSON with sorted keys.
 
     Both ends compute it, so it is part of the protocol.
     """

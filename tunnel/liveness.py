@@ -1,0 +1,79 @@
+"""Whether the peer is there: when to send a PING, what its answer says, when to give up.
+
+An end is dead for the other when a PING to it has been unanswered for 10 s and nothing sent to it
+was acknowledged since. A busy link that is merely slow keeps acknowledging, so it is not taken for
+dead.
+"""
+
+from __future__ import annotations
+
+import collections
+
+PING_EVERY_S = 5.0
+DEAD_AFTER_S = 10.0
+# Of ours under way; one every 5 s and one per round trip, and 10 s without an answer end the
+# session.
+MAX_PINGS_UNDER_WAY = 256
+_OPAQUE_BYTES = 8
+
+
+class Liveness:
+    """PINGs under way and what is known of the peer; the caller sends and sleeps.
+
+    Attributes:
+        round_trip_s: Of the last PING that was answered; None before the first.
+    """
+
+    def __init__(
+        self, *, now: float, ping_every_s: float = PING_EVERY_S, dead_after_s: float = DEAD_AFTER_S
+    ) -> None:
+        self.round_trip_s: float | None = None
+        self._ping_every_s = ping_every_s
+        self._dead_after_s = dead_after_s
+        self._under_way: collections.OrderedDict[bytes, float] = collections.OrderedDict()
+        self._count = 0
+        self._next_ping_at = now + ping_every_s
+        self._acknowledged_at = now
+
+    def ping(self, *, now: float) -> bytes:
+        """Note a PING that is sent now; returns its eight opaque bytes."""
+        self._count += 1
+        opaque = self._count.to_bytes(_OPAQUE_BYTES, "big")
+        if len(self._under_way) < MAX_PINGS_UNDER_WAY:
+            self._under_way[opaque] = now
+        return opaque
+
+    def regular_ping(self, *, now: float) -> bytes | None:
+        """Note and return the PING that is due every five seconds; None when none is due."""
+        if now < self._next_ping_at:
+            return None
+        self._next_ping_at = now + self._ping_every_s
+        return self.ping(now=now)
+
+    def answered(self, opaque: bytes, *, now: float) -> float | None:
+        """Take a PING's answer; returns the round trip in seconds, None for one that we do not wait for."""
+        sent_at = self._under_way.pop(opaque, None)
+        if sent_at is None:
+            return None
+        self.acknowledged(now=now)
+        # What was sent before it cannot be answered after it: a peer answers in order.
+        for earlier in [key for key, at in self._under_way.items() if at < sent_at]:
+            del self._under_way[earlier]
+        self.round_trip_s = now - sent_at
+        return self.round_trip_s
+
+    def acknowledged(self, *, now: float) -> None:
+        """Note that the peer acknowledged something that we sent."""
+        self._acknowledged_at = now
+
+    def is_dead(self, *, now: float) -> bool:
+        """Whether the peer has been silent for too long."""
+        return bool(self._under_way) and now >= self._dead_at()
+
+    def next_at(self) -> float:
+        """When to look again: the next PING, or the end of patience."""
+        return min(self._next_ping_at, self._dead_at()) if self._under_way else self._next_ping_at
+
+    def _dead_at(self) -> float:
+        oldest = next(iter(self._under_way.values()))
+        return max(oldest, self._acknowledged_at) + self._dead_after_s

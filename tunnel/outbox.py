@@ -1,0 +1,100 @@
+"""Outbox: what goes into the next message of the pipe.
+
+First what keeps the pipe going (ACK, DRAIN), then the frames of HTTP/2 itself, then one DATA frame
+after another as the schedule says, until the message is full.
+"""
+
+from __future__ import annotations
+
+from tunnel.errors import HeadError
+from tunnel.frames import FRAME_HEADER_BYTES
+from tunnel.pipe import MAX_PAYLOAD_BYTES, Pipe
+from tunnel.schedule import MAX_FRAME_BYTES, Schedule
+from tunnel.stream import INTERNAL_ERROR, Stream
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunnel.protocol import Protocol
+
+
+class Outbox:
+    """Chooses and encodes messages; keeps what waits for a turn or a window."""
+
+    def __init__(self, protocol: Protocol, pipe: Pipe) -> None:
+        self._protocol = protocol
+        self._pipe = pipe
+        self._schedule = Schedule()
+        self._ready: dict[int, Stream] = {}
+        # In the order in which they ran out of window.
+        self._blocked: dict[int, Stream] = {}
+        self._urgent: bytes | None = None
+
+    def ready(self, stream: Stream) -> None:
+        """Queue a stream that has a DATA frame to send."""
+        if stream.id not in self._blocked:
+            self._ready[stream.id] = stream
+            self._schedule.ready(stream.id)
+
+    def window_opened(self, stream_id: int) -> None:
+        """Queue again what waited for this stream's window, or for the connection's (0)."""
+        for blocked_id in list(self._blocked) if stream_id == 0 else [stream_id]:
+            stream = self._blocked.pop(blocked_id, None)
+            if stream is not None:
+                self.ready(stream)
+
+    def forget(self, stream_id: int) -> None:
+        """Drop a stream that ended."""
+        self._ready.pop(stream_id, None)
+        self._blocked.pop(stream_id, None)
+        self._schedule.forget(stream_id)
+
+    def send_first(self, message: bytes) -> None:
+        """Send one whole message of the pipe before anything else."""
+        self._urgent = message
+
+    def next_message(self, *, now: float, with_data: bool) -> bytes | None:
+        """Return the next message, None when there is nothing to send or no room for it.
+
+        Args:
+            now: On the session's clock.
+            with_data: False to send only what HTTP/2 has queued already.
+        """
+        message = self._pipe.encode_ack_if_due(now=now)
+        if message is not None:
+            return message
+        if self._urgent is not None:
+            message, self._urgent = self._urgent, None
+            return message
+        room = min(MAX_PAYLOAD_BYTES, self._pipe.room_bytes)
+        if with_data:
+            self._fill(room)
+        if room <= 0 or not self._protocol.output_bytes:
+            return None
+        return self._pipe.encode_data(self._protocol.take_output(room))
+
+    def _fill(self, room: int) -> None:
+        while self._protocol.output_bytes + FRAME_HEADER_BYTES + MAX_FRAME_BYTES <= room:
+            stream_id = self._schedule.next()
+            if stream_id is None:
+                return
+            self._send_frame(self._ready.pop(stream_id))
+
+    def _send_frame(self, stream: Stream) -> None:
+        window = self._protocol.send_window(stream.id)
+        if window <= 0 and stream.output_bytes:
+            self._blocked[stream.id] = stream
+            self._schedule.blocked(stream.id)
+            return
+        data, is_last = stream.take_output(max(0, min(window, MAX_FRAME_BYTES)))
+        try:
+            self._protocol.send_data(stream.id, data, end=is_last)
+        except HeadError as exc:
+            stream.reset(INTERNAL_ERROR, str(exc))
+            return
+        if not is_last and stream.has_output:
+            self._ready[stream.id] = stream
+            self._schedule.sent(stream.id, len(data), more=True)
+            return
+        self._schedule.sent(stream.id, len(data), more=False)
+        if is_last:
+            stream.sent_end()

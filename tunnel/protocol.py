@@ -1,0 +1,449 @@
+"""Our profile of HTTP/2 over h2, without I/O: settings, roles, heads in and out, and events as plain values.
+
+The caller hands in what arrived with ``receive_data`` and gets events, calls methods to send, and
+takes what is to go out with ``take_output``. After an exception of ``receive_data`` the output
+holds the GOAWAY that answers it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+from typing import Any, TYPE_CHECKING
+
+import h2.config
+import h2.connection
+import h2.events
+import h2.exceptions
+import msgspec
+from h2.errors import ErrorCodes
+from h2.settings import SettingCodes, Settings
+from hyperframe.exceptions import HyperframeError
+
+from tunnel.errors import (
+    ExcessiveLoad,
+    FrameTooLarge,
+    HeadError,
+    ProtocolError,
+    SessionClosed,
+    WindowExceeded,
+)
+from tunnel.flow import (
+    CONNECTION_WINDOW_BYTES,
+    MAX_STREAMS,
+    START_WINDOW_BYTES,
+    connection_credit,
+)
+from tunnel.frames import MAX_FRAME_BYTES, FrameGuard
+from tunnel.heads import (
+    MAX_HEADER_LIST_BYTES,
+    RequestHead,
+    ResponseHead,
+    declared_length,
+    decode_request,
+    decode_response,
+    encode_request,
+    encode_response,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = [
+    "INSTANCE_HEADER",
+    "METHOD_HEADER",
+    "RECEIVED_HEADER",
+    "SESSION_HEADER",
+    "TUNNEL_PATH",
+    "TUNNEL_SUBPROTOCOL",
+    "DataArrived",
+    "EndArrived",
+    "Event",
+    "PeerLeft",
+    "PingAnswered",
+    "Protocol",
+    "RequestArrived",
+    "RequestHead",
+    "ResetArrived",
+    "ResponseArrived",
+    "ResponseHead",
+    "Role",
+    "SettingsArrived",
+    "WindowOpened",
+    "error_name",
+]
+
+TUNNEL_SUBPROTOCOL = "edgelet.h2.v1"
+TUNNEL_PATH = "/tunnel"
+INSTANCE_HEADER = "Edgelet-Instance"
+SESSION_HEADER = "Edgelet-Session"
+RECEIVED_HEADER = "Edgelet-Received"
+METHOD_HEADER = "edgelet-method"
+# HPACK's own default. A peer may announce more, and our encoder would keep that much for it.
+_MAX_ENCODER_TABLE_BYTES = 4096
+_FIRST_CONNECTION_WINDOW_BYTES = 65535
+_MAX_REASON_BYTES = 1024
+
+
+class Role(enum.Enum):
+    """Who asks: the provider is the client, the edge the server, whoever dialled."""
+
+    CLIENT = "client"
+    SERVER = "server"
+
+
+class _Event(msgspec.Struct, frozen=True, gc=False):
+    """Base of what ``receive_data`` reports."""
+
+
+class SettingsArrived(_Event, frozen=True):
+    """The peer's SETTINGS are in force: window sizes and the number of streams may have changed."""
+
+
+class RequestArrived(_Event, frozen=True):
+    """The client opened a stream."""
+
+    stream_id: int
+    head: RequestHead
+
+
+class ResponseArrived(_Event, frozen=True):
+    """The server answered."""
+
+    stream_id: int
+    head: ResponseHead
+
+
+class DataArrived(_Event, frozen=True):
+    """Payload of one DATA frame; ``credit`` is what it took from the stream's window, padding included."""
+
+    stream_id: int
+    data: bytes
+    credit: int
+
+
+class EndArrived(_Event, frozen=True):
+    """The peer will send no more on this stream."""
+
+    stream_id: int
+
+
+class ResetArrived(_Event, frozen=True):
+    """The stream is over; ``by_peer`` is False where our own h2 had to reset it."""
+
+    stream_id: int
+    error_code: int
+    by_peer: bool
+
+
+class WindowOpened(_Event, frozen=True):
+    """More may be sent on this stream; 0 means on the connection."""
+
+    stream_id: int
+
+
+class PingAnswered(_Event, frozen=True):
+    """The answer to our PING with these eight bytes."""
+
+    opaque: bytes
+
+
+class PeerLeft(_Event, frozen=True):
+    """GOAWAY: the last that comes."""
+
+    error_code: int
+    reason: str
+
+
+Event = (
+    SettingsArrived
+    | RequestArrived
+    | ResponseArrived
+    | DataArrived
+    | EndArrived
+    | ResetArrived
+    | WindowOpened
+    | PingAnswered
+    | PeerLeft
+)
+
+
+class _Connection(h2.connection.H2Connection):
+    # How late streams ended is remembered for frames that were under way; 65536 would keep 10 MB
+    # for ever.
+    MAX_CLOSED_STREAMS = 4096
+
+
+class Protocol:
+    """One HTTP/2 connection in our profile."""
+
+    def __init__(self, role: Role, *, max_streams: int = MAX_STREAMS) -> None:
+        is_client = role is Role.CLIENT
+        self._is_client = is_client
+        self._h2 = _Connection(h2.config.H2Configuration(client_side=is_client))
+        self._h2.local_settings = _local_settings(is_client=is_client, max_streams=max_streams)
+        self._guard = FrameGuard(from_client=not is_client)
+        self._output = bytearray()
+        self._is_over = False
+        # Body bytes that content-length still promises, and requests whose responses have no body.
+        self._promised_bytes: dict[int, int] = {}
+        self._head_requests: set[int] = set()
+        self._translations: dict[type, Callable[[Any], Event | None]] = {
+            h2.events.DataReceived: _translate_data,
+            h2.events.StreamEnded: lambda event: EndArrived(event.stream_id),
+            h2.events.WindowUpdated: lambda event: WindowOpened(event.stream_id or 0),
+            h2.events.RequestReceived: self._translate_request,
+            h2.events.ResponseReceived: _translate_response,
+            h2.events.StreamReset: self._translate_reset,
+            h2.events.RemoteSettingsChanged: self._translate_settings,
+            h2.events.PingAckReceived: lambda event: PingAnswered(event.ping_data),
+            h2.events.ConnectionTerminated: self._translate_goaway,
+        }
+
+    # What is known of the connection.
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes that wait for ``take_output``."""
+        return len(self._output)
+
+    @property
+    def connect_allowed(self) -> bool:
+        """Whether the peer's SETTINGS allow extended CONNECT (RFC 8441 §3)."""
+        return bool(self._h2.remote_settings.enable_connect_protocol)
+
+    @property
+    def peer_max_streams(self) -> int:
+        """How many streams the peer lets us have open."""
+        return self._h2.remote_settings.max_concurrent_streams
+
+    def send_window(self, stream_id: int) -> int:
+        """Return how many bytes of DATA may be sent on an open stream now; may be negative."""
+        return self._h2.local_flow_control_window(stream_id)
+
+    @property
+    def connection_send_window(self) -> int:
+        """How many bytes of DATA may be sent on all streams together now."""
+        return self._h2.outbound_flow_control_window
+
+    # What arrives.
+
+    def receive_data(self, data: memoryview, *, now: float) -> list[Event]:
+        """Take bytes of the connection, cut anywhere, and return what they mean, in order.
+
+        Credit of the connection is returned at once, whatever became of the stream.
+
+        Raises:
+            ProtocolError: The peer broke the rules. The GOAWAY that says so is in the output.
+        """
+        try:
+            self._guard.receive_data(data, now=now)
+            events = self._translate(self._h2.receive_data(data))
+            credit = connection_credit(self._h2.inbound_flow_control_window)
+            if credit and not self._is_over:
+                self._h2.increment_flow_control_window(credit)
+        except (h2.exceptions.H2Error, HyperframeError) as exc:
+            error = _ours(exc)
+            self.leave(str(error), error_code=error.error_code)
+            raise error from exc
+        except ProtocolError as exc:
+            self.leave(str(exc), error_code=exc.error_code)
+            raise
+        self._collect()
+        return events
+
+    def _translate(self, events: list[h2.events.Event]) -> list[Event]:
+        translated: list[Event] = []
+        for event in events:
+            translation = self._translations.get(type(event))
+            if translation is not None:
+                ours = translation(event)
+                if ours is not None:
+                    translated.append(ours)
+        return translated
+
+    def _translate_request(self, event: h2.events.RequestReceived) -> Event:
+        if self._is_client:
+            raise ProtocolError("the server opened a stream towards the client")
+        head = decode_request(event.headers)
+        if head.method == "HEAD":
+            self._head_requests.add(event.stream_id)
+        return RequestArrived(event.stream_id, head)
+
+    def _translate_reset(self, event: h2.events.StreamReset) -> Event:
+        self._forget_body(event.stream_id)
+        return ResetArrived(event.stream_id, int(event.error_code or 0), event.remote_reset)
+
+    def _translate_settings(self, _event: h2.events.RemoteSettingsChanged) -> Event:
+        settings = self._h2.remote_settings
+        # h2 keeps settings that nobody knows, and lets the peer choose how much our encoder keeps.
+        for code in [code for code in settings if not isinstance(code, SettingCodes)]:
+            del settings[code]
+        if self._h2.encoder.header_table_size > _MAX_ENCODER_TABLE_BYTES:
+            self._h2.encoder.header_table_size = _MAX_ENCODER_TABLE_BYTES
+        return SettingsArrived()
+
+    def _translate_goaway(self, event: h2.events.ConnectionTerminated) -> Event:
+        # h2 sends nothing after it, not even for what came in the same message before.
+        self._is_over = True
+        text = (event.additional_data or b"")[:_MAX_REASON_BYTES].decode("utf-8", "replace")
+        # It goes to logs and terminals: no line breaks, no escape sequences.
+        reason = "".join(character if character.isprintable() else "?" for character in text)
+        return PeerLeft(int(event.error_code or 0), reason)
+
+    # What is sent.
+
+    def start(self) -> None:
+        """Send the preface, the settings and the connection's window."""
+        self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(
+            CONNECTION_WINDOW_BYTES - _FIRST_CONNECTION_WINDOW_BYTES
+        )
+        self._collect()
+
+    def send_request(self, head: RequestHead) -> int:
+        """Open a stream and send its head; returns the stream's id.
+
+        Raises:
+            HeadError: The head cannot be sent.
+            SessionClosed: All ids of this connection are used up.
+        """
+        headers = encode_request(head, max_list_bytes=self._max_list_bytes())
+        length = declared_length(headers)
+        try:
+            stream_id = self._h2.get_next_available_stream_id()
+        except h2.exceptions.NoAvailableStreamIDError as exc:
+            raise SessionClosed("the session has used up all stream ids") from exc
+        self._h2.send_headers(stream_id, headers)
+        self._guard.request_sent()
+        if length is not None:
+            self._promised_bytes[stream_id] = length
+        self._collect()
+        return stream_id
+
+    def send_response(self, stream_id: int, head: ResponseHead, *, end: bool) -> None:
+        """Answer an open stream.
+
+        Raises:
+            HeadError: The head cannot be sent.
+        """
+        headers = encode_response(head, max_list_bytes=self._max_list_bytes())
+        length = declared_length(headers)
+        self._h2.send_headers(stream_id, headers, end_stream=end)
+        if length is not None and not end:
+            has_body = stream_id not in self._head_requests
+            self._promised_bytes[stream_id] = length if has_body else 0
+        self._collect()
+
+    def send_data(self, stream_id: int, data: bytes, *, end: bool) -> None:
+        """Send one DATA frame on an open stream, within ``send_window`` and MAX_FRAME_BYTES.
+
+        Raises:
+            HeadError: The body is not as long as content-length said; the peer's h2 would end the
+                whole session.
+        """
+        promised = self._promised_bytes.get(stream_id)
+        if promised is not None:
+            promised -= len(data)
+            if promised < 0 or (end and promised):
+                raise HeadError("the body is not as long as its content-length")
+            self._promised_bytes[stream_id] = promised
+        self._h2.send_data(stream_id, data, end_stream=end)
+        self._guard.data_sent(len(data))
+        if end:
+            self._forget_body(stream_id)
+        self._collect()
+
+    def reset_stream(self, stream_id: int, *, error_code: int) -> None:
+        """End a stream early; nothing happens if it has ended."""
+        self._forget_body(stream_id)
+        if self._is_over:
+            return
+        with contextlib.suppress(h2.exceptions.StreamClosedError):
+            self._h2.reset_stream(stream_id, error_code)
+        self._collect()
+
+    def grant(self, stream_id: int, credit: int) -> None:
+        """Let the peer send so many bytes more on an open stream."""
+        if not self._is_over:
+            self._h2.increment_flow_control_window(credit, stream_id)
+            self._collect()
+
+    def ping(self, opaque: bytes) -> None:
+        """Send a PING with eight opaque bytes."""
+        if not self._is_over:
+            self._h2.ping(opaque)
+            self._collect()
+
+    def leave(self, reason: str, *, error_code: int = 0) -> None:
+        """Send GOAWAY with a reason for people; nothing can be sent or received after it."""
+        if self._is_over:
+            return
+        self._is_over = True
+        # After an error h2 has queued a GOAWAY of its own, which says less.
+        self._h2.clear_outbound_data_buffer()
+        self._h2.close_connection(error_code, reason.encode()[:_MAX_REASON_BYTES])
+        self._collect()
+
+    def take_output(self, max_bytes: int) -> bytes:
+        """Take up to ``max_bytes`` of what is to go out, in order."""
+        if len(self._output) <= max_bytes:
+            taken = bytes(self._output)
+            self._output.clear()
+            return taken
+        with memoryview(self._output) as view:
+            taken = bytes(view[:max_bytes])
+        del self._output[:max_bytes]
+        return taken
+
+    def _collect(self) -> None:
+        self._output += self._h2.data_to_send()
+
+    def _forget_body(self, stream_id: int) -> None:
+        self._promised_bytes.pop(stream_id, None)
+        self._head_requests.discard(stream_id)
+
+    def _max_list_bytes(self) -> int:
+        theirs = self._h2.remote_settings.max_header_list_size
+        return MAX_HEADER_LIST_BYTES if theirs is None else min(theirs, MAX_HEADER_LIST_BYTES)
+
+
+def error_name(error_code: int) -> str:
+    """Return the name of an HTTP/2 error code, as ``CANCEL``; unknown ones as a number."""
+    try:
+        return ErrorCodes(error_code).name
+    except ValueError:
+        return f"{error_code:#x}"
+
+
+def _local_settings(*, is_client: bool, max_streams: int) -> Settings:
+    values = {
+        SettingCodes.INITIAL_WINDOW_SIZE: START_WINDOW_BYTES,
+        SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_BYTES,
+        SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST_BYTES,
+        SettingCodes.MAX_CONCURRENT_STREAMS: max_streams,
+        SettingCodes.ENABLE_PUSH: 0,
+    }
+    if not is_client:
+        values[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
+    return Settings(client=is_client, initial_values=values)
+
+
+def _translate_data(event: h2.events.DataReceived) -> Event:
+    return DataArrived(event.stream_id, event.data, event.flow_controlled_length)
+
+
+def _translate_response(event: h2.events.ResponseReceived) -> Event:
+    return ResponseArrived(event.stream_id, decode_response(event.headers))
+
+
+def _ours(exc: Exception) -> ProtocolError:
+    code = int(getattr(exc, "error_code", ErrorCodes.PROTOCOL_ERROR))
+    text = str(exc) or type(exc).__name__
+    if isinstance(exc, h2.exceptions.FlowControlError):
+        return WindowExceeded(text)
+    if isinstance(exc, h2.exceptions.FrameTooLargeError):
+        return FrameTooLarge(text)
+    if isinstance(exc, h2.exceptions.DenialOfServiceError | h2.exceptions.TooManyStreamsError):
+        return ExcessiveLoad(text)
+    return ProtocolError(text, error_code=code)

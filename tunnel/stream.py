@@ -1,0 +1,300 @@
+"""Stream: one request and its response over the session, with half-close, reset and back-pressure.
+
+The session's read loop puts in what arrived and never waits; its write loop takes out what is to be
+sent. Between them and the callers stand two bounded buffers: what arrived is bounded by the receive
+window that was granted, what is to be sent by SEND_BUFFER_BYTES.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import typing
+
+from tunnel.errors import SessionClosed, StreamReset
+
+if typing.TYPE_CHECKING:
+    from tunnel.protocol import RequestHead, ResponseHead
+
+# What one stream may have waiting for the scheduler and the peer's window; then write waits.
+SEND_BUFFER_BYTES = 64 << 10
+NO_ERROR = 0x0
+INTERNAL_ERROR = 0x2
+REFUSED_STREAM = 0x7
+CANCEL = 0x8
+
+
+class StreamOwner(typing.Protocol):
+    """What a stream asks of its session; each call returns at once."""
+
+    def output_ready(self, stream: Stream) -> None:
+        """Say that the stream has bytes or its end to send."""
+
+    def input_taken(self, stream: Stream, size: int) -> None:
+        """Say that the reader took bytes."""
+
+    def respond(self, stream: Stream, head: ResponseHead, *, end: bool) -> None:
+        """Send a response head."""
+
+    def reset(self, stream: Stream, *, error_code: int) -> None:
+        """Send RST_STREAM."""
+
+    def ended(self, stream: Stream) -> None:
+        """Let go of a stream whose both halves ended, or that was reset or lost."""
+
+
+class Stream:
+    """One HTTP/2 stream, as its caller sees it.
+
+    One task may read while another writes; two tasks may write, each call's bytes (up to 64 KiB of
+    them) then stay together. A stream that is no longer wanted before its end must be ``reset``, or
+    it keeps its slot and window.
+
+    Attributes:
+        id: The HTTP/2 stream id.
+        request: The head that opened it.
+    """
+
+    def __init__(
+        self, owner: StreamOwner, stream_id: int, request: RequestHead, *, is_server: bool
+    ) -> None:
+        self.id = stream_id
+        self.request = request
+        self._owner = owner
+        self._is_server = is_server
+        self._incoming = bytearray()
+        self._outgoing = bytearray()
+        self._response: ResponseHead | None = None
+        self._error: StreamReset | SessionClosed | None = None
+        self._receive_ended = False  # the peer's END_STREAM arrived
+        self._send_closed = False  # close_write was called
+        self._send_ended = False  # our END_STREAM is on its way
+        self._readable = asyncio.Event()
+        self._writable = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._closed = asyncio.Event()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether both halves ended, or the stream was reset or lost; what arrived may still be read."""
+        return self._closed.is_set()
+
+    # For both ends.
+
+    async def read(self, max_bytes: int = 65536) -> bytes:
+        """Read what has arrived, at least one byte, at most ``max_bytes``.
+
+        Cancelling is safe: no byte is lost.
+
+        Returns:
+            The bytes; ``b""`` at the peer's end of stream, and only there.
+
+        Raises:
+            StreamReset: The stream was reset; bytes that had arrived before the peer's reset are
+                read first.
+            SessionClosed: The session ended before the peer's end of stream; what had arrived is
+                read first.
+        """
+        if max_bytes < 1:
+            raise ValueError(f"cannot read {max_bytes} bytes")
+        while not self._incoming:
+            if self._receive_ended:
+                return b""
+            self._raise_error()
+            self._readable.clear()
+            await self._readable.wait()
+        # MUST be no await between here and the return, or a cancelled read would lose bytes.
+        if len(self._incoming) <= max_bytes:
+            data = bytes(self._incoming)
+            self._incoming.clear()
+        else:
+            with memoryview(self._incoming) as view:
+                data = bytes(view[:max_bytes])
+            del self._incoming[:max_bytes]
+        self._owner.input_taken(self, len(data))
+        return data
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Queue bytes to be sent, and wait while more than 64 KiB wait for the peer's window.
+
+        Cancelling is safe: a piece of at most 64 KiB is queued whole or not at all, and what was
+        queued is sent. Data of up to 64 KiB is one piece.
+
+        Raises:
+            StreamReset: The stream was reset by either end.
+            SessionClosed: The session ended.
+        """
+        self._raise_error()
+        self._check_may_send()
+        with memoryview(data).cast("B") as view:
+            for start in range(0, len(view), SEND_BUFFER_BYTES):
+                await self._write_piece(view[start : start + SEND_BUFFER_BYTES])
+
+    async def close_write(self) -> None:
+        """End our half (END_STREAM), and wait until all that was written has been handed on.
+
+        A second call does nothing but wait. Cancelling is safe: the end stays queued behind the
+        bytes.
+
+        Raises:
+            StreamReset: The stream was reset before that.
+            SessionClosed: The session ended before that.
+        """
+        if not self._send_closed:
+            self._raise_error()
+            self._check_may_send()
+            self._send_closed = True
+            self._owner.output_ready(self)
+        while not self._send_ended:
+            self._raise_error()
+            self._writable.clear()
+            await self._writable.wait()
+
+    def reset(self, error_code: int = CANCEL, reason: str = "reset by this end") -> None:
+        """End both halves at once (RST_STREAM) and drop what is buffered; nothing happens on a stream that has ended.
+
+        Args:
+            error_code: HTTP/2 error code (RFC 9113 §7), the only thing that the peer learns.
+            reason: What callers of this end get as StreamReset.
+        """
+        if self.is_closed:
+            return
+        self._incoming.clear()
+        self._receive_ended = False
+        self._owner.reset(self, error_code=error_code)
+        self.fail(StreamReset(error_code, reason))
+
+    async def wait_closed(self) -> None:
+        """Wait until both halves ended, or the stream was reset or lost; raises nothing."""
+        await self._closed.wait()
+
+    # For the server.
+
+    async def respond(self, head: ResponseHead, *, end: bool = False) -> None:
+        """Send the response's head, and with ``end`` our end of stream at once.
+
+        Raises:
+            HeadError: The head cannot be sent; nothing was sent, another may be tried.
+            StreamReset: The stream was reset.
+            SessionClosed: The session ended.
+        """
+        self._raise_error()
+        if self._response is not None:
+            raise AssertionError(f"stream {self.id} was answered twice")
+        self._owner.respond(self, head, end=end)
+        self._response = head
+        if end:
+            self._send_closed = True
+            self.sent_end()
+
+    # For the client.
+
+    async def response(self) -> ResponseHead:
+        """Wait for the response's head. Cancelling is safe.
+
+        Raises:
+            StreamReset: The stream was reset before the head arrived.
+            SessionClosed: The session ended before.
+        """
+        while self._response is None:
+            self._raise_error()
+            self._answered.clear()
+            await self._answered.wait()
+        return self._response
+
+    # For the session.
+
+    @property
+    def output_bytes(self) -> int:
+        """Bytes that wait to be sent."""
+        return len(self._outgoing)
+
+    @property
+    def has_output(self) -> bool:
+        """Whether there is a DATA frame to send: bytes, or the end alone."""
+        return bool(self._outgoing) or (self._send_closed and not self._send_ended)
+
+    @property
+    def receive_ended(self) -> bool:
+        """Whether the peer's end of stream arrived."""
+        return self._receive_ended
+
+    @property
+    def send_closed(self) -> bool:
+        """Whether our end of stream was said; it may still wait behind bytes."""
+        return self._send_closed
+
+    def take_output(self, max_bytes: int) -> tuple[bytes, bool]:
+        """Take the payload of the next DATA frame, and whether it is the last."""
+        if len(self._outgoing) <= max_bytes:
+            data = bytes(self._outgoing)
+            self._outgoing.clear()
+        else:
+            with memoryview(self._outgoing) as view:
+                data = bytes(view[:max_bytes])
+            del self._outgoing[:max_bytes]
+        self._writable.set()
+        return data, self._send_closed and not self._outgoing
+
+    def sent_end(self) -> None:
+        """Note that our END_STREAM is on its way."""
+        self._send_ended = True
+        self._writable.set()
+        self._close_if_both_ended()
+
+    def receive_response(self, head: ResponseHead) -> None:
+        """Put in the response's head."""
+        self._response = head
+        self._answered.set()
+
+    def receive_data(self, data: bytes) -> None:
+        """Put in bytes that arrived within the window."""
+        self._incoming += data
+        self._readable.set()
+
+    def receive_end(self) -> None:
+        """Put in the peer's end of stream."""
+        self._receive_ended = True
+        self._readable.set()
+        self._close_if_both_ended()
+
+    def fail(self, error: StreamReset | SessionClosed) -> None:
+        """End the stream with an error; what arrived before may still be read. Idempotent: the first error stays."""
+        if self.is_closed:
+            return
+        self._error = error
+        self._outgoing.clear()
+        for event in (self._readable, self._writable, self._answered):
+            event.set()
+        self._close()
+
+    async def _write_piece(self, piece: memoryview) -> None:
+        while True:
+            self._raise_error()
+            self._check_may_send()
+            if len(self._outgoing) + len(piece) <= SEND_BUFFER_BYTES:
+                break
+            self._writable.clear()
+            await self._writable.wait()
+        self._outgoing += piece
+        self._owner.output_ready(self)
+
+    def _check_may_send(self) -> None:
+        if self._send_closed:
+            raise AssertionError(f"stream {self.id} was written to after its end")
+        if self._is_server and self._response is None:
+            raise AssertionError(f"stream {self.id} was written to before its response")
+
+    def _close_if_both_ended(self) -> None:
+        if self._send_ended and self._receive_ended:
+            self._close()
+
+    def _close(self) -> None:
+        self._closed.set()
+        self._owner.ended(self)
+
+    def _raise_error(self) -> None:
+        # A new exception each time: one that is raised twice would collect the tracebacks of both.
+        if isinstance(self._error, SessionClosed):
+            raise SessionClosed(self._error.reason)
+        if self._error is not None:
+            raise StreamReset(self._error.error_code, self._error.reason)
