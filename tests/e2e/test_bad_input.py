@@ -11,8 +11,8 @@ import pytest
 import trustme
 import yaml
 
+from devcluster.netns import netns_path
 from tests.e2e.cluster import ROOT
-from tests.e2e.netns import netns_path
 from tests.e2e.pods import container, pod
 from tests.e2e.waiting import eventually
 

@@ -11,7 +11,7 @@ import socket
 import subprocess
 from typing import TYPE_CHECKING
 
-from tests.e2e.netns import inside, netns_path
+from devcluster.netns import inside, netns_path
 from tests.e2e.pods import IDLE, container, pod
 
 if TYPE_CHECKING:

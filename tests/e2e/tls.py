@@ -7,7 +7,7 @@ import ssl
 import tempfile
 from dataclasses import dataclass
 
-from tests.e2e.netns import inside
+from devcluster.netns import inside
 
 REFUSED_IN_THE_HANDSHAKE = 0
 READ_BYTES = 65536

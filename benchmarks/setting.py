@@ -1,0 +1,109 @@
+"""What the measurements share: kubectl, the API server, the site's containerd."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from devcluster import environment
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from devcluster.cluster import Cluster
+    from devcluster.layout import SiteLayout
+
+Json = dict[str, Any]
+NAMESPACE = "bench"
+KUBECTL_TIMEOUT_S = 180
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A devcluster that is up, its first site, and the environment that kubectl needs."""
+
+    site: SiteLayout
+    variables: Mapping[str, str]
+
+    @classmethod
+    def of(cls, cluster: Cluster) -> Setting:
+        """Return the setting of a cluster's first site."""
+        site = cluster.sites[0]
+        path = os.environ.get("PATH", os.defpath)
+        values = environment.variables(cluster, site, path=path)
+        return cls(site=site, variables={**os.environ, **values})
+
+    @property
+    def cri_endpoint(self) -> str:
+        """The site's CRI socket."""
+        return f"unix://{self.site.containerd_socket}"
+
+    def kubectl(self, *args: str, stdin: bytes = b"") -> bytes:
+        """Run kubectl in the benchmark's namespace and return its output.
+
+        Raises:
+            subprocess.CalledProcessError: It failed.
+        """
+        done = subprocess.run(
+            ["kubectl", "--namespace", NAMESPACE, *args],
+            input=stdin,
+            stdout=subprocess.PIPE,
+            env=dict(self.variables),
+            timeout=KUBECTL_TIMEOUT_S,
+            check=True,
+        )
+        return done.stdout
+
+    def kubectl_s(self, *args: str) -> float:
+        """Run kubectl and return how many seconds it took, from start to exit."""
+        started = time.perf_counter()
+        self.kubectl(*args)
+        return time.perf_counter() - started
+
+    def pod(self, name: str) -> Json:
+        """Return a busybox pod for the site, ready to be created."""
+        return {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {
+                "nodeSelector": {"kubernetes.io/hostname": self.site.name},
+                "tolerations": [{"key": "edgelet.dev/site", "operator": "Exists"}],
+                "automountServiceAccountToken": False,
+                "enableServiceLinks": False,
+                "terminationGracePeriodSeconds": 1,
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": "docker.io/library/busybox:latest",
+                        "imagePullPolicy": "IfNotPresent",
+                        "command": [
+                            "sh",
+                            "-c",
+                            "trap 'exit 0' TERM; while :; do sleep 9 & wait; done",
+                        ],
+                    }
+                ],
+            },
+        }
+
+    def create_namespace(self) -> None:
+        """Make the benchmark's namespace anew; its service account is there afterwards."""
+        self.delete_namespace()
+        self.kubectl("create", "namespace", NAMESPACE)
+        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+
+    def delete_namespace(self) -> None:
+        """Delete the benchmark's namespace and wait until its pods are gone."""
+        self.kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", "--timeout=120s")
+
+    def start_shell_pod(self, name: str) -> Json:
+        """Create a pod, wait until it is Ready, and return it as the API has it."""
+        self.kubectl("apply", "-f", "-", stdin=json.dumps(self.pod(name)).encode())
+        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+        found: Json = json.loads(self.kubectl("get", "pod", name, "-o", "json"))
+        return found
