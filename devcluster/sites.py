@@ -34,9 +34,9 @@ def provider_namespace(site: SiteLayout) -> str:
     return f"edgelet-{site.name}"
 
 
-def provider_service_account(site: SiteLayout) -> str:
+def provider_service_account() -> str:
     """Return the name of the provider's ServiceAccount in it."""
-    return f"edgelet-provider-{site.name}"
+    return "edgelet-provider"
 
 
 def provider_config(
@@ -125,11 +125,20 @@ def kubectl(cluster: ClusterLayout, *arguments: str | Path, stdin: str = "") -> 
 
 def overlay(site: SiteLayout, *, manifests: Path = MANIFESTS) -> dict[str, object]:
     """Return the kustomization that makes the site's rights out of the ones for any site."""
-    base = os.path.relpath(manifests / "site", overlay_folder(site))
+    component = os.path.relpath(manifests / "site", overlay_folder(site))
+    name = {
+        "name": "edgelet-site",
+        "literals": [f"site={site.name}"],
+        "options": {
+            "disableNameSuffixHash": True,
+            "annotations": {"config.kubernetes.io/local-config": "true"},
+        },
+    }
     return {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
-        "resources": [base],
+        "components": [component],
+        "configMapGenerator": [name],
     }
 
 
@@ -167,7 +176,7 @@ def write_provider_credentials(
     Raises:
         DevclusterError: The API server refuses.
     """
-    namespace, account = provider_namespace(site), provider_service_account(site)
+    namespace, account = provider_namespace(site), provider_service_account()
     answer = api.create(
         f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
         {
