@@ -1,0 +1,14 @@
+"""The cloud side: registers one Node and serves the kubelet API for it.
+
+__main__        python -m provider
+cli             the command edgelet-provider
+app             builds every object and owns the one TaskGroup
+config          the configuration file's content (pure)
+kubelet_api/    the kubelet port: who may call, which path goes where, bytes
+node/           the Node object, its Lease and conditions
+pods/           desired pods down, statuses up
+edge_link/      the edge port: the one session of the site, and what others know of it
+kube/           calls to the API server
+serving/        TLS servers: contexts, listening, connections that are taken over
+telemetry/      logging
+"""
