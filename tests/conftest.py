@@ -40,6 +40,11 @@ def _is_unchecked(function: object) -> bool:
     return inspect.iscoroutinefunction(function) and not hasattr(function, "refuses_leaks")
 
 
+def pytest_configure(config: pytest.Config) -> None:  # pytest's own signature
+    """Let nobody make an event loop by asking for one: pytest-asyncio does and never closes it."""
+    asyncio.set_event_loop(None)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Wrap every coroutine test, plain or under hypothesis."""
     for item in items:
