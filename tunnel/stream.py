@@ -149,6 +149,18 @@ class Stream:
             self._writable.clear()
             await self._writable.wait()
 
+    async def flush(self) -> None:
+        """Wait until all that was written has been handed on; then a reset drops none of it. Cancelling is safe.
+
+        Raises:
+            StreamReset: The stream was reset before that.
+            SessionClosed: The session ended before that.
+        """
+        while self._outgoing:
+            self._raise_error()
+            self._writable.clear()
+            await self._writable.wait()
+
     def reset(self, error_code: int = CANCEL, reason: str = "reset by this end") -> None:
         """End both halves at once (RST_STREAM) and drop what is buffered; nothing happens on a stream that has ended.
 
