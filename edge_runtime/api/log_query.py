@@ -1,0 +1,113 @@
+"""What a request for container logs asks for; pure.
+
+Source: kubernetes pkg/kubelet/server/server.go ``getContainerLogs``, apimachinery
+pkg/runtime/conversion.go, pkg/apis/core/v1/validation/validation.go ``ValidatePodLogOptions``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from edge_runtime.api.request import ApiError
+
+if TYPE_CHECKING:
+    from edge_runtime.api.request import ApiRequest
+
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:[.,](?P<fraction>\d+))?(?:[Zz]|[+-]\d\d:\d\d)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """Which part of a log, and how.
+
+    Attributes:
+        since_s: Only what is at most this many seconds old.
+        since_time: Only what is not older; never together with ``since_s``.
+        tail_lines: Only so many lines at the end; None means all.
+        limit_bytes: Stop after so many bytes of output.
+        stream: ``All``, or only ``Stdout`` or ``Stderr``.
+    """
+
+    follow: bool = False
+    previous: bool = False
+    timestamps: bool = False
+    since_s: int | None = None
+    since_time: datetime | None = None
+    tail_lines: int | None = None
+    limit_bytes: int | None = None
+    stream: str = "All"
+
+
+def parse_log_query(request: ApiRequest) -> LogQuery:
+    """Decode and validate the query.
+
+    Raises:
+        ApiError: 400 for what cannot be decoded, 422 for what makes no sense.
+    """
+    try:
+        query = LogQuery(
+            follow=_flag(request, "follow"),
+            previous=_flag(request, "previous"),
+            timestamps=_flag(request, "timestamps"),
+            since_s=_number(request.first("sinceSeconds")),
+            since_time=_time(request.first("sinceTime")),
+            tail_lines=_tail_lines(request),
+            limit_bytes=_number(request.first("limitBytes")),
+            stream=request.first("stream") or "All",
+        )
+    except (ValueError, OverflowError) as exc:
+        raise ApiError(400, '{"message": "Unable to decode query."}') from exc
+    if not _is_valid(query, has_since_time=bool(request.query.get("sinceTime"))):
+        raise ApiError(422, '{"message": "Invalid request."}')
+    return query
+
+
+def _is_valid(query: LogQuery, *, has_since_time: bool) -> bool:
+    return not (
+        (query.tail_lines is not None and query.tail_lines < 0)
+        or (query.limit_bytes is not None and query.limit_bytes < 1)
+        or (query.since_s is not None and (query.since_s < 1 or has_since_time))
+        or query.stream not in {"All", "Stdout", "Stderr"}
+        or (query.stream != "All" and query.tail_lines is not None)
+    )
+
+
+def _flag(request: ApiRequest, name: str) -> bool:
+    value = request.first(name)
+    return value is not None and value != "0" and value.lower() != "false"
+
+
+def _number(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[+-]?[0-9]{1,19}", text) or not -(1 << 63) <= int(text) < 1 << 63:
+        raise ValueError(text)
+    return int(text)
+
+
+def _tail_lines(request: ApiRequest) -> int | None:
+    # `tail` is what old clients sent; where it stands it counts.
+    legacy = request.first("tail")
+    if legacy == "all":
+        return None
+    return _number(legacy or request.first("tailLines"))
+
+
+def _time(text: str | None) -> datetime | None:
+    if not text or text == "null":
+        return None
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError(text)
+    fraction = match["fraction"]
+    if fraction is not None:
+        # Python keeps microseconds; what is finer cannot hide a line that is newer.
+        text = text.replace(
+            text[match.start("fraction") - 1 : match.end("fraction")], f".{fraction[:6]:0<6}"
+        )
+    return datetime.fromisoformat(text.upper())

@@ -1,0 +1,298 @@
+"""``/sync``: desired pods come down, statuses and reports of the machine go up (DESIGN §4).
+
+One stream at a time, the newest wins. On each: 200, Hello, NodeReport, every PodGone and event that
+is still held; then both ways until the session ends. What comes down is on disk BEFORE it is
+acknowledged; what goes up was on disk before it was told here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from edge_runtime.api.request import ApiError
+from edge_runtime.api.sync_outbox import SyncOutbox
+from edge_runtime.objects.pod import PodUID
+from tunnel.errors import SessionClosed, StreamReset, SyncError
+from tunnel.protocol import ResponseHead
+from tunnel.sync import (
+    SYNC_PROTOCOL,
+    Ack,
+    Desired,
+    EventAck,
+    EventReport,
+    FragmentReader,
+    FromEdge,
+    FromProvider,
+    Hello,
+    NodePut,
+    NodeReport,
+    ObjectPut,
+    PodForget,
+    PodGone,
+    PodPut,
+    PodStatus,
+    ServicesPut,
+    StatusAck,
+    StatusDigest,
+    StatusWant,
+    TokenPut,
+    decode_from_provider,
+    encode_fragments,
+    encode_message,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping
+
+    from edge_runtime.api.request import ApiRequest
+    from tunnel.stream import Stream
+
+logger = logging.getLogger(__name__)
+
+CANCEL = 0x8
+PROTOCOL_ERROR = 0x1
+
+
+class PodSink(Protocol):
+    """Takes and tells desired pods (pods/pod_manager.py)."""
+
+    def revisions(self) -> Mapping[str, str]:
+        """Return the persisted revision of each pod that is not gone."""
+        ...
+
+    def gone(self) -> Iterable[PodGone]:
+        """Return all pods that are gone and not forgotten yet."""
+        ...
+
+    def gone_changes(self) -> AsyncIterator[PodGone]:
+        """Return the pods that are gone from the moment of this call on."""
+        ...
+
+    async def put(self, uid: PodUID, *, revision: str, pod: dict[str, object]) -> PodGone | None:
+        """Persist a pod and act on it; return PodGone, and do nothing, when it is gone."""
+        ...
+
+    async def desired(self, uids: Iterable[PodUID]) -> None:
+        """Stop and forget all pods but these; the provider's list was complete."""
+        ...
+
+    async def forget(self, uid: PodUID) -> None:
+        """Stop and forget one pod: its object vanished."""
+        ...
+
+
+class StatusSource(Protocol):
+    """The persisted statuses (status/status_manager.py)."""
+
+    def statuses(self) -> Mapping[str, StatusDigest]:
+        """Return sequence and hash of every status."""
+        ...
+
+    def body(self, uid: PodUID) -> PodStatus | None:
+        """Return the newest status of a pod."""
+        ...
+
+    def changed(self) -> AsyncIterator[PodStatus]:
+        """Return the statuses that change from the moment of this call on."""
+        ...
+
+    def acknowledge(self, uid: PodUID, *, sequence: int) -> None:
+        """Note that the API holds the status of this sequence."""
+        ...
+
+
+class NodeReporter(Protocol):
+    """What the machine is and how it does (machine/machine_info.py)."""
+
+    async def report(self) -> NodeReport:
+        """Return the machine's newest state."""
+        ...
+
+    def changes(self) -> AsyncIterator[NodeReport]:
+        """Return the reports that differ from the one before, from the moment of this call on."""
+        ...
+
+
+class EventSource(Protocol):
+    """Events that the API does not hold yet (events/event_recorder.py)."""
+
+    def pending(self) -> Iterable[EventReport]:
+        """Return all of them, oldest first."""
+        ...
+
+    def changed(self) -> AsyncIterator[EventReport]:
+        """Return the events that come or change from the moment of this call on."""
+        ...
+
+    def acknowledge(self, event_id: str) -> None:
+        """Drop an event: the API holds it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeIdentity:
+    """Who speaks.
+
+    Attributes:
+        instance_id: Random per start of the process.
+        boot_id: The kernel's.
+    """
+
+    version: str
+    instance_id: str
+    boot_id: str
+
+
+class SyncHandler:
+    """Answers ``/sync``."""
+
+    def __init__(
+        self,
+        *,
+        identity: EdgeIdentity,
+        pods: PodSink,
+        statuses: StatusSource,
+        node: NodeReporter,
+        events: EventSource,
+    ) -> None:
+        self._identity = identity
+        self._pods = pods
+        self._statuses = statuses
+        self._node = node
+        self._events = events
+        self._current: Stream | None = None
+        self._turn = asyncio.Lock()
+
+    async def handle(self, request: ApiRequest, stream: Stream) -> None:
+        """Synchronise until the provider ends the stream, or a newer one comes.
+
+        Raises:
+            ApiError: 400 for another protocol than ours.
+            StreamReset: The stream was reset, by the provider or for a newer one.
+            SessionClosed: The session is over.
+            StoreError: What came down cannot be kept; it was not acknowledged.
+        """
+        if request.protocol != SYNC_PROTOCOL:
+            raise ApiError(400, f"/sync speaks {SYNC_PROTOCOL} only")
+        if self._current is not None:
+            self._current.reset(CANCEL, "a newer sync stream takes its place")
+        self._current = stream
+        async with self._turn:
+            if self._current is not stream:
+                stream.reset(CANCEL, "a newer sync stream takes its place")
+                return
+            try:
+                await self._synchronise(stream)
+            finally:
+                if self._current is stream:
+                    self._current = None
+
+    async def _synchronise(self, stream: Stream) -> None:
+        await stream.respond(ResponseHead(status=200, headers=()))
+        # Readers of changes BEFORE the snapshots, or what changes in between is never told.
+        sources: tuple[AsyncIterator[FromEdge], ...] = (
+            self._statuses.changed(),
+            self._pods.gone_changes(),
+            self._events.changed(),
+            self._node.changes(),
+        )
+        outbox = SyncOutbox()
+        told = await self._greet(stream, outbox)
+        logger.info("sync stream open", extra={"pods": len(told)})
+        refused: str | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                reader = group.create_task(self._receive(stream, outbox))
+                writers = [group.create_task(_collect(source, outbox)) for source in sources]
+                writers.append(group.create_task(self._send(stream, outbox, told)))
+                reader.add_done_callback(lambda _: [task.cancel() for task in writers])
+        except* SyncError as errors:
+            refused = str(errors.exceptions[0])
+        except* (StreamReset, SessionClosed) as lost:
+            logger.info("sync stream lost", extra={"reason": str(lost.exceptions[0])})
+        else:
+            logger.info("sync stream ended by the provider")
+            await stream.close_write()
+        if refused is not None:
+            logger.warning("sync stream refused", extra={"reason": refused})
+            stream.reset(PROTOCOL_ERROR, refused)
+
+    async def _greet(self, stream: Stream, outbox: SyncOutbox) -> dict[str, int]:
+        """Send Hello and NodeReport; return the sequences that the provider now knows."""
+        statuses = dict(self._statuses.statuses())
+        hello = Hello(
+            protocol=1,
+            version=self._identity.version,
+            instance_id=self._identity.instance_id,
+            boot_id=self._identity.boot_id,
+            pods=dict(self._pods.revisions()),
+            statuses=statuses,
+        )
+        gone, events = tuple(self._pods.gone()), tuple(self._events.pending())
+        await _write(stream, hello)
+        await _write(stream, await self._node.report())
+        held: tuple[FromEdge, ...] = (*gone, *events)
+        for message in held:
+            outbox.put(message)
+        # A digest is not the body: whoever needs the body asks, so only Hello's own count as told.
+        return {uid: digest.sequence for uid, digest in statuses.items()}
+
+    async def _send(self, stream: Stream, outbox: SyncOutbox, told: dict[str, int]) -> None:
+        while True:
+            message = await outbox.next()
+            if isinstance(message, PodGone):
+                # The last status goes ahead of PodGone, whichever of the two was noticed first.
+                status = self._statuses.body(PodUID(message.uid))
+                if status is not None and told.get(message.uid, 0) < status.sequence:
+                    await _write(stream, status)
+                told.pop(message.uid, None)
+            elif isinstance(message, PodStatus):
+                told[message.uid] = message.sequence
+            await _write(stream, message)
+
+    async def _receive(self, stream: Stream, outbox: SyncOutbox) -> None:
+        reader = FragmentReader()
+        while data := await stream.read():
+            for payload in reader.receive_data(data):
+                await self._dispatch(decode_from_provider(payload), outbox)
+        if not reader.is_empty:
+            raise SyncError("the sync stream ended in the middle of a message")
+
+    async def _dispatch(self, message: FromProvider, outbox: SyncOutbox) -> None:
+        match message:
+            case PodPut():
+                await self._put(message, outbox)
+            case Desired():
+                if message.complete:
+                    await self._pods.desired(tuple(PodUID(uid) for uid in message.pods))
+            case PodForget():
+                await self._pods.forget(PodUID(message.uid))
+            case StatusAck():
+                self._statuses.acknowledge(PodUID(message.uid), sequence=message.sequence)
+            case StatusWant():
+                status = self._statuses.body(PodUID(message.uid))
+                if status is not None:
+                    outbox.put(status)
+            case EventAck():
+                self._events.acknowledge(message.id)
+            case NodePut() | ServicesPut() | ObjectPut() | TokenPut():
+                logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
+            case _:
+                assert_never(message)
+
+    async def _put(self, message: PodPut, outbox: SyncOutbox) -> None:
+        gone = await self._pods.put(PodUID(message.uid), revision=message.revision, pod=message.pod)
+        outbox.put(gone or Ack(key=message.uid, revision=message.revision))
+
+
+async def _collect(source: AsyncIterator[FromEdge], outbox: SyncOutbox) -> None:
+    async for message in source:
+        outbox.put(message)
+
+
+async def _write(stream: Stream, message: FromEdge) -> None:
+    for fragment in encode_fragments(encode_message(message)):
+        await stream.write(fragment)
