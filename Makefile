@@ -64,5 +64,5 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@[[ -x $(RUN)/python ]] || { echo "making $(VENV)"; $(PYTHON) -m venv $(VENV) || { echo "Python's venv is missing: run apt-get install python3-venv" >&2; exit 2; }; }
 	@echo "installing the locked dependencies"
 	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@PYTHONWARNINGS=ignore $(RUN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
