@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from devcluster.binaries import KUBERNETES_VERSION
 from devcluster.cluster_pki import API_SERVER_CLIENT_NAME, ClusterPKI, SitePKI
@@ -123,7 +123,7 @@ def kubectl(cluster: ClusterLayout, *arguments: str | Path, stdin: str = "") -> 
     return run([*program, *arguments], stdin=stdin, timeout_s=APPLY_TIMEOUT_S)
 
 
-def overlay(site: SiteLayout, *, manifests: Path = MANIFESTS) -> dict[str, object]:
+def overlay(site: SiteLayout, *, manifests: Path = MANIFESTS) -> dict[str, Any]:
     """Return the kustomization that makes the site's rights out of the ones for any site."""
     component = os.path.relpath(manifests / "site", overlay_folder(site))
     name = {
