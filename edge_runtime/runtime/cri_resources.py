@@ -112,6 +112,40 @@ def sandbox_overhead(pod: Pod, machine: MachineResources) -> ContainerResources:
     return _sandbox(overhead, overhead, machine)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodCgroupLimits:
+    """What a pod's own cgroup enforces; None leaves the kernel's default.
+
+    Attributes:
+        cpu_quota_us: Microseconds per CPU_PERIOD_US.
+    """
+
+    cpu_shares: int
+    cpu_quota_us: int | None = None
+    memory_bytes: int | None = None
+
+
+def pod_cgroup_limits(pod: Pod) -> PodCgroupLimits:
+    """Sum up what a pod's cgroup enforces: a limit only where every container has one.
+
+    Raises:
+        QuantityError: A request or limit is no quantity.
+
+    Source: kubernetes pkg/kubelet/cm/helpers_linux.go ``ResourceConfigForPod``.
+    """
+    requests = _sum(container.requests for container in pod.containers)
+    limits = _sum(container.limits for container in pod.containers)
+
+    def is_limited(resource: str) -> bool:
+        return all(parse_quantity(c.limits.get(resource, "0")) > 0 for c in pod.containers)
+
+    return PodCgroupLimits(
+        cpu_shares=cpu_shares(milli_value(requests.get("cpu", "0"))),
+        cpu_quota_us=cpu_quota_us(milli_value(limits["cpu"])) if is_limited("cpu") else None,
+        memory_bytes=whole_value(limits["memory"]) if is_limited("memory") else None,
+    )
+
+
 def oom_score_adj(pod: Pod, container: Container, memory_bytes: int) -> int:
     """Score a container for the kernel's choice of a victim: the higher, the sooner.
 
