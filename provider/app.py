@@ -1,0 +1,297 @@
+"""Builds every object of the provider and owns its one TaskGroup.
+
+    serve
+      KubeletServer   API server ──> EdgeClient ══ edge          (connections, each its own task)
+      EdgeListener    edge ──> SiteSession ──> EdgeClient        (one connection)
+      NodeController  the Node                                   (task)
+      NodeLease       its Lease, while the edge answers          (task)
+      PodController   pods down, what the edge says up           (task)
+      StatusWriter    statuses and deletions to the API          (task)
+      EventWriter     events to the API                          (task)
+
+A loop that fails ends the process, with exit status 1: whoever supervises it starts it again, and
+it keeps no state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from provider.edge_link.edge_client import EdgeClient
+from provider.edge_link.listener import EdgeListener
+from provider.edge_link.site_session import SiteSession
+from provider.kube.client import KubeClient
+from provider.kube.credentials import ClusterAccess, load_in_cluster, load_kubeconfig
+from provider.kube.errors import CredentialsError
+from provider.kube.event_writer import EventWriter
+from provider.kubelet_api.authorization import Authorizer
+from provider.kubelet_api.server import KubeletServer
+from provider.node.node_controller import NodeController
+from provider.node.node_lease import NodeLease
+from provider.node.node_object import NodeSettings
+from provider.pods.pod_controller import PodController
+from provider.pods.status_writer import StatusWriter
+from provider.pods.sync_stream import SyncOutbox
+from provider.serving.https_server import ListenError
+from provider.serving.tls import CredentialError, check_serving_certificate, server_context
+from provider.telemetry.logging import configure_logging
+from tunnel.identity import provider_dns_name
+from tunnel.sync import EventAck
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Coroutine
+
+    from provider.config import Config
+
+logger = logging.getLogger(__name__)
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+# How long running calls may go on after a signal; then they end with an error that says so.
+DRAIN_S = 10.0
+# How long their last bytes may take to reach the clients.
+FLUSH_S = 6.0
+
+
+class StartError(Exception):
+    """The provider cannot start as it is configured; the message is one sentence."""
+
+
+class LoopFailed(Exception):
+    """One of the loops ended; the provider cannot go on without it."""
+
+
+def run_provider(config: Config) -> int:
+    """Run until SIGTERM or SIGINT and return the exit status.
+
+    Raises:
+        StartError: A file or an address of the configuration cannot be used.
+    """
+    configure_logging(config.log_level)
+    try:
+        uvloop.run(_run_until_signal(config))
+    except StartError:
+        raise
+    except BaseExceptionGroup as group:
+        logger.exception("edgelet-provider stops: %s", _first(group))
+        return EXIT_FAILED
+    return EXIT_OK
+
+
+async def _run_until_signal(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await serve(config, stop=stop)
+
+
+async def serve(
+    config: Config,
+    *,
+    stop: asyncio.Event,
+    started: Callable[[Provider], None] | None = None,
+) -> None:
+    """Serve one site until ``stop`` is set.
+
+    Args:
+        config: What to serve.
+        stop: Ends it in order: running calls get DRAIN_S.
+        started: Told when both ports listen.
+
+    Raises:
+        StartError: A file or an address of the configuration cannot be used.
+        BaseExceptionGroup: A loop failed.
+    """
+    kubelet_tls, edge_tls = _load_tls(config)
+    access = await _load_access(config)
+    async with KubeClient(access, site=config.site) as kube:
+        provider = Provider(config, kube, kubelet_tls=kubelet_tls, edge_tls=edge_tls)
+        try:
+            await provider.listen()
+            if started is not None:
+                started(provider)
+            await provider.run(stop)
+        finally:
+            await provider.shutdown()
+
+
+class Provider:
+    """All objects of one provider, wired.
+
+    Attributes:
+        edge: Calls to the edge, and whether it is there.
+        kubelet: The kubelet port.
+        edge_listener: The edge port.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        kube: KubeClient,
+        *,
+        kubelet_tls: ssl.SSLContext,
+        edge_tls: ssl.SSLContext,
+    ) -> None:
+        self._config = config
+        site = config.site
+        self.edge = EdgeClient(site=site)
+        outbox = SyncOutbox()
+        self._events = EventWriter(
+            kube.as_node, node_name=site, acknowledge=lambda key: outbox.put(EventAck(id=key))
+        )
+        self._status_writer = StatusWriter(kube.as_node, send=outbox.put)
+        self._node = NodeController(
+            as_node=kube.as_node,
+            as_self=kube.as_self,
+            link=self.edge,
+            settings=_node_settings(config),
+            events=self._events,
+            publish=lambda message: self._pods.put_node(message),
+        )
+        self._lease = NodeLease(
+            kube.as_node, self.edge, node_name=site, node_uid=self._node.node_uid
+        )
+        self._pods = PodController(
+            api=kube.as_node,
+            edge=self.edge,
+            node_name=site,
+            outbox=outbox,
+            status_writer=self._status_writer,
+            on_node_report=self._node.report,
+            on_event=self._events.report,
+        )
+        self._site_session = SiteSession(edge_client=self.edge, report=self._report)
+        self.edge_listener = EdgeListener(
+            site=site, site_session=self._site_session, context=edge_tls
+        )
+        authorizer = Authorizer(api_server_name=config.api_server_client_name)
+        self.kubelet = KubeletServer(edge=self.edge, authorizer=authorizer, context=kubelet_tls)
+
+    async def listen(self) -> None:
+        """Listen on both ports.
+
+        Raises:
+            StartError: One of them cannot be listened on.
+        """
+        config = self._config
+        try:
+            await self.kubelet.listen(host=config.kubelet_listen_address, port=config.kubelet_port)
+            await self.edge_listener.listen(host=config.edge_listen_address, port=config.edge_port)
+        except ListenError as exc:
+            raise StartError(str(exc)) from exc
+        logger.info(
+            "site %s: kubelet port %d, edge port %d",
+            config.site,
+            self.kubelet.port,
+            self.edge_listener.port,
+        )
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Run every loop until ``stop`` is set.
+
+        Raises:
+            BaseExceptionGroup: A loop failed; the others were cancelled.
+        """
+        loops = {
+            "node": self._node.run,
+            "node lease": self._lease.run,
+            "pods": self._pods.run,
+            "statuses": self._status_writer.run,
+            "events": self._events.run,
+        }
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(_run_forever(name, loop), name=name)
+                for name, loop in loops.items()
+            ]
+            await stop.wait()
+            for task in running:
+                task.cancel()
+
+    async def shutdown(self) -> None:
+        """Stop in order: no new calls; running ones get DRAIN_S, then an error; then close."""
+        self.kubelet.stop_accepting()
+        self.edge_listener.stop_accepting()
+        # What is left of the calls ends with the session, and tells its clients so.
+        with contextlib.suppress(TimeoutError):
+            await self._site_session.drain(deadline_s=DRAIN_S)
+        await self.kubelet.shutdown(timeout_s=FLUSH_S)
+        await self.edge_listener.shutdown(timeout_s=FLUSH_S)
+
+    def _report(self, *, reason: str, message: str) -> None:
+        self._events.record_node("Warning", reason, message)
+
+
+async def _run_forever(name: str, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+    try:
+        await loop()
+    except Exception as exc:
+        raise LoopFailed(f"{name} failed: {type(exc).__name__}: {exc}") from exc
+    raise LoopFailed(f"{name} ended")
+
+
+def _load_tls(config: Config) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    now = datetime.datetime.now(datetime.UTC)
+    try:
+        kubelet = server_context(
+            certificate_file=config.kubelet_serving_certificate_file,
+            key_file=config.kubelet_serving_key_file,
+            client_ca_file=config.cluster_client_ca_file,
+        )
+        check_serving_certificate(
+            certificate_file=config.kubelet_serving_certificate_file,
+            ca_file=None,
+            dns_name=None,
+            now=now,
+        )
+        edge = server_context(
+            certificate_file=config.edge_serving_certificate_file,
+            key_file=config.edge_serving_key_file,
+            client_ca_file=config.site_ca_certificate_file,
+        )
+        check_serving_certificate(
+            certificate_file=config.edge_serving_certificate_file,
+            ca_file=config.site_ca_certificate_file,
+            dns_name=provider_dns_name(config.site),
+            now=now,
+        )
+    except CredentialError as exc:
+        raise StartError(str(exc)) from exc
+    return kubelet, edge
+
+
+async def _load_access(config: Config) -> ClusterAccess:
+    try:
+        if config.kubeconfig is None:
+            return load_in_cluster(os.environ)
+        return await load_kubeconfig(Path(config.kubeconfig))
+    except CredentialsError as exc:
+        raise StartError(str(exc)) from exc
+
+
+def _node_settings(config: Config) -> NodeSettings:
+    return NodeSettings(
+        name=config.site,
+        address=config.node_address,
+        kubelet_port=config.kubelet_port,
+        kubelet_version=config.kubelet_version,
+        register_with_taints=config.register_with_taints,
+    )
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error of a group that is none itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

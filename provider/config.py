@@ -1,0 +1,125 @@
+"""The provider's configuration file, as values.
+
+Decoding is pure: the command line reads the file and hands over what YAML made of it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Annotated, Literal
+
+import msgspec
+
+from tunnel.errors import IdentityError
+from tunnel.identity import SiteName, parse_site_name
+
+Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
+Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+_NAMES = {
+    "cluster_client_ca_file": "clusterClientCAFile",
+    "site_ca_certificate_file": "siteCACertificateFile",
+}
+
+
+class ConfigError(Exception):
+    """The configuration is wrong; the message is one sentence and names the field."""
+
+
+def _field_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return _NAMES.get(name, first + "".join(word.capitalize() for word in rest))
+
+
+class Config(
+    msgspec.Struct, frozen=True, kw_only=True, rename=_field_name, forbid_unknown_fields=True
+):
+    """Everything that can be configured; in the file the names are camelCase.
+
+    Attributes:
+        site_name: The one site that this process serves; also the Node's name.
+        node_address: IP address that the Node publishes and the API server dials.
+        kubelet_port: TCP port of the kubelet API.
+        kubelet_listen_address: Local IP address of it.
+        edge_port: TCP port that the edge dials.
+        edge_listen_address: Local IP address of it.
+        kubeconfig: How to reach the API server; None inside a cluster.
+        kubelet_serving_certificate_file: Shown to the API server, for ``node_address``.
+        kubelet_serving_key_file: Its key.
+        cluster_client_ca_file: CA of client certificates on the kubelet port.
+        api_server_client_name: Common name of the API server's kubelet client certificate.
+        site_ca_certificate_file: CA of this site's certificates.
+        edge_serving_certificate_file: Shown to the edge; must carry
+            ``provider.<site>.edgelet.internal``.
+        edge_serving_key_file: Its key.
+        register_with_taints: Whether the Node starts with the taint ``edgelet.dev/site``.
+        kubelet_version: The version that the Node reports.
+        log_level: How much is logged.
+    """
+
+    site_name: Text
+    node_address: Text
+    kubelet_serving_certificate_file: Text
+    kubelet_serving_key_file: Text
+    cluster_client_ca_file: Text
+    site_ca_certificate_file: Text
+    edge_serving_certificate_file: Text
+    edge_serving_key_file: Text
+    kubelet_port: Port = 10250
+    kubelet_listen_address: Text = "0.0.0.0"  # noqa: S104
+    edge_port: Port = 10443
+    edge_listen_address: Text = "0.0.0.0"  # noqa: S104
+    kubeconfig: Text | None = None
+    api_server_client_name: Text = "kube-apiserver-kubelet-client"
+    register_with_taints: bool = True
+    kubelet_version: Text = "v1.36.3"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def site(self) -> SiteName:
+        """The site's name, checked."""
+        return parse_site_name(self.site_name)
+
+
+def parse_config(document: object) -> Config:
+    """Turn what the file holds into a Config.
+
+    Args:
+        document: The decoded YAML.
+
+    Raises:
+        ConfigError: It is no mapping, a field is unknown, missing or of the wrong type, or a value
+            cannot be.
+    """
+    if not isinstance(document, dict):
+        raise ConfigError("the configuration must be a mapping of fields")
+    try:
+        config = msgspec.convert(document, Config)
+    except msgspec.ValidationError as exc:
+        raise ConfigError(_sentence(str(exc))) from exc
+    _check_values(config)
+    return config
+
+
+def _check_values(config: Config) -> None:
+    try:
+        parse_site_name(config.site_name)
+    except IdentityError as exc:
+        raise ConfigError(f"siteName: {exc}") from exc
+    for name in ("node_address", "kubelet_listen_address", "edge_listen_address"):
+        try:
+            ipaddress.ip_address(getattr(config, name))
+        except ValueError as exc:
+            raise ConfigError(
+                f"{_field_name(name)}: {getattr(config, name)!r} is no IP address"
+            ) from exc
+
+
+def _sentence(message: str) -> str:
+    """Turn msgspec's message, as "Expected `int`, got `str` - at `$.edgePort`", into ours."""
+    what, _, where = message.partition(" - at `$.")
+    what = what.replace("`", "")
+    if where:
+        return f"{where.rstrip('`')}: {what[0].lower()}{what[1:]}"
+    # "Object contains unknown field `x`", "Object missing required field `x`"
+    return what.removeprefix("Object ")

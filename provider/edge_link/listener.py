@@ -1,0 +1,127 @@
+"""The edge port: who may open a tunnel.
+
+The identity is the client certificate's, verified by TLS against the site's CA; no header names a
+site.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from provider.edge_link.site_session import Attachment, Refused, SiteSession
+from provider.edge_link.websocket_pipe import ServerPipe, accept_websocket
+from provider.serving.https_server import HttpsServer
+from provider.serving.tls import subject_of
+from tunnel.errors import IdentityError
+from tunnel.identity import SiteName, site_of_subject
+from tunnel.protocol import INSTANCE_HEADER, SESSION_HEADER, TUNNEL_PATH, TUNNEL_SUBPROTOCOL
+
+if TYPE_CHECKING:
+    import ssl
+
+logger = logging.getLogger(__name__)
+
+# A connection serves one request: this much for its head, after the 10 s for the handshake.
+HEAD_TIMEOUT_S = 10.0
+_INSTANCE = re.compile(r"[0-9a-f]{32}")
+
+
+class EdgeListener:
+    """Accepts the site's tunnel.
+
+    Args:
+        site: The one site that is served here.
+        site_session: Decides who has the site, and runs the session.
+        context: TLS with the provider's certificate for this site and the site's CA for clients.
+    """
+
+    def __init__(
+        self, *, site: SiteName, site_session: SiteSession, context: ssl.SSLContext
+    ) -> None:
+        self._site = site
+        self._site_session = site_session
+        # A lost connection ends its session in order; a cancelled handler could not.
+        self._server = HttpsServer(
+            self._handle, context=context, cancel_on_disconnect=False, head_timeout_s=HEAD_TIMEOUT_S
+        )
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return self._server.port
+
+    async def listen(self, *, host: str, port: int) -> None:
+        """Begin to accept.
+
+        Raises:
+            ListenError: The address cannot be listened on.
+        """
+        await self._server.listen(host=host, port=port)
+
+    def stop_accepting(self) -> None:
+        """Accept no more connections; the session goes on."""
+        self._server.stop_accepting()
+
+    async def shutdown(self, *, timeout_s: float) -> None:
+        """Stop and close every connection."""
+        await self._server.shutdown(timeout_s=timeout_s)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            instance = self._check(request)
+            attachment = await self._site_session.admit(instance=instance)
+        except Refused as exc:
+            logger.warning("tunnel from %s refused: %s", request.remote, exc)
+            response = web.Response(status=exc.status, text=str(exc))
+            response.force_close()
+            return response
+        try:
+            return await self._serve(request, attachment)
+        finally:
+            self._site_session.release(attachment)
+
+    async def _serve(self, request: web.BaseRequest, attachment: Attachment) -> web.StreamResponse:
+        websocket = accept_websocket(
+            protocol=TUNNEL_SUBPROTOCOL, headers={SESSION_HEADER: attachment.session_id}
+        )
+        await websocket.prepare(request)
+        if request.transport is None:
+            return websocket
+        await self._site_session.run(attachment, ServerPipe(websocket, request.transport))
+        return websocket
+
+    def _check(self, request: web.BaseRequest) -> str:
+        """Return the instance of a request that may have the tunnel.
+
+        Raises:
+            Refused: It may not.
+        """
+        if request.raw_path != TUNNEL_PATH:
+            raise Refused(404, "404 page not found")
+        if request.method != "GET":
+            raise Refused(405, "the tunnel is opened with GET")
+        self._check_identity(request)
+        offered = request.headers.get("Sec-WebSocket-Protocol", "")
+        if TUNNEL_SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
+            raise Refused(400, f"the subprotocol {TUNNEL_SUBPROTOCOL} is required")
+        instance = request.headers.get(INSTANCE_HEADER, "")
+        if not _INSTANCE.fullmatch(instance):
+            raise Refused(400, f"the header {INSTANCE_HEADER} must be 32 hexadecimal digits")
+        return instance
+
+    def _check_identity(self, request: web.BaseRequest) -> None:
+        certificate = None
+        if request.transport is not None:
+            certificate = request.transport.get_extra_info("peercert")
+        if not certificate:
+            raise Refused(401, "Unauthorized")
+        try:
+            site = site_of_subject(subject_of(certificate))
+        except IdentityError as exc:
+            raise Refused(403, str(exc)) from exc
+        if site != self._site:
+            raise Refused(403, f"this is the provider of {self._site}, not of {site}")

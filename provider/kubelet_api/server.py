@@ -1,0 +1,205 @@
+"""The kubelet port: the route table, and which error is which status.
+
+Every call is authenticated, then authorized, then looked up, in this order; all of them end on the
+edge. A path goes on as it came. Refusals are plain text, as a kubelet's are.
+
+Source: kubernetes pkg/kubelet/server/server.go (InstallDefaultHandlers, InstallDebuggingHandlers,
+    InstallAuthFilter).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from provider.edge_link.edge_client import EdgeClient, SiteOffline
+from provider.kubelet_api.authentication import Unauthenticated, authenticate
+from provider.kubelet_api.authorization import Authorizer, Forbidden
+from provider.kubelet_api.forward import HEAD_TIMEOUT_S, RUN_HEAD_TIMEOUT_S, forward
+from provider.kubelet_api.request_heads import BadAnswer
+from provider.kubelet_api.stream_observer import CallKind
+from provider.kubelet_api.upgrade import UpgradeRequired, relay_upgrade
+from provider.serving.https_server import HttpsServer
+from tunnel.errors import HeadError, SessionClosed, StreamReset
+
+if TYPE_CHECKING:
+    import ssl
+
+    from tunnel.identity import SiteName
+
+logger = logging.getLogger(__name__)
+
+# A connection without a request, kept for the API server's next one.
+IDLE_TIMEOUT_S = 60.0
+_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
+_PATH = re.compile(r"/[\x21-\x7e]*")
+
+_Call = Callable[[web.BaseRequest, EdgeClient], Awaitable[web.StreamResponse]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One row of the table: a path whose segments in braces are names."""
+
+    methods: tuple[str, ...]
+    path: str
+    call: _Call
+
+    def matches(self, path: str) -> bool:
+        """Whether this is the path's row."""
+        wanted, given = self.path.split("/"), path.split("/")
+        return len(wanted) == len(given) and all(
+            bool(_NAME.fullmatch(have)) if want.startswith("{") else want == have
+            for want, have in zip(wanted, given, strict=True)
+        )
+
+
+def _plain(head_timeout_s: float = HEAD_TIMEOUT_S) -> _Call:
+    async def call(request: web.BaseRequest, edge: EdgeClient) -> web.StreamResponse:
+        return await forward(request, edge, head_timeout_s=head_timeout_s)
+
+    return call
+
+
+def _upgraded(kind: CallKind) -> _Call:
+    async def call(request: web.BaseRequest, edge: EdgeClient) -> web.StreamResponse:
+        return await relay_upgrade(request, edge, kind)
+
+    return call
+
+
+_GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
+_LOGS, _RUN = _plain(), _plain(RUN_HEAD_TIMEOUT_S)
+_EXEC, _ATTACH = _upgraded(CallKind.EXEC), _upgraded(CallKind.ATTACH)
+_FORWARD = _upgraded(CallKind.PORT_FORWARD)
+
+ROUTES = (
+    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_LOGS),
+    Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{container}", call=_EXEC),
+    Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{uid}/{container}", call=_EXEC),
+    Route(methods=_BOTH, path="/attach/{namespace}/{pod}/{container}", call=_ATTACH),
+    Route(methods=_BOTH, path="/attach/{namespace}/{pod}/{uid}/{container}", call=_ATTACH),
+    Route(methods=_BOTH, path="/portForward/{namespace}/{pod}", call=_FORWARD),
+    Route(methods=_BOTH, path="/portForward/{namespace}/{pod}/{uid}", call=_FORWARD),
+    Route(methods=_POST, path="/run/{namespace}/{pod}/{container}", call=_RUN),
+    Route(methods=_POST, path="/run/{namespace}/{pod}/{uid}/{container}", call=_RUN),
+    Route(methods=_GET, path="/pods", call=_plain()),
+    Route(methods=_GET, path="/pods/", call=_plain()),
+    Route(methods=_GET, path="/runningpods", call=_plain()),
+    Route(methods=_GET, path="/runningpods/", call=_plain()),
+    Route(methods=_GET, path="/healthz", call=_plain()),
+)
+
+
+class KubeletServer:
+    """Serves the kubelet API of one site.
+
+    Args:
+        edge: Calls to the edge.
+        authorizer: Decides who may call.
+        context: TLS with the kubelet's serving certificate and the cluster's client CA.
+    """
+
+    def __init__(
+        self, *, edge: EdgeClient, authorizer: Authorizer, context: ssl.SSLContext
+    ) -> None:
+        self._edge = edge
+        self._authorizer = authorizer
+        self._server = HttpsServer(
+            self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
+        )
+
+    @property
+    def port(self) -> int:
+        """The TCP port."""
+        return self._server.port
+
+    async def listen(self, *, host: str, port: int) -> None:
+        """Begin to accept.
+
+        Raises:
+            ListenError: The address cannot be listened on.
+        """
+        await self._server.listen(host=host, port=port)
+
+    def stop_accepting(self) -> None:
+        """Accept no more connections; running calls go on."""
+        self._server.stop_accepting()
+
+    async def shutdown(self, *, timeout_s: float) -> None:
+        """Stop: running calls get ``timeout_s`` to end, then their connections are closed."""
+        await self._server.shutdown(timeout_s=timeout_s)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ConnectionError:
+            # The client has gone: there is nobody to answer.
+            raise asyncio.CancelledError from None
+        except _REFUSALS as exc:
+            if isinstance(exc, BadAnswer):
+                logger.warning("an answer to %s was refused: %s", request.raw_path, exc)
+            return _refusal(exc, site=self._edge.site)
+        except Exception:
+            logger.exception("a call of %s failed", request.raw_path)
+            return _refuse(500, "the provider failed; its log tells more")
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        user = authenticate(request)
+        path = request.raw_path.partition("?")[0]
+        await self._authorizer.authorize(user, method=request.method, path=path)
+        if not _PATH.fullmatch(request.raw_path):
+            return _refuse(400, "400 bad request path")
+        route = next((route for route in ROUTES if route.matches(path)), None)
+        if route is None:
+            return _refuse(404, "404 page not found\n")
+        if request.method not in route.methods:
+            return _refuse(405, "405: Method Not Allowed", Allow=", ".join(route.methods))
+        return await route.call(request, self._edge)
+
+
+_REFUSALS = (
+    Unauthenticated,
+    Forbidden,
+    HeadError,
+    UpgradeRequired,
+    SiteOffline,
+    SessionClosed,
+    StreamReset,
+    BadAnswer,
+    TimeoutError,
+)
+
+
+def _refusal(error: Exception, *, site: SiteName) -> web.Response:
+    """Choose status and text for an error; the one place where that is done."""
+    match error:
+        case Unauthenticated():
+            return _refuse(401, "Unauthorized")
+        case Forbidden():
+            return _refuse(403, str(error))
+        case HeadError():
+            return _refuse(400, str(error))
+        case UpgradeRequired():
+            # A kubelet says 500, too: its proxy's responder knows no other status.
+            return _refuse(500, f"{error}\n")
+        case SiteOffline():
+            return _refuse(503, str(error))
+        case SessionClosed():
+            return _refuse(503, f"the link to {site} was lost: {error.reason}")
+        case StreamReset():
+            return _refuse(500, f"{site} broke the call off: {error.reason}")
+        case BadAnswer():
+            return _refuse(502, f"{site} answered with {error}")
+        case _:
+            return _refuse(504, f"{site} did not answer in time")
+
+
+def _refuse(status: int, text: str, **headers: str) -> web.Response:
+    return web.Response(status=status, text=text, headers=headers)
