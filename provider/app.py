@@ -83,7 +83,7 @@ def run_provider(config: Config) -> int:
     except StartError:
         raise
     except BaseExceptionGroup as group:
-        logger.exception("edgelet-provider stops: %s", _first(group))
+        logger.critical("edgelet-provider stops: %s", _first(group), exc_info=group)
         return EXIT_FAILED
     return EXIT_OK
 
