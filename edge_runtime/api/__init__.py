@@ -1,20 +1,22 @@
 """The kubelet's HTTP API, served to whoever holds the tunnel: one module per route.
 
-router            Router: path to handler, methods, decoding
-request           ApiRequest, ApiError and whole answers
-targets           names in a request to pod, container, sandbox; runtime errors to answers
-streams_wanted    which standard streams a request asks for (pure)
-stream_relay      one upgraded stream to and from the runtime's streaming server
-runtime_response  that server's HTTP/1.1 answer (pure)
-until_closed      work that ends when nobody waits for it any more
-exec              /exec
-attach            /attach
-port_forward      /portForward
-run               /run
-container_logs    /containerLogs
-log_query         what a log request asks for (pure)
-pods              /pods, /runningpods/
-healthz           /healthz
-sync              /sync: desired pods down, statuses and node reports up
-sync_outbox       what waits to go up, the latest of each (pure)
+router              Router: path to handler, methods, decoding
+request             ApiRequest, ApiError and whole answers
+targets             names in a request to pod, container, sandbox; runtime errors to answers
+streams_wanted      which standard streams a request asks for (pure)
+stream_relay        one upgraded stream to and from the runtime's streaming server
+runtime_connection  one TCP connection to that server
+runtime_response    that server's HTTP/1.1 answer (pure)
+until_closed        work that ends when nobody waits for it any more
+exec                /exec
+attach              /attach
+port_forward        /portForward
+run                 /run
+container_logs      /containerLogs
+log_query           what a log request asks for (pure)
+pods                /pods, /runningpods/
+healthz             /healthz
+sync                /sync: desired pods down, statuses and node reports up
+sync_sources        what the sync stream needs of the rest of the edge
+sync_outbox         what waits to go up, the latest of each (pure)
 """

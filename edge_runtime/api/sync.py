@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, assert_never
+from typing import TYPE_CHECKING, assert_never
 
 from edge_runtime.api.request import ApiError
 from edge_runtime.api.sync_outbox import SyncOutbox
@@ -22,7 +23,6 @@ from tunnel.sync import (
     Ack,
     Desired,
     EventAck,
-    EventReport,
     FragmentReader,
     FromEdge,
     FromProvider,
@@ -36,7 +36,6 @@ from tunnel.sync import (
     PodStatus,
     ServicesPut,
     StatusAck,
-    StatusDigest,
     StatusWant,
     TokenPut,
     decode_from_provider,
@@ -45,91 +44,16 @@ from tunnel.sync import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
     from edge_runtime.api.request import ApiRequest
+    from edge_runtime.api.sync_sources import EventSource, NodeReporter, PodSink, StatusSource
     from tunnel.stream import Stream
 
 logger = logging.getLogger(__name__)
 
 CANCEL = 0x8
 PROTOCOL_ERROR = 0x1
-
-
-class PodSink(Protocol):
-    """Takes and tells desired pods (pods/pod_manager.py)."""
-
-    def revisions(self) -> Mapping[str, str]:
-        """Return the persisted revision of each pod that is not gone."""
-        ...
-
-    def gone(self) -> Iterable[PodGone]:
-        """Return all pods that are gone and not forgotten yet."""
-        ...
-
-    def gone_changes(self) -> AsyncIterator[PodGone]:
-        """Return the pods that are gone from the moment of this call on."""
-        ...
-
-    async def put(self, uid: PodUID, *, revision: str, pod: dict[str, object]) -> PodGone | None:
-        """Persist a pod and act on it; return PodGone, and do nothing, when it is gone."""
-        ...
-
-    async def desired(self, uids: Iterable[PodUID]) -> None:
-        """Stop and forget all pods but these; the provider's list was complete."""
-        ...
-
-    async def forget(self, uid: PodUID) -> None:
-        """Stop and forget one pod: its object vanished."""
-        ...
-
-
-class StatusSource(Protocol):
-    """The persisted statuses (status/status_manager.py)."""
-
-    def statuses(self) -> Mapping[str, StatusDigest]:
-        """Return sequence and hash of every status."""
-        ...
-
-    def body(self, uid: PodUID) -> PodStatus | None:
-        """Return the newest status of a pod."""
-        ...
-
-    def changed(self) -> AsyncIterator[PodStatus]:
-        """Return the statuses that change from the moment of this call on."""
-        ...
-
-    def acknowledge(self, uid: PodUID, *, sequence: int) -> None:
-        """Note that the API holds the status of this sequence."""
-        ...
-
-
-class NodeReporter(Protocol):
-    """What the machine is and how it does (machine/machine_info.py)."""
-
-    async def report(self) -> NodeReport:
-        """Return the machine's newest state."""
-        ...
-
-    def changes(self) -> AsyncIterator[NodeReport]:
-        """Return the reports that differ from the one before, from the moment of this call on."""
-        ...
-
-
-class EventSource(Protocol):
-    """Events that the API does not hold yet (events/event_recorder.py)."""
-
-    def pending(self) -> Iterable[EventReport]:
-        """Return all of them, oldest first."""
-        ...
-
-    def changed(self) -> AsyncIterator[EventReport]:
-        """Return the events that come or change from the moment of this call on."""
-        ...
-
-    def acknowledge(self, event_id: str) -> None:
-        """Drop an event: the API holds it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,15 +116,25 @@ class SyncHandler:
 
     async def _synchronise(self, stream: Stream) -> None:
         await stream.respond(ResponseHead(status=200, headers=()))
+        async with aclosing(self._node.changes()) as reports:
+            refused = await self._exchange(stream, reports)
+        if refused is not None:
+            logger.warning("sync stream refused", extra={"reason": refused})
+            stream.reset(PROTOCOL_ERROR, refused)
+
+    async def _exchange(
+        self, stream: Stream, reports: AsyncGenerator[NodeReport, None]
+    ) -> str | None:
+        """Send and receive until the stream ends; return why what came was refused, if it was."""
         # Readers of changes BEFORE the snapshots, or what changes in between is never told.
         sources: tuple[AsyncIterator[FromEdge], ...] = (
             self._statuses.changed(),
             self._pods.gone_changes(),
             self._events.changed(),
-            self._node.changes(),
+            reports,
         )
         outbox = SyncOutbox()
-        told = await self._greet(stream, outbox)
+        told = await self._greet(stream, outbox, report=anext(reports))
         logger.info("sync stream open", extra={"pods": len(told)})
         refused: str | None = None
         try:
@@ -216,11 +150,11 @@ class SyncHandler:
         else:
             logger.info("sync stream ended by the provider")
             await stream.close_write()
-        if refused is not None:
-            logger.warning("sync stream refused", extra={"reason": refused})
-            stream.reset(PROTOCOL_ERROR, refused)
+        return refused
 
-    async def _greet(self, stream: Stream, outbox: SyncOutbox) -> dict[str, int]:
+    async def _greet(
+        self, stream: Stream, outbox: SyncOutbox, *, report: Awaitable[NodeReport]
+    ) -> dict[str, int]:
         """Send Hello and NodeReport; return the sequences that the provider now knows."""
         statuses = dict(self._statuses.statuses())
         hello = Hello(
@@ -233,7 +167,7 @@ class SyncHandler:
         )
         gone, events = tuple(self._pods.gone()), tuple(self._events.pending())
         await _write(stream, hello)
-        await _write(stream, await self._node.report())
+        await _write(stream, await report)
         held: tuple[FromEdge, ...] = (*gone, *events)
         for message in held:
             outbox.put(message)

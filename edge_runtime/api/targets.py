@@ -35,12 +35,14 @@ class PodSource(Protocol):
 class RuntimeInventory(Protocol):
     """What the runtime has right now (runtime/cri_client.py)."""
 
-    async def list_containers(self) -> Sequence[RuntimeContainer]:
-        """List all containers, in whatever state."""
+    async def list_containers(self, *, pod_uid: PodUID | None = None) -> Sequence[RuntimeContainer]:
+        """List all containers, or those of one pod, in whatever state."""
         ...
 
-    async def list_pod_sandboxes(self) -> Sequence[RuntimeSandbox]:
-        """List all sandboxes, in whatever state."""
+    async def list_pod_sandboxes(
+        self, *, pod_uid: PodUID | None = None
+    ) -> Sequence[RuntimeSandbox]:
+        """List all sandboxes, or those of one pod, in whatever state."""
         ...
 
 
@@ -94,13 +96,11 @@ async def find_running_container(
         ApiError: The runtime does not answer.
     """
     with runtime_errors():
-        containers = await runtime.list_containers()
+        containers = await runtime.list_containers(pod_uid=pod.uid)
     running = [
         container
         for container in containers
-        if container.pod_uid == pod.uid
-        and container.name == name
-        and container.state is ContainerState.RUNNING
+        if container.name == name and container.state is ContainerState.RUNNING
     ]
     newest = max(running, key=lambda container: container.created_at_ns, default=None)
     return None if newest is None else newest.id
@@ -113,8 +113,8 @@ async def find_ready_sandbox(runtime: RuntimeInventory, pod: Pod) -> SandboxID:
         ApiError: 500 with the kubelet's text when there is none, or the runtime does not answer.
     """
     with runtime_errors():
-        sandboxes = await runtime.list_pod_sandboxes()
-    ready = [each for each in sandboxes if each.pod_uid == pod.uid and each.is_ready]
+        sandboxes = await runtime.list_pod_sandboxes(pod_uid=pod.uid)
+    ready = [each for each in sandboxes if each.is_ready]
     if not ready:
         raise ApiError(500, f'pod not found ("{pod.full_name}")')
     return max(ready, key=lambda sandbox: sandbox.created_at_ns).id

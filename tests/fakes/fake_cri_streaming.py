@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import socket
 import struct
+import termios
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,11 +30,24 @@ class Upgraded:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
 
+    async def delivered(self) -> None:
+        """Return when the other end's kernel has all that was written: a reset loses the rest."""
+        await self.writer.drain()
+        fd = self.writer.get_extra_info("socket").fileno()
+        transport = self.writer.transport
+        # The kernel tells nobody when it is done: ask in every turn of the loop.
+        while transport.get_write_buffer_size() or _unacknowledged_bytes(fd):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
     def reset(self) -> None:
         """Break the connection with RST instead of an orderly end."""
         sock = self.writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
+
+
+def _unacknowledged_bytes(fd: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))[0])
 
 
 @dataclass

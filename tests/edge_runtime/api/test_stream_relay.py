@@ -10,7 +10,8 @@ import pytest
 
 from edge_runtime.api.request import ApiError, ApiRequest
 from edge_runtime.api.router import Route, Router
-from edge_runtime.api.stream_relay import parse_streaming_url, relay_upgrade
+from edge_runtime.api.runtime_connection import parse_streaming_url
+from edge_runtime.api.stream_relay import relay_upgrade
 from tests.fakes.fake_cri_streaming import (
     SWITCHING,
     FakeCriStreaming,
@@ -42,6 +43,14 @@ def router_to(fake: FakeCriStreaming) -> Router:
         await relay_upgrade(request, stream, url=fake.url("/exec/token"))
 
     return Router([Route("/exec", ("GET", "POST"), relay)])
+
+
+async def read_into(received: bytearray, stream: Stream) -> None:
+    """Read to the end, but begin only when nothing moves any more."""
+    for _ in range(500):
+        await asyncio.sleep(0)
+    while data := await stream.read():
+        received += data
 
 
 async def upgrade(pair: TunnelPair) -> Stream:
@@ -220,13 +229,13 @@ async def test_broken_connection_resets_instead_of_ending() -> None:
 
 async def test_all_that_came_before_a_break_arrives_first() -> None:
     """A runtime that ends with input unread resets its connection behind the exit code."""
-    output = bytes(range(256)) * 1024
+    output = bytes(range(256)) * 400  # more than a window, less than window and buffer
 
     async def end_with_input_unread(connection: Upgraded) -> None:
         connection.writer.write(SWITCHING)
         await connection.reader.readexactly(1)
         connection.writer.write(output)
-        await connection.writer.drain()
+        await connection.delivered()
 
     async with (
         serve_cri_streaming(end_with_input_unread) as fake,
@@ -234,12 +243,16 @@ async def test_all_that_came_before_a_break_arrives_first() -> None:
     ):
         stream = await upgrade(pair)
         await stream.response()
-        await stream.write(bytes(1 << 10))
         received = bytearray()
-        with contextlib.suppress(StreamReset):
-            while data := await stream.read():
-                received += data
-        stream.reset()
+
+        async def send() -> None:
+            with contextlib.suppress(StreamReset):
+                await stream.write(bytes(4 << 20))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send())
+            with pytest.raises(StreamReset):
+                await read_into(received, stream)
 
     assert received == output
 

@@ -1,0 +1,83 @@
+"""What the sync stream needs of the rest of the edge: where it puts and where it takes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
+
+    from edge_runtime.objects.pod import PodUID
+    from tunnel.sync import EventReport, NodeReport, PodGone, PodStatus, StatusDigest
+
+
+class PodSink(Protocol):
+    """Takes and tells desired pods (pods/pod_manager.py)."""
+
+    def revisions(self) -> Mapping[str, str]:
+        """Return the persisted revision of each pod that is not gone."""
+        ...
+
+    def gone(self) -> Iterable[PodGone]:
+        """Return all pods that are gone and not forgotten yet."""
+        ...
+
+    def gone_changes(self) -> AsyncIterator[PodGone]:
+        """Return the pods that are gone from the moment of this call on."""
+        ...
+
+    async def put(self, uid: PodUID, *, revision: str, pod: dict[str, object]) -> PodGone | None:
+        """Persist a pod and act on it; return PodGone, and do nothing, when it is gone."""
+        ...
+
+    async def desired(self, uids: Iterable[PodUID]) -> None:
+        """Stop and forget all pods but these; the provider's list was complete."""
+        ...
+
+    async def forget(self, uid: PodUID) -> None:
+        """Stop and forget one pod: its object vanished."""
+        ...
+
+
+class StatusSource(Protocol):
+    """The persisted statuses (status/status_manager.py)."""
+
+    def statuses(self) -> Mapping[str, StatusDigest]:
+        """Return sequence and hash of every status."""
+        ...
+
+    def body(self, uid: PodUID) -> PodStatus | None:
+        """Return the newest status of a pod."""
+        ...
+
+    def changed(self) -> AsyncIterator[PodStatus]:
+        """Return the statuses that change from the moment of this call on."""
+        ...
+
+    def acknowledge(self, uid: PodUID, *, sequence: int) -> None:
+        """Note that the API holds the status of this sequence."""
+        ...
+
+
+class NodeReporter(Protocol):
+    """What the machine is and how it does (machine/machine_info.py)."""
+
+    def changes(self) -> AsyncGenerator[NodeReport, None]:
+        """Return a report at once, then each that differs from the one before."""
+        ...
+
+
+class EventSource(Protocol):
+    """Events that the API does not hold yet (events/event_recorder.py)."""
+
+    def pending(self) -> Iterable[EventReport]:
+        """Return all of them, oldest first."""
+        ...
+
+    def changed(self) -> AsyncIterator[EventReport]:
+        """Return the events that come or change from the moment of this call on."""
+        ...
+
+    def acknowledge(self, event_id: str) -> None:
+        """Drop an event: the API holds it."""
+        ...
