@@ -16,6 +16,7 @@ from devcluster.pki import (
 from tunnel.identity import NODE_GROUP, node_user_name, provider_dns_name
 
 API_SERVER_CLIENT_NAME = "kube-apiserver-kubelet-client"
+FRONT_PROXY_NAME = "front-proxy-client"
 CLOUD_NODE = "cloud"
 _API_NAMES = (
     "kubernetes",
@@ -41,6 +42,8 @@ class ClusterPKI:
         authority: Signs all of the cluster's certificates, and verifies the API server's clients.
         api_server: Served by the API server.
         kubelet_client: Shown by the API server to kubelets.
+        front_proxy_authority: Verifies the API server where it forwards to aggregated APIs.
+        front_proxy: Shown by the API server to those.
         service_accounts: Signs service account tokens; a key without certificate.
         clients: Certificates of the administrator and the servers, by name.
     """
@@ -48,6 +51,8 @@ class ClusterPKI:
     authority: KeyPair
     api_server: KeyPair
     kubelet_client: KeyPair
+    front_proxy_authority: KeyPair
+    front_proxy: KeyPair
     service_accounts: KeyPair
     clients: dict[str, KeyPair]
 
@@ -75,8 +80,15 @@ def ensure_cluster_pki(cluster: ClusterLayout) -> ClusterPKI:
     authority = ensure_authority(key_pair(folder, "ca"), "edgelet-devcluster")
     service_accounts = key_pair(folder, "service-accounts")
     ensure_key(service_accounts.key_file)
+    front_proxy_authority = ensure_authority(key_pair(folder, "front-proxy-ca"), "front-proxy-ca")
     return ClusterPKI(
         authority=authority,
+        front_proxy_authority=front_proxy_authority,
+        front_proxy=ensure_certificate(
+            key_pair(folder, FRONT_PROXY_NAME),
+            Subject(common_name=FRONT_PROXY_NAME, client=True),
+            issuer=front_proxy_authority,
+        ),
         service_accounts=service_accounts,
         api_server=ensure_certificate(
             key_pair(folder, "kube-apiserver"),

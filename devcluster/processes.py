@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PROC = Path("/proc")
 KILL_WAIT_S = 20.0
+REAP_WAIT_S = 5.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 5
 
@@ -85,27 +86,31 @@ def start(
             )
         except OSError as exc:
             raise DevclusterError(f"{argv[0]} cannot be started: {exc}") from exc
-    process = identify(child.pid)
-    # The child is init's once we are gone; until then it is reaped by `is_alive`, not by Popen.
+    # The child is init's once we are gone; until then it is reaped by `identify`, not by Popen.
     child.returncode = 0
-    if process is None:
-        raise DevclusterError(f"{argv[0]} ended at once; see {log}")
+    # Even of a child that has ended already there is its zombie to read.
+    _, process = _read_stat(child.pid)
     return process
 
 
 def identify(pid: int) -> Process | None:
     """Return the identity of a running process; None where there is none, or only its zombie."""
     try:
-        stat = (PROC / str(pid) / "stat").read_text()
+        state, process = _read_stat(pid)
     except (FileNotFoundError, ProcessLookupError):
         return None
-    # The second field is the command in parentheses and may hold anything, so count from its end.
-    fields = stat.rpartition(")")[2].split()
-    if fields[0] in "ZX":
+    if state in "ZX":
         with contextlib.suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
         return None
-    return Process(pid=pid, start_ticks=int(fields[19]), boot_id=boot_id())
+    return process
+
+
+def _read_stat(pid: int) -> tuple[str, Process]:
+    stat = (PROC / str(pid) / "stat").read_text()
+    # The second field is the command in parentheses and may hold anything, so count from its end.
+    fields = stat.rpartition(")")[2].split()
+    return fields[0], Process(pid=pid, start_ticks=int(fields[19]), boot_id=boot_id())
 
 
 def boot_id() -> str:
@@ -164,6 +169,10 @@ def end_together(pids: Iterable[int]) -> None:
     for process in found:
         if not wait_end(process, timeout_s=KILL_WAIT_S):
             raise DevclusterError(f"process {process.pid} does not end on SIGKILL")
+    # Orphans are init's to reap, and `ps` shows them until it has; some take their time.
+    deadline = time.monotonic() + REAP_WAIT_S
+    while time.monotonic() < deadline and any((PROC / str(p.pid)).exists() for p in found):
+        time.sleep(POLL_S)
 
 
 def wait_until(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +78,8 @@ def up(options: UpOptions, progress: Progress) -> Cluster:
     with locked(root):
         state = load_state(root / "state.json")
         if state is None:
+            # The logs that are there are those of the cluster before.
+            shutil.rmtree(root / "logs", ignore_errors=True)
             missing = [folder for folder in _SIDE_EFFECTS if not Path(folder).exists()]
             state = State(network=networks.free_network(), created_folders=missing)
         _add_sites(state, options.sites)
