@@ -1,4 +1,4 @@
-"""What is checked of HTTP/2 frames before h2 sees them: lengths, header blocks without end, and floods.
+"""What is checked of HTTP/2 frames before h2 sees them: lengths, endless headers, floods.
 
 h2 collects a frame of any announced length before it looks at the length, and answers SETTINGS and
 PING however many come. Here a frame's header is judged as soon as its nine bytes are there.
@@ -44,8 +44,8 @@ class FrameGuard:
         self._refilled_at: float | None = None
 
     def data_sent(self, size: int) -> None:
-        """Let the peer send window updates for DATA that went to it."""
-        self._tokens += size / BYTES_PER_WINDOW_UPDATE
+        """Let the peer answer one frame of DATA: with window updates, or a RST_STREAM."""
+        self._tokens += 1 + size / BYTES_PER_WINDOW_UPDATE
 
     def request_sent(self) -> None:
         """Let the peer send one head more."""
@@ -109,5 +109,6 @@ class FrameGuard:
         self._tokens -= 1
         if self._tokens < 0:
             raise ExcessiveLoad(
-                f"more than {IDLE_FRAMES_BURST} frames that carry nothing, over {IDLE_FRAMES_PER_S} a second"
+                f"more than {IDLE_FRAMES_BURST} frames that carry nothing, "
+                f"above {IDLE_FRAMES_PER_S} per second"
             )

@@ -18,7 +18,7 @@ HANDLER_GRACE_S = 2.0
 
 
 class Handlers:
-    """Runs one task per stream and sees to it that each stream ends with its task, and each task soon after its stream.
+    """One task per stream: a stream ends with its task, and a task soon after its stream.
 
     Args:
         handler: Answers one stream. Its exception resets only its stream.
@@ -32,32 +32,44 @@ class Handlers:
         self._max_running = max_running
         self._session_name = session_name
         self._running: dict[int, asyncio.Task[None]] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+        self._ended: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         return len(self._running)
 
-    def start(self, stream: Stream, tasks: asyncio.TaskGroup) -> bool:
+    def run_in(self, tasks: asyncio.TaskGroup, *, ended: Callable[[], None]) -> None:
+        """Start tasks in this group from now on; ``ended`` is called after each one's end."""
+        self._tasks = tasks
+        self._ended = ended
+
+    def start(self, stream: Stream) -> bool:
         """Start to answer a stream; returns False when too many are being answered."""
-        if len(self._running) >= self._max_running:
+        if self._tasks is None or len(self._running) >= self._max_running:
             return False
-        task = tasks.create_task(self._serve(stream), name=f"tunnel stream {stream.id}")
+        task = self._tasks.create_task(self._serve(stream), name=f"tunnel stream {stream.id}")
         self._running[stream.id] = task
-        task.add_done_callback(lambda _: self._running.pop(stream.id, None))
+        task.add_done_callback(lambda _: self._forget(stream.id))
         return True
 
     def stream_failed(self, stream_id: int) -> None:
-        """Give the handler of a stream that was reset a moment to end by itself, then cancel it."""
+        """Give the handler of a stream that was reset a moment to end, then cancel it."""
         task = self._running.get(stream_id)
         if task is not None:
             asyncio.get_running_loop().call_later(HANDLER_GRACE_S, task.cancel)
 
     async def stop(self) -> None:
-        """Wait a moment for all handlers, whose streams have failed, then cancel those that are left."""
+        """Wait a moment for all handlers, whose streams have failed, then cancel the rest."""
         running = list(self._running.values())
         if running:
             await asyncio.wait(running, timeout=HANDLER_GRACE_S)
         for task in running:
             task.cancel()
+
+    def _forget(self, stream_id: int) -> None:
+        self._running.pop(stream_id, None)
+        if self._ended is not None:
+            self._ended()
 
     async def _serve(self, stream: Stream) -> None:
         try:

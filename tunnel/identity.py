@@ -8,7 +8,7 @@ edge sends as SNI. Identity is taken from the certificate alone, never from a he
 from __future__ import annotations
 
 import re
-from typing import NewType, TYPE_CHECKING
+from typing import TYPE_CHECKING, NewType
 
 from tunnel.errors import IdentityError
 

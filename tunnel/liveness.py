@@ -8,12 +8,15 @@ dead.
 from __future__ import annotations
 
 import collections
+import math
 
 PING_EVERY_S = 5.0
 DEAD_AFTER_S = 10.0
+# While data flows its round trip is measured anew, at most so often.
+PROBE_EVERY_S = 0.05
 # Of ours under way; one every 5 s and one per round trip, and 10 s without an answer end the
 # session.
-MAX_PINGS_UNDER_WAY = 256
+MAX_PINGS_UNDER_WAY = 16
 _OPAQUE_BYTES = 8
 
 
@@ -25,15 +28,18 @@ class Liveness:
     """
 
     def __init__(
-        self, *, now: float, ping_every_s: float = PING_EVERY_S, dead_after_s: float = DEAD_AFTER_S
+        self, *, ping_every_s: float = PING_EVERY_S, dead_after_s: float = DEAD_AFTER_S
     ) -> None:
         self.round_trip_s: float | None = None
         self._ping_every_s = ping_every_s
         self._dead_after_s = dead_after_s
         self._under_way: collections.OrderedDict[bytes, float] = collections.OrderedDict()
         self._count = 0
-        self._next_ping_at = now + ping_every_s
-        self._acknowledged_at = now
+        # The first goes out at once: its round trip lets the windows of the first streams grow.
+        self._next_ping_at = -math.inf
+        self._probe: bytes | None = None
+        self._next_probe_at = -math.inf
+        self._acknowledged_at = -math.inf
 
     def ping(self, *, now: float) -> bytes:
         """Note a PING that is sent now; returns its eight opaque bytes."""
@@ -50,8 +56,23 @@ class Liveness:
         self._next_ping_at = now + self._ping_every_s
         return self.ping(now=now)
 
+    def probing_ping(self, *, now: float) -> bytes | None:
+        """Note and return a PING that measures the round trip while data flows.
+
+        None while the last one is under way, or was sent less than 50 ms ago.
+        """
+        if self._probe in self._under_way or now < self._next_probe_at:
+            return None
+        self._next_probe_at = now + PROBE_EVERY_S
+        self._probe = self.ping(now=now)
+        return self._probe
+
     def answered(self, opaque: bytes, *, now: float) -> float | None:
-        """Take a PING's answer; returns the round trip in seconds, None for one that we do not wait for."""
+        """Take a PING's answer.
+
+        Returns:
+            The round trip in seconds, None for one that we do not wait for.
+        """
         sent_at = self._under_way.pop(opaque, None)
         if sent_at is None:
             return None

@@ -6,12 +6,13 @@ after another as the schedule says, until the message is full.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from tunnel.errors import HeadError
 from tunnel.frames import FRAME_HEADER_BYTES
 from tunnel.pipe import MAX_PAYLOAD_BYTES, Pipe
 from tunnel.schedule import MAX_FRAME_BYTES, Schedule
 from tunnel.stream import INTERNAL_ERROR, Stream
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunnel.protocol import Protocol

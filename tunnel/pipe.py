@@ -1,4 +1,4 @@
-"""The pipe under HTTP/2: messages of one WebSocket, and the counts that make its byte stream one that can be resumed.
+"""The pipe under HTTP/2: messages of a WebSocket, and counts by which it can be resumed.
 
 A message is a type byte and a body (docs/protocol.md):
 
@@ -82,7 +82,7 @@ class Pipe:
 
     @property
     def ack_at(self) -> float | None:
-        """When an ACK is due at the latest, on the caller's clock; None when nothing is to be acknowledged."""
+        """When an ACK is due at the latest, on the caller's clock; None when there is none."""
         return self._ack_at
 
     def encode_data(self, payload: bytes | memoryview) -> bytes:
@@ -98,7 +98,7 @@ class Pipe:
         return b"".join((_DATA, payload))
 
     def encode_ack_if_due(self, *, now: float) -> bytes | None:
-        """Encode an ACK when 256 KiB or 100 ms have passed since bytes came that were not acknowledged."""
+        """Encode an ACK after 256 KiB or 100 ms of unacknowledged bytes."""
         if self._ack_at is None:
             return None
         unannounced_bytes = self.received_bytes - self._announced_bytes
@@ -142,7 +142,8 @@ class Pipe:
         (count,) = _COUNT.unpack(body)
         if not self.acknowledged_bytes <= count <= self.sent_bytes:
             raise PipeError(
-                f"ACK of {count} bytes, but {self.acknowledged_bytes} were acknowledged and {self.sent_bytes} sent"
+                f"ACK of {count} bytes after one of {self.acknowledged_bytes}, "
+                f"with {self.sent_bytes} sent"
             )
         self.acknowledged_bytes = count
         return Ack(count)

@@ -1,4 +1,4 @@
-"""Our profile of HTTP/2 over h2, without I/O: settings, roles, heads in and out, and events as plain values.
+"""Our profile of HTTP/2 over h2, without I/O: settings, roles, heads, events as plain values.
 
 The caller hands in what arrived with ``receive_data`` and gets events, calls methods to send, and
 takes what is to go out with ``take_output``. After an exception of ``receive_data`` the output
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import enum
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h2.config
 import h2.connection
@@ -34,7 +34,7 @@ from tunnel.flow import (
     START_WINDOW_BYTES,
     connection_credit,
 )
-from tunnel.frames import MAX_FRAME_BYTES, FrameGuard
+from tunnel.frames import FRAME_HEADER_BYTES, MAX_FRAME_BYTES, FrameGuard
 from tunnel.heads import (
     MAX_HEADER_LIST_BYTES,
     RequestHead,
@@ -115,7 +115,7 @@ class ResponseArrived(_Event, frozen=True):
 
 
 class DataArrived(_Event, frozen=True):
-    """Payload of one DATA frame; ``credit`` is what it took from the stream's window, padding included."""
+    """Payload of one DATA frame; ``credit`` is what it took from the window, with padding."""
 
     stream_id: int
     data: bytes
@@ -184,6 +184,8 @@ class Protocol:
         self._h2.local_settings = _local_settings(is_client=is_client, max_streams=max_streams)
         self._guard = FrameGuard(from_client=not is_client)
         self._output = bytearray()
+        # DATA is left in h2 until a message is made of it: one copy less for each frame.
+        self._data_in_h2_bytes = 0
         self._is_over = False
         # Body bytes that content-length still promises, and requests whose responses have no body.
         self._promised_bytes: dict[int, int] = {}
@@ -205,7 +207,7 @@ class Protocol:
     @property
     def output_bytes(self) -> int:
         """Bytes that wait for ``take_output``."""
-        return len(self._output)
+        return len(self._output) + self._data_in_h2_bytes
 
     @property
     def connect_allowed(self) -> bool:
@@ -244,6 +246,8 @@ class Protocol:
                 self._h2.increment_flow_control_window(credit)
         except (h2.exceptions.H2Error, HyperframeError) as exc:
             error = _ours(exc)
+            # h2 has queued a GOAWAY of its own, which says less.
+            self._h2.clear_outbound_data_buffer()
             self.leave(str(error), error_code=error.error_code)
             raise error from exc
         except ProtocolError as exc:
@@ -350,9 +354,9 @@ class Protocol:
             self._promised_bytes[stream_id] = promised
         self._h2.send_data(stream_id, data, end_stream=end)
         self._guard.data_sent(len(data))
+        self._data_in_h2_bytes += FRAME_HEADER_BYTES + len(data)
         if end:
             self._forget_body(stream_id)
-        self._collect()
 
     def reset_stream(self, stream_id: int, *, error_code: int) -> None:
         """End a stream early; nothing happens if it has ended."""
@@ -364,8 +368,10 @@ class Protocol:
         self._collect()
 
     def grant(self, stream_id: int, credit: int) -> None:
-        """Let the peer send so many bytes more on an open stream."""
-        if not self._is_over:
+        """Let the peer send so many bytes more; nothing happens on a stream that has ended."""
+        # h2 may be ahead of the events: a stream can end later in the message being handled.
+        stream = self._h2.streams.get(stream_id)
+        if stream is not None and not stream.closed and not self._is_over:
             self._h2.increment_flow_control_window(credit, stream_id)
             self._collect()
 
@@ -380,13 +386,12 @@ class Protocol:
         if self._is_over:
             return
         self._is_over = True
-        # After an error h2 has queued a GOAWAY of its own, which says less.
-        self._h2.clear_outbound_data_buffer()
         self._h2.close_connection(error_code, reason.encode()[:_MAX_REASON_BYTES])
         self._collect()
 
     def take_output(self, max_bytes: int) -> bytes:
         """Take up to ``max_bytes`` of what is to go out, in order."""
+        self._collect()
         if len(self._output) <= max_bytes:
             taken = bytes(self._output)
             self._output.clear()
@@ -398,6 +403,7 @@ class Protocol:
 
     def _collect(self) -> None:
         self._output += self._h2.data_to_send()
+        self._data_in_h2_bytes = 0
 
     def _forget_body(self, stream_id: int) -> None:
         self._promised_bytes.pop(stream_id, None)

@@ -84,7 +84,7 @@ class Schedule:
             turns.burst_bytes = 0
 
     def blocked(self, stream_id: int) -> None:
-        """Give the turn up for want of a window, until ``ready`` is said again; the burst goes on."""
+        """Give the turn up for want of a window; after ``ready`` the burst goes on."""
         if self._turns[stream_id].is_queued:
             raise AssertionError(f"stream {stream_id} gave up a turn that it did not have")
 

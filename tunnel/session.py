@@ -1,7 +1,7 @@
 """Session: drives the protocol over a pipe of messages, and owns the tasks that do it.
 
-    reader      message -> Pipe -> Protocol -> streams' buffers; never waits for anybody
-    writer      streams' buffers -> Outbox (Schedule, Protocol, Pipe) -> message
+    reader      message -> Pipe -> Protocol -> Streams; never waits for anybody
+    writer      Streams -> Outbox (Schedule, Protocol, Pipe) -> message
     keep-alive  a PING every five seconds, and the end of patience
     handlers    on the server, one task for each stream that the client opened
 
@@ -17,32 +17,27 @@ import logging
 import typing
 
 from tunnel import pipe as wire
-from tunnel.errors import ExcessiveLoad, HeadError, ProtocolError, SessionClosed, StreamReset
+from tunnel.errors import ExcessiveLoad, ProtocolError, SessionClosed
 from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
 from tunnel.handlers import Handler, Handlers
 from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
 from tunnel.outbox import Outbox
 from tunnel.protocol import (
-    DataArrived,
-    EndArrived,
+    Event,
     PeerLeft,
     PingAnswered,
     Protocol,
-    RequestArrived,
     RequestHead,
-    ResetArrived,
-    ResponseArrived,
-    ResponseHead,
     Role,
     SettingsArrived,
-    WindowOpened,
     error_name,
 )
 from tunnel.slots import StreamSlots
 from tunnel.stream import REFUSED_STREAM, Stream
+from tunnel.streams import Streams
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
 __all__ = ["Handler", "Limits", "Role", "Session", "WebSocketPipe"]
 
@@ -122,40 +117,37 @@ class Session:
         self.name = hashlib.blake2b(session_id.encode(), digest_size=6).hexdigest()
         self.close_reason: str | None = None
         self.draining = False
-        self._limits = limits
         self._role = role
+        self._dead_after_s = limits.dead_after_s
+        self._has_run = False
+        self._has_left = False
+        self._heard = False
+        self._fault: ProtocolError | None = None
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._wake = asyncio.Event()
+        self._over = asyncio.Event()
+        self._done = asyncio.Event()
         self._protocol = Protocol(role, max_streams=limits.max_streams)
         self._counts = wire.Pipe()
         self._outbox = Outbox(self._protocol, self._counts)
-        self._flow = ReceiveFlow(
-            budget_bytes=limits.receive_budget_bytes, max_streams=limits.max_streams
+        self._liveness = Liveness(
+            ping_every_s=limits.ping_every_s, dead_after_s=limits.dead_after_s
         )
-        self._slots = StreamSlots(max_streams=limits.max_streams)
         self._handlers = Handlers(
             handler or _refuse, max_running=2 * limits.max_streams, session_name=self.name
         )
-        self._streams: dict[int, Stream] = {}
-        self._liveness: Liveness | None = None
-        self._fault: ProtocolError | None = None
-        self._has_left = False
-        self._heard = False
-        self._round_ping: bytes | None = None
-        self._ack_timer: asyncio.TimerHandle | None = None
-        self._wake = asyncio.Event()
-        self._idle = asyncio.Event()
-        self._over = asyncio.Event()
-        self._done = asyncio.Event()
-        self._reactions: dict[type, Callable[[typing.Any], None]] = {
-            DataArrived: self._on_data,
-            WindowOpened: self._on_window,
-            EndArrived: self._on_end,
-            RequestArrived: self._on_request,
-            ResponseArrived: self._on_response,
-            ResetArrived: self._on_reset,
-            SettingsArrived: self._on_settings,
-            PingAnswered: self._on_ping,
-            PeerLeft: self._on_peer_left,
-        }
+        self._streams = Streams(
+            role=role,
+            protocol=self._protocol,
+            outbox=self._outbox,
+            flow=ReceiveFlow(
+                budget_bytes=limits.receive_budget_bytes, max_streams=limits.max_streams
+            ),
+            slots=StreamSlots(max_streams=limits.max_streams),
+            handlers=self._handlers,
+            liveness=self._liveness,
+            wake=self._wake,
+        )
 
     @property
     def is_live(self) -> bool:
@@ -165,15 +157,20 @@ class Session:
     @property
     def round_trip_s(self) -> float | None:
         """Seconds that the last PING took; None before the first answer."""
-        return None if self._liveness is None else self._liveness.round_trip_s
+        return self._liveness.round_trip_s
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open now."""
+        return len(self._streams)
 
     # What callers do.
 
     async def run(self, pipe: WebSocketPipe) -> str:
-        """Drive the session until it ends; then every stream has ended with SessionClosed. Can be called once.
+        """Drive the session until it ends; then every stream has ended. Can be called once.
 
-        Cancelling ends the session and all handlers at once, without a word to the peer (see
-        ``drain``).
+        Streams that were open end with SessionClosed. Cancelling ends the session and all handlers
+        at once, without a word to the peer (see ``drain``).
 
         Returns:
             Why the session ended, in one sentence.
@@ -181,13 +178,9 @@ class Session:
         Raises:
             ProtocolError: The peer broke the rules; it was told so.
         """
-        if self._liveness is not None:
+        if self._has_run:
             raise AssertionError("a session runs once")
-        self._liveness = Liveness(
-            now=self._now(),
-            ping_every_s=self._limits.ping_every_s,
-            dead_after_s=self._limits.dead_after_s,
-        )
+        self._has_run = True
         self._protocol.start()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -199,10 +192,11 @@ class Session:
         return self.close_reason or ""
 
     async def open(self, head: RequestHead) -> Stream:
-        """Send a request's head and return its stream; the body follows with ``write`` and ``close_write``.
+        """Send a request's head and return its stream.
 
-        Waits for the peer's SETTINGS and for a free stream. Cancelling is safe: no stream is
-        opened.
+        The body follows with ``write`` and ``close_write``; a request without one needs
+        ``close_write`` too. Waits for the peer's SETTINGS and for a free stream. Cancelling is
+        safe: no stream is opened.
 
         Raises:
             HeadError: The head cannot be sent, or the peer does not do extended CONNECT.
@@ -210,47 +204,38 @@ class Session:
         """
         if self._role is not Role.CLIENT:
             raise AssertionError("only the client opens streams")
-        await self._slots.acquire()
-        try:
-            if head.protocol is not None and not self._protocol.connect_allowed:
-                raise HeadError("the peer's settings do not allow extended CONNECT")
-            stream_id = self._protocol.send_request(head)
-        except BaseException:
-            self._slots.release()
-            raise
-        return self._add_stream(stream_id, head)
+        return await self._streams.open(head)
 
     async def drain(
-        self, deadline_s: float = 10, *, reason: str = "this end of the tunnel is stopping"
+        self, deadline_s: float = 10, *, reason: str = "the other end of the tunnel was stopped"
     ) -> None:
-        """End the session as planned: no new streams, running ones get the deadline, then all is closed.
+        """End the session as planned, and return when it has ended.
 
-        Cancelling leaves the session draining.
+        No streams are opened any more, those that are open get the deadline, then the rest ends
+        with SessionClosed on both ends. Cancelling leaves the session draining.
 
         Args:
-            deadline_s: How long running streams may go on.
-            reason: What the streams that are left, and the peer, are told.
+            deadline_s: How long open streams may go on.
+            reason: What the peer is told.
         """
-        if self._liveness is None or self._over.is_set():
-            self._end(reason)
+        if not self._has_run or self._over.is_set():
+            self._end("this end of the tunnel was stopped")
             return
-        self._stop_opening(reason)
+        self._stop_opening("this end of the tunnel is stopping")
         self._outbox.send_first(wire.encode_drain(deadline_s))
         self._wake.set()
         try:
             async with asyncio.timeout(deadline_s):
-                while self._streams or len(self._handlers):
-                    self._idle.clear()
-                    await self._idle.wait()
+                await self._streams.wait_idle()
         except TimeoutError:
-            logger.info("session %s: %d streams outlived the drain", self.name, len(self._streams))
-        self._leave(reason)
+            logger.info("session %s: %d streams outlived the drain", self.name, self.open_streams)
+        self._leave(reason, own_reason="this end of the tunnel was stopped")
         await self._done.wait()
 
     # The tasks.
 
     async def _run_in(self, tasks: asyncio.TaskGroup, pipe: WebSocketPipe) -> None:
-        self._tasks = tasks
+        self._handlers.run_in(tasks, ended=self._streams.handler_ended)
         reader = tasks.create_task(self._guard(self._read(pipe)))
         writer = tasks.create_task(self._guard(self._write(pipe)))
         keeper = tasks.create_task(self._guard(self._keep_alive()))
@@ -289,10 +274,11 @@ class Session:
 
     async def _write(self, pipe: WebSocketPipe) -> None:
         while True:
-            message = self._outbox.next_message(now=self._now(), with_data=not self._over.is_set())
+            is_over = self._over.is_set()
+            message = self._outbox.next_message(now=_now(), with_data=not is_over)
             if message is not None:
                 await pipe.send(message)
-            elif self._over.is_set():
+            elif is_over:
                 return
             else:
                 self._wake.clear()
@@ -300,29 +286,27 @@ class Session:
 
     async def _keep_alive(self) -> None:
         while True:
-            now = self._now()
-            if self._alive.is_dead(now=now):
-                raise SessionClosed(
-                    f"the peer has not answered a PING for {self._limits.dead_after_s:g} s"
-                )
-            opaque = self._alive.regular_ping(now=now)
+            now = _now()
+            if self._liveness.is_dead(now=now):
+                raise SessionClosed(f"no answer to a PING for {self._dead_after_s:g} s")
+            opaque = self._liveness.regular_ping(now=now)
             if opaque is not None:
                 self._protocol.ping(opaque)
                 self._wake.set()
-            await asyncio.sleep(self._alive.next_at() - now)
+            await asyncio.sleep(self._liveness.next_at() - now)
 
     # What arrives.
 
     def _take_message(self, message: bytes) -> None:
-        now = self._now()
+        now = _now()
         received = self._counts.receive_message(message, now=now)
         match received:
             case wire.Data(payload):
                 for event in self._protocol.receive_data(payload, now=now):
-                    self._reactions[type(event)](event)
+                    self._react(event, now=now)
                 self._watch_ack()
             case wire.Ack():
-                self._alive.acknowledged(now=now)
+                self._liveness.acknowledged(now=now)
             case wire.Drain():
                 self._stop_opening("the other end of the tunnel is stopping")
             case _:
@@ -331,148 +315,45 @@ class Session:
             raise ExcessiveLoad("the peer asks for answers and does not take them")
         self._wake.set()
 
+    def _react(self, event: Event, *, now: float) -> None:
+        match event:
+            case PingAnswered(opaque):
+                self._liveness.answered(opaque, now=now)
+            case PeerLeft(error_code, reason):
+                code = f" ({error_name(error_code)})" if error_code else ""
+                self._end(f"the other end closed the session{code}: {reason or 'no reason given'}")
+            case SettingsArrived():
+                self._heard = True
+                self._streams.reactions[SettingsArrived](event)
+            case _:
+                self._streams.reactions[type(event)](event)
+
     def _watch_ack(self) -> None:
         """Wake the writer when an ACK falls due."""
         ack_at = self._counts.ack_at
-        if ack_at is None or self._ack_timer is not None:
-            return
-        self._ack_timer = asyncio.get_running_loop().call_at(ack_at, self._on_ack_timer)
+        if ack_at is not None and self._ack_timer is None:
+            self._ack_timer = asyncio.get_running_loop().call_at(ack_at, self._on_ack_timer)
 
     def _on_ack_timer(self) -> None:
         self._ack_timer = None
         self._wake.set()
         # Bytes that came after an earlier ACK have their own time, and a timer may be early by the
         # clock's resolution.
-        ack_at = self._counts.ack_at
-        if ack_at is not None and ack_at > self._now():
+        if (self._counts.ack_at or 0) > _now():
             self._watch_ack()
 
-    def _on_data(self, event: DataArrived) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is None:
-            return
-        self._flow.arrived(event.stream_id, event.credit)
-        stream.receive_data(event.data)
-        padding = event.credit - len(event.data)
-        if padding:
-            self.input_taken(stream, padding)
-
-    def _on_end(self, event: EndArrived) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            stream.receive_end()
-
-    def _on_request(self, event: RequestArrived) -> None:
-        stream = self._add_stream(event.stream_id, event.head)
-        if self.draining or not self._handlers.start(stream, self._tasks):
-            stream.reset(REFUSED_STREAM, "refused")
-
-    def _on_response(self, event: ResponseArrived) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is not None:
-            stream.receive_response(event.head)
-
-    def _on_reset(self, event: ResetArrived) -> None:
-        stream = self._streams.get(event.stream_id)
-        if stream is None:
-            return
-        by = "reset by peer" if event.by_peer else "reset for a fault of the peer"
-        self._handlers.stream_failed(stream.id)
-        stream.fail(StreamReset(event.error_code, f"{by} ({error_name(event.error_code)})"))
-
-    def _on_window(self, event: WindowOpened) -> None:
-        self._outbox.window_opened(event.stream_id)
-
-    def _on_settings(self, _event: SettingsArrived) -> None:
-        self._heard = True
-        self._slots.allow(self._protocol.peer_max_streams)
-        self._outbox.window_opened(0)
-
-    def _on_ping(self, event: PingAnswered) -> None:
-        self._alive.answered(event.opaque, now=self._now())
-        if event.opaque != self._round_ping:
-            return
-        self._round_ping = None
-        for stream_id, credit in self._flow.end_round():
-            self._grant(self._streams[stream_id], credit)
-
-    def _on_peer_left(self, event: PeerLeft) -> None:
-        reason = event.reason or "it gave no reason"
-        code = f" ({error_name(event.error_code)})" if event.error_code else ""
-        self._end(f"the other end closed the session{code}: {reason}")
-
-    # What streams ask for (StreamOwner).
-
-    def output_ready(self, stream: Stream) -> None:
-        """Queue a stream's bytes or end."""
-        if stream.id in self._streams:
-            self._outbox.ready(stream)
-            self._wake.set()
-
-    def input_taken(self, stream: Stream, size: int) -> None:
-        """Return credit for what a reader took."""
-        credit = self._flow.taken(stream.id, size)
-        if not credit or stream.receive_ended or self._over.is_set():
-            return
-        self._grant(stream, credit)
-        now = self._now()
-        if self._flow.start_round(now=now):
-            self._round_ping = self._alive.ping(now=now)
-            self._protocol.ping(self._round_ping)
-
-    def respond(self, stream: Stream, head: ResponseHead, *, end: bool) -> None:
-        """Send a response head."""
-        self._protocol.send_response(stream.id, head, end=end)
-        self._wake.set()
-
-    def reset(self, stream: Stream, *, error_code: int) -> None:
-        """Send RST_STREAM."""
-        self._protocol.reset_stream(stream.id, error_code=error_code)
-        self._wake.set()
-
-    def ended(self, stream: Stream) -> None:
-        """Let go of a stream that has ended."""
-        if self._streams.pop(stream.id, None) is None:
-            return
-        self._outbox.forget(stream.id)
-        self._flow.close(stream.id)
-        if self._role is Role.CLIENT:
-            self._slots.release()
-        self._idle.set()
-
-    # Ends and accounts.
-
-    @property
-    def _alive(self) -> Liveness:
-        if self._liveness is None:
-            raise AssertionError("the session does not run")
-        return self._liveness
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _grant(self, stream: Stream, credit: int) -> None:
-        if not stream.receive_ended:
-            self._protocol.grant(stream.id, credit)
-            self._wake.set()
-
-    def _add_stream(self, stream_id: int, head: RequestHead) -> Stream:
-        stream = Stream(self, stream_id, head, is_server=self._role is Role.SERVER)
-        self._streams[stream_id] = stream
-        self._flow.open(stream_id)
-        self._wake.set()
-        return stream
+    # How it ends.
 
     def _stop_opening(self, reason: str) -> None:
         self.draining = True
-        self._slots.close(reason)
+        self._streams.stop_opening(reason)
 
-    def _leave(self, reason: str, *, error_code: int = 0) -> None:
+    def _leave(self, reason: str, *, error_code: int = 0, own_reason: str | None = None) -> None:
         """End the session from this side, with a last frame that says why."""
         if not self._over.is_set():
             self._has_left = True
             self._protocol.leave(reason, error_code=error_code)
-            self._end(reason)
+            self._end(own_reason or reason)
 
     def _end(self, reason: str) -> None:
         """End everything that hangs on the session; the first reason stays."""
@@ -480,12 +361,13 @@ class Session:
             return
         self.close_reason = reason
         self._over.set()
-        self._slots.close(reason)
-        for stream in list(self._streams.values()):
-            stream.fail(SessionClosed(reason))
-        for event in (self._idle, self._wake):
-            event.set()
+        self._streams.fail_all(reason)
+        self._wake.set()
         logger.info("session %s ended: %s", self.name, reason)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 async def _refuse(stream: Stream) -> None:

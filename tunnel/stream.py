@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import typing
+from typing import Self
 
 from tunnel.errors import SessionClosed, StreamReset
 
@@ -75,8 +76,14 @@ class Stream:
 
     @property
     def is_closed(self) -> bool:
-        """Whether both halves ended, or the stream was reset or lost; what arrived may still be read."""
+        """Whether both halves ended, or it was reset or lost; what arrived may be read yet."""
         return self._closed.is_set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.reset(reason="left before its end")
 
     # For both ends.
 
@@ -150,19 +157,24 @@ class Stream:
             await self._writable.wait()
 
     async def flush(self) -> None:
-        """Wait until all that was written has been handed on; then a reset drops none of it. Cancelling is safe.
+        """Wait until all that was written has been handed on; then a reset drops none of it.
+
+        Cancelling is safe.
 
         Raises:
-            StreamReset: The stream was reset before that.
-            SessionClosed: The session ended before that.
+            StreamReset: The stream was reset.
+            SessionClosed: The session ended.
         """
+        self._raise_error()
         while self._outgoing:
-            self._raise_error()
             self._writable.clear()
             await self._writable.wait()
+            self._raise_error()
 
     def reset(self, error_code: int = CANCEL, reason: str = "reset by this end") -> None:
-        """End both halves at once (RST_STREAM) and drop what is buffered; nothing happens on a stream that has ended.
+        """End both halves at once (RST_STREAM), and drop what is buffered.
+
+        A stream that is closed stays as it is.
 
         Args:
             error_code: HTTP/2 error code (RFC 9113 §7), the only thing that the peer learns.
@@ -270,7 +282,7 @@ class Stream:
         self._close_if_both_ended()
 
     def fail(self, error: StreamReset | SessionClosed) -> None:
-        """End the stream with an error; what arrived before may still be read. Idempotent: the first error stays."""
+        """End the stream with an error; what arrived may be read yet. The first error stays."""
         if self.is_closed:
             return
         self._error = error

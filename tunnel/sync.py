@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from typing import Any, TypeVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -156,7 +156,7 @@ class EventReport(_Message, tag="EventReport", frozen=True, kw_only=True):
 
 
 class Ack(_Message, tag="Ack", frozen=True, kw_only=True):
-    """The edge persisted this revision of a pod (key = UID) or object (key = "kind/namespace/name")."""
+    """The edge persisted this revision; the key is a pod's UID or "kind/namespace/name"."""
 
     key: str
     revision: str
@@ -288,7 +288,8 @@ def encode_message(message: Message) -> bytes:
     payload = _encoder.encode(message)
     if len(payload) > MAX_MESSAGE_BYTES:
         raise SyncError(
-            f"sync message {type(message).__name__} has {len(payload)} bytes, at most {MAX_MESSAGE_BYTES} are allowed"
+            f"sync message {type(message).__name__} has {len(payload)} bytes, "
+            f"at most {MAX_MESSAGE_BYTES} are allowed"
         )
     return payload
 
@@ -319,7 +320,7 @@ def _decode(decoder: msgspec.json.Decoder[_M], payload: bytes) -> _M:
 
 
 def encode_fragments(payload: bytes) -> Iterator[bytes]:
-    """Cut one encoded message into fragments of at most MAX_FRAGMENT_BYTES, header (5 bytes, big-endian) included."""
+    """Cut a message into fragments of at most MAX_FRAGMENT_BYTES, 5 bytes of header included."""
     room = MAX_FRAGMENT_BYTES - _HEADER.size
     for start in range(0, max(len(payload), 1), room):
         part = payload[start : start + room]

@@ -92,7 +92,7 @@ class MemoryPipe:
         self._into.waiting_bytes = 0
 
     def cut(self) -> None:
-        """Lose the connection: what was under way in both directions is gone, and both ends notice."""
+        """Lose the connection: what was under way is gone, and both ends notice."""
         for line in (self._out, self._into):
             line.messages.clear()
             line.waiting_bytes = 0
