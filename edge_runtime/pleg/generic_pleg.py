@@ -87,6 +87,8 @@ class GenericPLEG:
         self._last_relist_s: float | None = None
         self._started_s = monotonic()
         self._is_failing = False
+        # Pods that the runtime has and whose status could not be read yet.
+        self._unread: set[PodUID] = set()
 
     async def run(self) -> None:
         """Relist every period, and follow hints in between, until cancelled."""
@@ -111,6 +113,13 @@ class GenericPLEG:
         last = self._started_s if self._last_relist_s is None else self._last_relist_s
         return self._monotonic() - last < HEALTHY_S
 
+    def is_known(self, uid: PodUID) -> bool:
+        """Whether the cache can be trusted to hold all that the runtime had of a pod.
+
+        Before the first relist after a start it cannot: whoever acts then would run a pod twice.
+        """
+        return self._last_relist_s is not None and uid not in self._unread
+
     async def relist(self) -> None:
         """Look at the whole runtime once.
 
@@ -120,6 +129,7 @@ class GenericPLEG:
         sandboxes = await self._runtime.list_pod_sandboxes()
         containers = await self._runtime.list_containers()
         found = records_of(sandboxes, containers)
+        self._unread &= found.keys()
         changed = [
             uid
             for uid in {*found, *self._cache.uids()}
@@ -138,6 +148,7 @@ class GenericPLEG:
             version = self._cache.version(uid)
             if self._cache.replace(await self._runtime.pod_status(uid), version=version):
                 break
+        self._unread.discard(uid)
         # Written to more often than we can read: what its worker wrote is newer than our answer.
         return self._cache.get(uid)
 
@@ -177,6 +188,7 @@ class GenericPLEG:
                 after = await self.refresh(uid)
             except RuntimeServiceError as exc:
                 # The next relist finds the same difference and asks again.
+                self._unread.add(uid)
                 logger.debug("a pod cannot be inspected", extra={"pod_uid": uid, "error": str(exc)})
                 return
         if record_of(before) != record_of(after):

@@ -1,0 +1,19 @@
+"""A small kubelet: desired pods in, sandboxes, containers and statuses out.
+
+pod_manager.py      PodManager: desired pods, persisted, handed to the workers; what is gone
+pod_work.py         PodWork: where one pod stands between sync and gone, pure
+pod_workers.py      PodWorkers: one worker per UID, the newest update wins, failures stay alone
+pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
+pod_start.py        ContainerStarter: image, create, start of one container
+pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
+pod_files.py        log folders, log links and cgroups of pods
+pod_actions.py      compute_pod_actions: what to do next, pure
+pod_status.py       compute_pod_status: the API status, pure
+pod_conditions.py   conditions of the API status, pure
+container_status.py statuses of containers, pure
+pod_events.py       texts of events, as a kubelet words them
+admission.py        what this edgelet cannot run yet, pure
+crash_backoff.py    when a crashed container may start again, pure
+dns_config.py       a pod's resolv.conf, pure
+orphans.py          what the runtime has of pods that nobody wants
+"""

@@ -1,0 +1,178 @@
+"""What this edgelet cannot run yet; pure.
+
+The lists say what is honoured. Any other field that is set keeps the pod from being started, so
+that a field of a newer API never runs as if it were not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from edge_runtime.objects.pod import Json, Pod
+
+_Rule = Callable[[Any], bool]
+
+
+def _anything(_value: object) -> bool:
+    return True
+
+
+def _one_of(*values: object) -> _Rule:
+    return lambda value: value in values
+
+
+_SECURITY: Mapping[str, _Rule] = dict.fromkeys(
+    (
+        "runAsUser",
+        "runAsGroup",
+        "runAsNonRoot",
+        "seLinuxOptions",
+        "seccompProfile",
+        "appArmorProfile",
+    ),
+    _anything,
+)
+_POD_SECURITY: Mapping[str, _Rule] = {
+    **_SECURITY,
+    "supplementalGroups": _anything,
+    "supplementalGroupsPolicy": _one_of("Merge"),
+    # Both only concern volumes, which are refused as such.
+    "fsGroup": _anything,
+    "fsGroupChangePolicy": _anything,
+}
+_CONTAINER_SECURITY: Mapping[str, _Rule] = {
+    **_SECURITY,
+    "allowPrivilegeEscalation": _anything,
+    "capabilities": _anything,
+    "privileged": _anything,
+    "procMount": _anything,
+    "readOnlyRootFilesystem": _anything,
+}
+_POD: Mapping[str, _Rule] = {
+    **dict.fromkeys(
+        (
+            # Placement: the scheduler's business.
+            "affinity",
+            "nodeName",
+            "nodeSelector",
+            "preemptionPolicy",
+            "priority",
+            "priorityClassName",
+            "schedulerName",
+            "tolerations",
+            "topologySpreadConstraints",
+            # Without a token volume, which is refused as such, these name nobody.
+            "automountServiceAccountToken",
+            "serviceAccount",
+            "serviceAccountName",
+            # Ours.
+            "containers",
+            "dnsConfig",
+            "dnsPolicy",
+            "hostIPC",
+            "hostNetwork",
+            "hostPID",
+            "hostname",
+            "readinessGates",
+            "restartPolicy",
+            "securityContext",
+            "shareProcessNamespace",
+            "terminationGracePeriodSeconds",
+        ),
+        _anything,
+    ),
+    "hostUsers": _one_of(True),
+    "os": _one_of({"name": "linux"}),
+}
+_CONTAINER: Mapping[str, _Rule] = {
+    **dict.fromkeys(
+        (
+            "args",
+            "command",
+            "env",
+            "image",
+            "imagePullPolicy",
+            "name",
+            "ports",
+            # Says how a resize is made; the resize itself is not made yet.
+            "resizePolicy",
+            "resources",
+            "securityContext",
+            "stdin",
+            "stdinOnce",
+            "terminationMessagePath",
+            "tty",
+            "workingDir",
+        ),
+        _anything,
+    ),
+    "terminationMessagePolicy": _one_of("File"),
+}
+_ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
+_PORT: Mapping[str, _Rule] = {"containerPort": _anything, "name": _anything, "protocol": _anything}
+_PORT_ON_HOST: Mapping[str, _Rule] = {**_PORT, "hostPort": _anything}
+
+
+def unsupported_fields(pod: Pod) -> tuple[str, ...]:
+    """Return the set fields that this edgelet does not honour, as paths from ``spec``; sorted."""
+    return tuple(sorted(set(_check_pod(pod))))
+
+
+def unsupported_message(fields: tuple[str, ...]) -> str:
+    """Say which fields keep a pod from being started."""
+    return f"this edgelet does not support {', '.join(fields)} yet"
+
+
+def _check_pod(pod: Pod) -> Iterator[str]:
+    spec = pod.spec
+    yield from _check(spec, _POD, "spec")
+    yield from _check(spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext")
+    # Absent means true, as the API defines it; true was found above.
+    if spec.get("enableServiceLinks") is None:
+        yield "spec.enableServiceLinks"
+    # The one field whose false asks for something: a user namespace.
+    if spec.get("hostUsers") is False:
+        yield "spec.hostUsers"
+    for container in pod.containers:
+        yield from _check_container(
+            container.raw, f"spec.containers[{container.name}]", on_host=pod.host_network
+        )
+
+
+def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[str]:
+    yield from _check(container, _CONTAINER, path)
+    yield from _check(
+        container.get("securityContext") or {}, _CONTAINER_SECURITY, f"{path}.securityContext"
+    )
+    for variable in container.get("env") or ():
+        yield from _check(variable, _ENV, f"{path}.env[{variable.get('name')}]")
+    for port in container.get("ports") or ():
+        rules = _PORT_ON_HOST if on_host else _PORT
+        yield from _check(port, rules, f"{path}.ports[{port.get('containerPort')}]")
+    yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
+
+
+def _check_resources(resources: Json, path: str) -> Iterator[str]:
+    yield from _check(resources, {"requests": _anything, "limits": _anything}, path)
+    for kind, names in (
+        ("requests", ("cpu", "memory", "ephemeral-storage")),
+        # Nothing watches how much a pod writes yet, so a limit on it would not hold.
+        ("limits", ("cpu", "memory")),
+    ):
+        for name in resources.get(kind) or {}:
+            if name not in names and not name.startswith("hugepages-"):
+                yield f"{path}.{kind}[{name}]"
+
+
+def _check(value: Json, rules: Mapping[str, _Rule], path: str) -> Iterator[str]:
+    for name, each in value.items():
+        if _is_set(each) and not (name in rules and rules[name](each)):
+            yield f"{path}.{name}"
+
+
+def _is_set(value: object) -> bool:
+    return value not in (None, False, "", 0) and value != [] and value != {}

@@ -1,0 +1,42 @@
+"""What of the machine and the configuration decides how pods are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from edge_runtime.objects.cgroup_names import CgroupDriver
+    from edge_runtime.objects.runtime_config import DnsConfig
+    from edge_runtime.runtime.cri_resources import MachineResources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodSettings:
+    """Settings of all pods of this machine.
+
+    Attributes:
+        pod_logs_dir: Root of the pods' log folders.
+        container_logs_dir: Folder of links to the containers' logs.
+        cgroup_root: Below which pods get their cgroups.
+        cgroup_driver: The runtime's own where it tells, else the configured one.
+        cluster_dns: Name servers of pods with dnsPolicy ClusterFirst.
+        machine: What its kernel can do.
+        host_ips: Returns the machine's own addresses now, the primary one first.
+        host_dns: Returns the machine's own resolv.conf now; may read the file, and raise OSError.
+        runtime_name: Scheme of container ids, ``containerd``.
+    """
+
+    pod_logs_dir: Path
+    container_logs_dir: Path
+    cgroup_root: str
+    cgroup_driver: CgroupDriver
+    cluster_dns: tuple[str, ...]
+    cluster_domain: str
+    machine: MachineResources
+    host_ips: Callable[[], tuple[str, ...]]
+    host_dns: Callable[[], DnsConfig]
+    runtime_name: str = "containerd"

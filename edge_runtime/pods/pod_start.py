@@ -1,0 +1,195 @@
+"""Start one container of a pod: config, create, start.
+
+Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go ``startContainer``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.objects.quantity import QuantityError
+from edge_runtime.pods.pod_files import link_log
+from edge_runtime.runtime.cri_config import container_config
+from edge_runtime.runtime.cri_security import SecurityConfigError
+from edge_runtime.runtime.errors import RuntimeServiceError
+from edge_runtime.runtime.expansion import literal_environment
+from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
+
+if TYPE_CHECKING:
+    from edge_runtime.objects.pod import Container, ContainerID, Pod, SandboxID
+    from edge_runtime.objects.runtime_config import ContainerConfig, ResolvedImage, SandboxConfig
+    from edge_runtime.objects.runtime_status import ContainerStatus
+    from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.pod_actions import ContainerStart
+    from edge_runtime.pods.pod_events import PodEvents
+    from edge_runtime.pods.pod_settings import PodSettings
+
+logger = logging.getLogger(__name__)
+
+
+class ContainerRuntime(Protocol):
+    """What makes containers (runtime/cri_client.py); every method raises RuntimeServiceError."""
+
+    async def create_container(
+        self, sandbox_id: SandboxID, config: ContainerConfig, sandbox: SandboxConfig
+    ) -> ContainerID:
+        """Create a container."""
+        ...
+
+    async def start_container(self, container_id: ContainerID) -> None:
+        """Start it."""
+        ...
+
+    async def container_status(
+        self, container_id: ContainerID, *, sandbox_id: SandboxID | None = None
+    ) -> ContainerStatus:
+        """Return its status."""
+        ...
+
+
+class StartError(Exception):
+    """A container could not be started.
+
+    Attributes:
+        reason: Waiting reason of the API.
+        message: What went wrong, in the runtime's words.
+        container_id: What was created nevertheless.
+    """
+
+    def __init__(
+        self, *, reason: str, message: str, container_id: ContainerID | None = None
+    ) -> None:
+        super().__init__(reason, message)
+        self.reason = reason
+        self.message = message
+        self.container_id = container_id
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedIn:
+    """The sandbox in which a container is started."""
+
+    id: SandboxID
+    config: SandboxConfig
+
+
+class ContainerStarter:
+    """Starts containers and tells the cache at once, so that nobody starts one twice."""
+
+    def __init__(
+        self,
+        runtime: ContainerRuntime,
+        *,
+        cache: PodCache,
+        records: LocalPodState,
+        events: PodEvents,
+        settings: PodSettings,
+    ) -> None:
+        self._runtime = runtime
+        self._cache = cache
+        self._records = records
+        self._events = events
+        self._settings = settings
+
+    async def start(
+        self,
+        pod: Pod,
+        container: Container,
+        start: ContainerStart,
+        *,
+        sandbox: StartedIn,
+        image: ResolvedImage,
+    ) -> None:
+        """Create and start a container; when this returns the cache shows it.
+
+        Cancelling leaves what was created to the next look at the runtime.
+
+        Raises:
+            StartError: It could not; the events say so already.
+            RuntimeServiceError: It was started, but its status cannot be read.
+            StoreError: The attempt cannot be remembered.
+        """
+        try:
+            container_id = await self._create(pod, container, start, sandbox, image)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    # The runtime holds the attempt too, so both may go on at the same time.
+                    group.create_task(self._remember(pod, start))
+                    group.create_task(self._start(pod, container, container_id))
+            except BaseExceptionGroup as errors:
+                raise errors.exceptions[0] from None
+            finally:
+                await self._look(pod, container_id, sandbox.id)
+        except StartError as exc:
+            self._events.failed(pod, container.name, exc.message, container_id=exc.container_id)
+            raise
+        await self._link(pod, container, container_id, start.attempt)
+
+    async def _create(
+        self,
+        pod: Pod,
+        container: Container,
+        start: ContainerStart,
+        sandbox: StartedIn,
+        image: ResolvedImage,
+    ) -> ContainerID:
+        try:
+            config = container_config(
+                pod,
+                container,
+                restart_count=start.attempt,
+                image=image,
+                env=literal_environment(container.env),
+                machine=self._settings.machine,
+            )
+        except (SecurityConfigError, QuantityError) as exc:
+            raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
+        try:
+            container_id = await self._runtime.create_container(sandbox.id, config, sandbox.config)
+        except RuntimeServiceError as exc:
+            raise StartError(reason="CreateContainerError", message=exc.message) from exc
+        self._events.created(pod, container.name)
+        return container_id
+
+    async def _start(self, pod: Pod, container: Container, container_id: ContainerID) -> None:
+        try:
+            await self._runtime.start_container(container_id)
+        except RuntimeServiceError as exc:
+            raise StartError(
+                reason="RunContainerError", message=exc.message, container_id=container_id
+            ) from exc
+        self._events.started(pod, container.name)
+
+    async def _remember(self, pod: Pod, start: ContainerStart) -> None:
+        backoff = start.backoff
+        record = ContainerRecord(
+            name=start.name,
+            attempt=start.attempt,
+            backoff_key=backoff.key if backoff is not None else "",
+            backoff_s=backoff.delay_s if backoff is not None else 0.0,
+            backoff_updated_at_s=backoff.updated_at_s if backoff is not None else 0.0,
+        )
+        await self._records.put(pod.uid, [record])
+
+    async def _look(self, pod: Pod, container_id: ContainerID, sandbox_id: SandboxID) -> None:
+        status = await self._runtime.container_status(container_id, sandbox_id=sandbox_id)
+        self._cache.put_container(pod.uid, status)
+
+    async def _link(
+        self, pod: Pod, container: Container, container_id: ContainerID, attempt: int
+    ) -> None:
+        try:
+            await asyncio.to_thread(
+                link_log, self._settings, pod, container.name, container_id, attempt=attempt
+            )
+        except OSError as exc:
+            # Only log collectors use the link; the container runs all the same.
+            logger.warning(
+                "no link to a container's log", extra={"pod_uid": pod.uid, "error": str(exc)}
+            )

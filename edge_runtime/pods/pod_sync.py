@@ -1,0 +1,357 @@
+"""Make one pod's sandbox and containers as desired: does what pod_actions decided.
+
+Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go ``SyncPod``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.images.image_manager import ImageError, format_duration
+from edge_runtime.objects.cgroup_names import pod_cgroup_parent
+from edge_runtime.objects.qos import compute_qos_class
+from edge_runtime.pods.admission import unsupported_fields, unsupported_message
+from edge_runtime.pods.container_status import WaitingReason
+from edge_runtime.pods.dns_config import compute_dns_config
+from edge_runtime.pods.interruption import unless
+from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
+from edge_runtime.pods.pod_files import make_log_folders, remove_log
+from edge_runtime.pods.pod_start import ContainerStarter, StartedIn, StartError
+from edge_runtime.pods.pod_status import StatusContext, compute_pod_status
+from edge_runtime.runtime.cri_config import sandbox_config
+from edge_runtime.runtime.errors import RuntimeServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_runtime.objects.pod import Container, ContainerID, Pod, SandboxID
+    from edge_runtime.objects.runtime_config import DnsConfig, ResolvedImage, SandboxConfig
+    from edge_runtime.objects.runtime_status import PodRuntimeStatus, SandboxStatus
+    from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.pod_events import PodEvents
+    from edge_runtime.pods.pod_settings import PodSettings
+    from edge_runtime.pods.pod_termination import PodTermination
+    from edge_runtime.status.status_manager import StatusManager
+    from edge_runtime.store.local_pod_state import LocalPodState
+
+# After a container could not be started, unless its back-off says when.
+# Source: kubernetes pkg/kubelet/kubelet.go ``backOffPeriod``.
+RETRY_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class SandboxRuntime(Protocol):
+    """What makes sandboxes (runtime/cri_client.py); every method raises RuntimeServiceError."""
+
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxID:
+        """Make a sandbox."""
+        ...
+
+    async def pod_sandbox_status(self, sandbox_id: SandboxID) -> SandboxStatus:
+        """Return its status."""
+        ...
+
+    async def remove_container(self, container_id: ContainerID) -> None:
+        """Remove a dead container."""
+        ...
+
+    async def remove_pod_sandbox(self, sandbox_id: SandboxID) -> None:
+        """Remove a stopped sandbox."""
+        ...
+
+
+class Images(Protocol):
+    """Where images come from (images/image_manager.py)."""
+
+    async def ensure_image(
+        self, pod: Pod, container: Container, *, sandbox: SandboxConfig | None = None
+    ) -> ResolvedImage:
+        """Return a container's image; raises ImageError."""
+        ...
+
+
+class SandboxFailed(Exception):
+    """No sandbox could be made; the events say so already."""
+
+
+@dataclass(slots=True)
+class SyncMemory:
+    """What one pod's worker remembers between syncs.
+
+    Attributes:
+        waiting: Why containers could not be started, by name.
+        ending: Set once the pod is to end: nothing more is started.
+    """
+
+    waiting: dict[str, WaitingReason]
+    ending: asyncio.Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncResult:
+    """What is next.
+
+    Attributes:
+        is_finished: All containers ended for good.
+        again_in_s: Sync again after so long at the latest; None leaves it to the resync.
+    """
+
+    is_finished: bool = False
+    again_in_s: float | None = None
+
+
+class PodSync:
+    """Syncs pods; holds nothing of any single one."""
+
+    def __init__(
+        self,
+        runtime: SandboxRuntime,
+        *,
+        cache: PodCache,
+        images: Images,
+        starter: ContainerStarter,
+        termination: PodTermination,
+        statuses: StatusManager,
+        records: LocalPodState,
+        events: PodEvents,
+        settings: PodSettings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._runtime = runtime
+        self._cache = cache
+        self._images = images
+        self._starter = starter
+        self._termination = termination
+        self._statuses = statuses
+        self._records = records
+        self._events = events
+        self._settings = settings
+        self._now = now
+
+    async def sync(self, pod: Pod, memory: SyncMemory) -> SyncResult:
+        """Bring a pod that is to run one step nearer to what is desired.
+
+        Nothing is started once `memory.ending` is set. Calls to the runtime are not given up half
+        way, only pulls of images are; cancelling leaves the rest to the next look at the runtime.
+
+        Raises:
+            RuntimeServiceError: The runtime does not answer, or refuses; try again later.
+            OSError: The log folders cannot be made.
+            StoreError: The disk refuses.
+        """
+        status = self._cache.get(pod.uid)
+        # 1. What cannot be honoured is not started at all.
+        fields = unsupported_fields(pod)
+        if fields:
+            self._refuse(pod, fields, memory, has_run=not status.is_empty)
+            if status.is_empty:
+                return SyncResult()
+        # 2. Decide.
+        now_s = self._now().timestamp()
+        actions = compute_pod_actions(
+            pod, status, records=self._records.containers(pod.uid), now_s=now_s
+        )
+        self._note_back_offs(pod, actions, memory)
+        self.update_status(pod, memory.waiting, is_terminal=actions.is_finished)
+        if actions.is_finished:
+            return SyncResult(is_finished=True)
+        # 3. Do.
+        try:
+            has_failed = await self._act(pod, status, actions, memory)
+        except SandboxFailed:
+            return SyncResult(again_in_s=RETRY_S)
+        finally:
+            self.update_status(pod, memory.waiting)
+        return SyncResult(again_in_s=self._next(actions, memory, has_failed=has_failed))
+
+    def update_status(
+        self, pod: Pod, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
+    ) -> None:
+        """Compute the pod's status from what the cache holds, and keep it."""
+        context = self.context(waiting, is_terminal=is_terminal)
+        old = self._statuses.get(pod.uid)
+        runtime_status = self._cache.get(pod.uid)
+        self._statuses.set(pod.uid, compute_pod_status(pod, runtime_status, old, context))
+
+    def context(
+        self, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
+    ) -> StatusContext:
+        """Return what a status depends on beside the pod and the runtime."""
+        return StatusContext(
+            now=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            host_ips=self._settings.host_ips(),
+            waiting=waiting,
+            is_terminal=is_terminal,
+            runtime_name=self._settings.runtime_name,
+        )
+
+    def _refuse(
+        self, pod: Pod, fields: tuple[str, ...], memory: SyncMemory, *, has_run: bool
+    ) -> None:
+        message = unsupported_message(fields)
+        reason = WaitingReason(reason="UnsupportedByEdgelet", message=message)
+        # Told once per worker and message: a pod that already runs is not stopped for it.
+        if memory.waiting.get("") == reason:
+            return
+        self._events.unsupported(pod, message)
+        memory.waiting[""] = reason
+        if not has_run:
+            memory.waiting.update({each.name: reason for each in pod.containers})
+            self.update_status(pod, memory.waiting)
+
+    def _note_back_offs(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> None:
+        for each in actions.back_off:
+            where = f"pod={pod.name}_{pod.namespace}({pod.uid})"
+            delay = format_duration(each.delay_s)
+            message = f"back-off {delay} restarting failed container={each.name} {where}"
+            self._events.back_off(pod, each.name)
+            memory.waiting[each.name] = WaitingReason(reason="CrashLoopBackOff", message=message)
+
+    async def _act(
+        self, pod: Pod, status: PodRuntimeStatus, actions: PodActions, memory: SyncMemory
+    ) -> bool:
+        """Do what was decided; return whether a container could not be started."""
+        if actions.kill_pod and not status.is_empty:
+            if actions.sandbox_id is not None:
+                self._events.sandbox_changed(pod)
+            await self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
+        for kill in actions.kill:
+            self._events.killing(pod, kill.name, kill.message)
+            await self._termination.stop_container(
+                pod.uid, kill.id, grace_period_s=pod.termination_grace_period_s
+            )
+        has_failed = False
+        if (actions.start or actions.create_sandbox) and not memory.ending.is_set():
+            has_failed = await self._start_all(pod, actions, memory)
+        await self._remove(pod, actions)
+        return has_failed
+
+    async def _start_all(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> bool:
+        config = await self._sandbox_config(pod, actions.sandbox_attempt)
+        # Images are looked for, and pulled, while the sandbox gets its network.
+        try:
+            async with asyncio.TaskGroup() as group:
+                sandbox = group.create_task(self._sandbox(pod, actions, config))
+                images = group.create_task(
+                    unless(memory.ending, self._ensure_images(pod, actions, memory))
+                )
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        found = images.result()
+        if found is None:
+            return False
+        place = StartedIn(id=sandbox.result(), config=config)
+        return await self._start_containers(pod, actions, memory, place, found)
+
+    async def _start_containers(
+        self,
+        pod: Pod,
+        actions: PodActions,
+        memory: SyncMemory,
+        sandbox: StartedIn,
+        images: Mapping[str, ResolvedImage],
+    ) -> bool:
+        has_failed = False
+        for start in actions.start:
+            container = pod.container(start.name)
+            if memory.ending.is_set() or container is None:
+                break
+            image = images.get(start.name)
+            if image is None:
+                has_failed = True
+                continue
+            try:
+                await self._starter.start(pod, container, start, sandbox=sandbox, image=image)
+            except StartError as exc:
+                memory.waiting[start.name] = WaitingReason(reason=exc.reason, message=exc.message)
+                has_failed = True
+            else:
+                memory.waiting.pop(start.name, None)
+        return has_failed
+
+    async def _ensure_images(
+        self, pod: Pod, actions: PodActions, memory: SyncMemory
+    ) -> dict[str, ResolvedImage]:
+        found: dict[str, ResolvedImage] = {}
+        for start in actions.start:
+            container = pod.container(start.name)
+            if container is None:
+                continue
+            try:
+                found[start.name] = await self._images.ensure_image(pod, container)
+            except ImageError as exc:
+                memory.waiting[start.name] = WaitingReason(reason=exc.reason, message=exc.message)
+                # A pull takes long: what failed is shown before the next one.
+                self.update_status(pod, memory.waiting)
+        return found
+
+    async def _sandbox_config(self, pod: Pod, attempt: int) -> SandboxConfig:
+        settings = self._settings
+        host_dns = await asyncio.to_thread(_prepare, settings, pod)
+        return sandbox_config(
+            pod,
+            attempt=attempt,
+            pod_logs_dir=str(settings.pod_logs_dir),
+            cgroup_parent=pod_cgroup_parent(
+                pod.uid,
+                compute_qos_class(pod),
+                cgroup_root=settings.cgroup_root,
+                driver=settings.cgroup_driver,
+            ),
+            machine=settings.machine,
+            dns=compute_dns_config(
+                pod,
+                host=host_dns,
+                cluster_dns=settings.cluster_dns,
+                cluster_domain=settings.cluster_domain,
+            ),
+        )
+
+    async def _sandbox(self, pod: Pod, actions: PodActions, config: SandboxConfig) -> SandboxID:
+        if not actions.create_sandbox and actions.sandbox_id is not None:
+            return actions.sandbox_id
+        try:
+            sandbox_id = await self._runtime.run_pod_sandbox(config)
+        except RuntimeServiceError as exc:
+            self._events.sandbox_failed(pod, exc.message)
+            logger.warning("no sandbox", extra={"pod_uid": pod.uid, "error": str(exc)})
+            raise SandboxFailed from exc
+        self._cache.put_sandbox(pod.uid, await self._runtime.pod_sandbox_status(sandbox_id))
+        return sandbox_id
+
+    async def _remove(self, pod: Pod, actions: PodActions) -> None:
+        by_id = {each.id: each for each in self._cache.get(pod.uid).containers}
+        for container_id in actions.remove:
+            await self._runtime.remove_container(container_id)
+            self._cache.remove(pod.uid, [container_id])
+            dead = by_id.get(container_id)
+            if dead is not None:
+                await asyncio.to_thread(
+                    remove_log, self._settings, pod, dead.name, dead.id, attempt=dead.restart_count
+                )
+        for sandbox_id in actions.remove_sandboxes:
+            await self._runtime.remove_pod_sandbox(sandbox_id)
+            self._cache.remove(pod.uid, [sandbox_id])
+
+    def _next(self, actions: PodActions, memory: SyncMemory, *, has_failed: bool) -> float | None:
+        now_s = self._now().timestamp()
+        waits_s = [max(each.until_s - now_s, 0.0) for each in actions.back_off]
+        starts = [memory.waiting.get(each.name) for each in actions.start]
+        reasons = {each.reason for each in starts if each is not None}
+        if "RunContainerError" in reasons:
+            # It is there and ended: its back-off decides, and the first restart is immediate.
+            waits_s.append(0.0)
+        elif has_failed:
+            waits_s.append(RETRY_S)
+        return min(waits_s, default=None)
+
+
+def _prepare(settings: PodSettings, pod: Pod) -> DnsConfig:
+    """Do what blocks on the file system before a sandbox is made."""
+    make_log_folders(settings, pod)
+    return settings.host_dns()

@@ -1,0 +1,165 @@
+"""Stop a pod, and remove all that is left of it.
+
+Source: kubernetes pkg/kubelet/kuberuntime ``killPodWithSyncResult``, pkg/kubelet/kubelet.go
+``SyncTerminatingPod``, ``SyncTerminatedPod``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
+from edge_runtime.pods.pod_files import remove_pod_cgroups, remove_pod_logs
+from edge_runtime.runtime.errors import NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from edge_runtime.objects.pod import ContainerID, Pod, PodUID, SandboxID
+    from edge_runtime.objects.runtime_status import ContainerStatus
+    from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.pod_events import PodEvents
+    from edge_runtime.pods.pod_settings import PodSettings
+
+# A container always gets a moment between the signal and the kill.
+# Source: kubernetes pkg/kubelet/kuberuntime ``minimumGracePeriodInSeconds``.
+MIN_STOP_S = 2
+
+logger = logging.getLogger(__name__)
+
+
+class StoppingRuntime(Protocol):
+    """What stops and removes (runtime/cri_client.py); every method raises RuntimeServiceError."""
+
+    async def stop_container(self, container_id: ContainerID, *, timeout_s: int) -> None:
+        """Stop a container; idempotent."""
+        ...
+
+    async def stop_pod_sandbox(self, sandbox_id: SandboxID) -> None:
+        """Stop a sandbox; idempotent."""
+        ...
+
+    async def remove_pod_sandbox(self, sandbox_id: SandboxID) -> None:
+        """Remove a sandbox with its containers; idempotent."""
+        ...
+
+    async def remove_container(self, container_id: ContainerID) -> None:
+        """Remove a container; idempotent."""
+        ...
+
+
+class Refresher(Protocol):
+    """Looks at one pod (pleg/generic_pleg.py)."""
+
+    async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
+        """Return what the runtime has of a pod now; raises RuntimeServiceError."""
+        ...
+
+
+class StillRunning(Exception):
+    """Something of the pod runs or is there although it was stopped or removed: try again."""
+
+
+class PodTermination:
+    """Stops and removes pods; holds nothing of any single one."""
+
+    def __init__(
+        self,
+        runtime: StoppingRuntime,
+        *,
+        pleg: Refresher,
+        cache: PodCache,
+        events: PodEvents,
+        settings: PodSettings,
+    ) -> None:
+        self._runtime = runtime
+        self._pleg = pleg
+        self._cache = cache
+        self._events = events
+        self._settings = settings
+
+    async def kill(self, pod: Pod, *, grace_period_s: int) -> None:
+        """Stop all containers of a pod in parallel, then its sandboxes.
+
+        Cancelling is safe: call it again, perhaps with a shorter grace period.
+
+        Args:
+            pod: The pod.
+            grace_period_s: Between the stop signal and the kill; at least 2 s are given.
+
+        Raises:
+            StillRunning: A container still runs.
+            RuntimeServiceError: The runtime does not answer, or refuses.
+        """
+        status = await self._pleg.refresh(pod.uid)
+        for each in _running(status):
+            self._events.killing(pod, each.name)
+        await self.kill_all(status, grace_period_s=grace_period_s)
+
+    async def kill_all(self, status: PodRuntimeStatus, *, grace_period_s: int) -> None:
+        """Stop what a status shows of a pod, without events: nobody may be left to read them.
+
+        Raises:
+            StillRunning: A container still runs.
+            RuntimeServiceError: The runtime does not answer, or refuses.
+        """
+        await _all(
+            self.stop_container(status.uid, each.id, grace_period_s=grace_period_s)
+            for each in _running(status)
+        )
+        await _all(self._runtime.stop_pod_sandbox(each.id) for each in status.sandboxes)
+        left = await self._pleg.refresh(status.uid)
+        running = _running(left)
+        if running or left.ready_sandboxes:
+            names = [each.name for each in running] or ["the sandbox"]
+            raise StillRunning(f"{', '.join(names)} still runs")
+
+    async def stop_container(
+        self, uid: PodUID, container_id: ContainerID, *, grace_period_s: int
+    ) -> None:
+        """Stop one container; one that is gone counts as stopped.
+
+        Raises:
+            RuntimeServiceError: The runtime does not answer, or refuses.
+        """
+        try:
+            await self._runtime.stop_container(
+                container_id, timeout_s=max(grace_period_s, MIN_STOP_S)
+            )
+        except NotFound:
+            logger.debug("a container was gone already", extra={"pod_uid": uid})
+
+    async def remove(self, uid: PodUID, *, namespace: str, name: str) -> None:
+        """Remove all that is left of a stopped pod: containers, sandboxes, logs, cgroups.
+
+        Idempotent.
+
+        Raises:
+            StillRunning: The runtime still has something of it.
+            RuntimeServiceError: The runtime does not answer, or refuses.
+            OSError: A file or cgroup cannot be removed.
+        """
+        status = await self._pleg.refresh(uid)
+        await _all(self._runtime.remove_container(each.id) for each in status.containers)
+        await _all(self._runtime.remove_pod_sandbox(each.id) for each in status.sandboxes)
+        if not status.is_empty and not (await self._pleg.refresh(uid)).is_empty:
+            raise StillRunning("the runtime still has something of the pod")
+        await asyncio.to_thread(
+            remove_pod_logs, self._settings, namespace=namespace, name=name, uid=uid
+        )
+        await asyncio.to_thread(remove_pod_cgroups, self._settings, uid)
+
+
+def _running(status: PodRuntimeStatus) -> list[ContainerStatus]:
+    states = (ContainerState.RUNNING, ContainerState.UNKNOWN)
+    return [each for each in status.containers if each.state in states]
+
+
+async def _all(calls: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run calls at the same time and wait for all; the first failure is raised at the end."""
+    results = await asyncio.gather(*calls, return_exceptions=True)
+    for each in results:
+        if isinstance(each, BaseException):
+            raise each

@@ -1,0 +1,279 @@
+"""One worker per pod UID: the newest update wins, a failure stays with its pod.
+
+Source: kubernetes pkg/kubelet/pod_workers.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, assert_never
+
+from edge_runtime.pods.interruption import unless
+from edge_runtime.pods.pod_status import TERMINAL_PHASES, compute_final_status
+from edge_runtime.pods.pod_sync import SyncMemory
+from edge_runtime.pods.pod_termination import StillRunning
+from edge_runtime.pods.pod_work import PodWork, WorkState
+from edge_runtime.runtime.errors import RuntimeServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from edge_runtime.objects.pod import Pod, PodUID
+    from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.pods.pod_events import PodEvents
+    from edge_runtime.pods.pod_sync import PodSync
+    from edge_runtime.pods.pod_termination import PodTermination
+    from edge_runtime.status.status_manager import StatusManager
+
+# Source: KubeletConfiguration syncFrequency, pkg/kubelet/pod_workers.go.
+RESYNC_S = 60.0
+RESYNC_JITTER = 0.5
+FIRST_RETRY_S = 1.0
+MAX_RETRY_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+class Inspector(Protocol):
+    """Knows what the runtime has (pleg/generic_pleg.py)."""
+
+    def is_known(self, uid: PodUID) -> bool:
+        """Whether the cache holds all that the runtime has of a pod."""
+        ...
+
+    async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
+        """Look at one pod; raises RuntimeServiceError."""
+        ...
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One pod's worker; `work` is the slot in which the newest update waits."""
+
+    work: PodWork
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    hurried: asyncio.Event = field(default_factory=asyncio.Event)
+    memory: SyncMemory = field(default_factory=lambda: SyncMemory({}, asyncio.Event()))
+    failures: int = 0
+
+    def take(self, work: PodWork) -> None:
+        """Replace the slot's content; whoever works on the old one is told."""
+        is_hurried = (
+            self.work.grace_period_s is not None and work.grace_period_s != self.work.grace_period_s
+        )
+        self.work = work
+        self.changed.set()
+        if work.is_ending:
+            self.memory.ending.set()
+        if is_hurried:
+            self.hurried.set()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.work.state is WorkState.GONE
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing of the pod runs any more."""
+        return self.work.state in (WorkState.TERMINATED, WorkState.GONE)
+
+
+class PodWorkers:
+    """The workers of all pods."""
+
+    def __init__(
+        self,
+        *,
+        sync: PodSync,
+        termination: PodTermination,
+        pleg: Inspector,
+        statuses: StatusManager,
+        events: PodEvents,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._sync = sync
+        self._termination = termination
+        self._pleg = pleg
+        self._statuses = statuses
+        self._events = events
+        self._rng = rng or random.Random()  # noqa: S311  # spreads syncs, guards nothing
+        self._workers: dict[PodUID, _Worker] = {}
+        self._group: asyncio.TaskGroup | None = None
+        self._gone: Callable[[PodWork], Awaitable[None]] | None = None
+
+    async def run(self, gone: Callable[[PodWork], Awaitable[None]]) -> None:
+        """Work on all pods until cancelled.
+
+        Args:
+            gone: Called once nothing of an unwanted pod is left; called again if it raises.
+        """
+        self._gone = gone
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._group = group
+                for worker in self._workers.values():
+                    group.create_task(self._run_worker(worker))
+                # A group without tasks would end at once.
+                await asyncio.Event().wait()
+        finally:
+            self._group = None
+
+    def update(self, pod: Pod) -> None:
+        """Take a newer desired pod; never waits."""
+        worker = self._workers.get(pod.uid)
+        if worker is not None:
+            worker.take(worker.work.updated(pod))
+            return
+        work = PodWork(pod=pod).updated(pod)
+        status = self._statuses.get(pod.uid) or pod.status
+        if status.get("phase") in TERMINAL_PHASES:
+            # It ended before this process started: a terminal phase never changes.
+            work = work.finished()
+        self._add(work)
+
+    def forget(self, pod: Pod) -> None:
+        """Stop a pod whose object vanished, fast; never waits."""
+        worker = self._workers.get(pod.uid)
+        if worker is not None:
+            worker.take(worker.work.forgotten())
+        else:
+            self._add(PodWork(pod=pod).forgotten())
+
+    def wake(self, uid: PodUID) -> None:
+        """Look at a pod again now; an unknown one is nobody's."""
+        worker = self._workers.get(uid)
+        if worker is not None:
+            worker.changed.set()
+
+    def is_known(self, uid: PodUID) -> bool:
+        """Whether a pod has a worker."""
+        return uid in self._workers
+
+    def state(self, uid: PodUID) -> WorkState | None:
+        """Return where a pod stands, None without a worker."""
+        worker = self._workers.get(uid)
+        return worker.work.state if worker is not None else None
+
+    def _add(self, work: PodWork) -> None:
+        worker = _Worker(work=work)
+        if work.is_ending:
+            worker.memory.ending.set()
+        self._workers[work.pod.uid] = worker
+        if self._group is not None:
+            self._group.create_task(self._run_worker(worker))
+
+    async def _run_worker(self, worker: _Worker) -> None:
+        while not worker.is_gone:
+            worker.changed.clear()
+            wait_s = await self._step_safely(worker)
+            if not worker.is_gone:
+                await _wait(worker.changed, wait_s)
+        del self._workers[worker.work.pod.uid]
+        self._wake_successors(worker)
+
+    async def _step_safely(self, worker: _Worker) -> float | None:
+        """Take one step; return how long to wait at most before the next."""
+        uid = worker.work.pod.uid
+        try:
+            wait_s = await self._step(worker)
+        except (RuntimeServiceError, StillRunning, OSError) as exc:
+            logger.warning("a pod cannot be worked on", extra={"pod_uid": uid, "error": str(exc)})
+            if worker.work.state is WorkState.TERMINATING:
+                self._events.kill_failed(worker.work.pod, str(exc))
+        except Exception:
+            # One pod's fault, perhaps a bug of ours, must not stop the others.
+            logger.exception("working on a pod failed", extra={"pod_uid": uid})
+        else:
+            worker.failures = 0
+            return wait_s
+        worker.failures += 1
+        return min(FIRST_RETRY_S * 2 ** (worker.failures - 1), MAX_RETRY_S)
+
+    async def _step(self, worker: _Worker) -> float | None:
+        state = worker.work.state
+        match state:
+            case WorkState.SYNC:
+                return await self._step_sync(worker)
+            case WorkState.TERMINATING:
+                return await self._step_terminating(worker)
+            case WorkState.TERMINATED:
+                return await self._step_terminated(worker)
+            case WorkState.GONE:
+                return None
+            case _:
+                assert_never(state)
+
+    async def _step_sync(self, worker: _Worker) -> float | None:
+        pod = worker.work.pod
+        if not self._pleg.is_known(pod.uid):
+            await self._pleg.refresh(pod.uid)
+        if self._has_running_predecessor(worker):
+            # Woken once it stopped.
+            self._sync.update_status(pod, {})
+            return None
+        result = await self._sync.sync(pod, worker.memory)
+        if result.is_finished:
+            if not worker.work.is_ending:
+                worker.take(worker.work.finished())
+            return 0.0
+        if worker.work.is_ending:
+            return 0.0
+        resync_s = RESYNC_S * (1 + RESYNC_JITTER * self._rng.random())
+        return resync_s if result.again_in_s is None else min(resync_s, result.again_in_s)
+
+    async def _step_terminating(self, worker: _Worker) -> float | None:
+        pod = worker.work.pod
+        worker.hurried.clear()
+        grace_period_s = worker.work.grace_period_s
+        if grace_period_s is None:
+            raise AssertionError("a pod that ends has a grace period")
+        await unless(worker.hurried, self._termination.kill(pod, grace_period_s=grace_period_s))
+        if worker.hurried.is_set():
+            return 0.0
+        self._sync.update_status(pod, {}, is_terminal=True)
+        final = compute_final_status(
+            pod, self._statuses.get(pod.uid) or {}, self._sync.context({}, is_terminal=True)
+        )
+        self._statuses.set(pod.uid, final)
+        await self._statuses.persist(pod.uid)
+        worker.take(worker.work.advanced(WorkState.TERMINATED))
+        self._wake_successors(worker)
+        return 0.0
+
+    async def _step_terminated(self, worker: _Worker) -> float | None:
+        work = worker.work
+        if not work.is_unwanted:
+            return None
+        pod = work.pod
+        await self._termination.remove(pod.uid, namespace=pod.namespace, name=pod.name)
+        if self._gone is None:
+            raise AssertionError("workers run only within run()")
+        await self._gone(worker.work)
+        worker.take(worker.work.advanced(WorkState.GONE))
+        return None
+
+    def _has_running_predecessor(self, worker: _Worker) -> bool:
+        """Whether an older pod of the same name still runs: it is stopped first."""
+        for other in self._workers.values():
+            if other is worker:
+                return False
+            if other.work.pod.full_name == worker.work.pod.full_name and not other.is_stopped:
+                return True
+        return False
+
+    def _wake_successors(self, worker: _Worker) -> None:
+        for other in self._workers.values():
+            if other.work.pod.full_name == worker.work.pod.full_name:
+                other.changed.set()
+
+
+async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
+    except TimeoutError:
+        return
