@@ -81,12 +81,16 @@ class Attachment:
         return True
 
     async def replace(self, reason: str) -> None:
-        """Reset the connection and wait until the session has ended its streams."""
+        """Reset the connection and wait, for a while, until the session has ended its streams."""
         self.replaced_by = reason
         if self.pipe is not None:
             self.pipe.abort()
-        async with asyncio.timeout(_END_TIMEOUT_S):
-            await self.ended.wait()
+        try:
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await self.ended.wait()
+        except TimeoutError:
+            # It is not the present one any more, and has no connection: it can only end.
+            logger.warning("session %s ends slowly", hash_session_id(self.session_id))
 
 
 class SiteSession:

@@ -27,6 +27,7 @@ from provider.kubelet_api.stream_observer import CallKind
 from provider.kubelet_api.upgrade import UpgradeRequired, relay_upgrade
 from provider.serving.https_server import HttpsServer
 from tunnel.errors import HeadError, SessionClosed, StreamReset
+from tunnel.stream import REFUSED_STREAM
 
 if TYPE_CHECKING:
     import ssl
@@ -193,6 +194,8 @@ def _refusal(error: Exception, *, site: SiteName) -> web.Response:
             return _refuse(503, str(error))
         case SessionClosed():
             return _refuse(503, f"the link to {site} was lost: {error.reason}")
+        case StreamReset(error_code=code) if code == REFUSED_STREAM:
+            return _refuse(503, f"{site} takes no more calls now")
         case StreamReset():
             return _refuse(500, f"{site} broke the call off: {error.reason}")
         case BadAnswer():

@@ -1,0 +1,154 @@
+"""What the front doors know of the edge: offline at once, interrupted for a moment, or there."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from provider.edge_link.edge_client import EdgeClient, SiteOffline, hash_session_id
+from tests.fakes.edge import connected_edge
+from tunnel.identity import parse_site_name
+from tunnel.protocol import RequestHead, ResponseHead
+
+if TYPE_CHECKING:
+    from tunnel.stream import Stream
+
+SITE = parse_site_name("site-a")
+HEAD = RequestHead(method="GET", path="/pods")
+NOON = datetime.datetime(2026, 1, 2, 12, 0, tzinfo=datetime.UTC)
+
+
+class NoCalls:
+    """A session that takes no calls."""
+
+    async def open(self, head: RequestHead) -> Stream:
+        """Wait without end."""
+        del head
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def echo(stream: Stream) -> None:
+    """Answer with 200."""
+    await stream.respond(ResponseHead(status=200), end=True)
+
+
+@pytest.mark.looptime
+async def test_an_edge_that_never_came_is_offline_at_once() -> None:
+    """No call waits for somebody who was never there."""
+    loop = asyncio.get_running_loop()
+    client = EdgeClient(site=SITE, now=lambda: NOON)
+    with pytest.raises(SiteOffline) as caught:
+        await client.open(HEAD)
+    assert loop.time() == 0
+    assert str(caught.value) == (
+        "site site-a is offline since 2026-01-02T12:00:00Z "
+        "(last error: it has not connected since the provider started)"
+    )
+
+
+@pytest.mark.looptime
+async def test_a_call_waits_five_seconds_from_the_loss() -> None:
+    """An edge that was just lost is mostly back soon; the wait counts from the loss."""
+    loop = asyncio.get_running_loop()
+    client, session = EdgeClient(site=SITE, now=lambda: NOON), NoCalls()
+    client.session_started(session, session_id="x")
+    client.session_ended(session, error="the connection was lost")
+    await asyncio.sleep(2)
+    with pytest.raises(SiteOffline, match=r"\(last error: the connection was lost\)$"):
+        await client.open(HEAD)
+    assert loop.time() == 5
+    with pytest.raises(SiteOffline):
+        await client.open(HEAD)
+    assert loop.time() == 5
+
+
+async def test_a_call_goes_on_when_the_edge_comes_back_in_time() -> None:
+    """A short interruption costs a call nothing but time."""
+    client, lost = EdgeClient(site=SITE), NoCalls()
+    client.session_started(lost, session_id="x")
+    client.session_ended(lost, error="lost")
+    async with connected_edge(echo) as edge, asyncio.TaskGroup() as tasks:
+        call = tasks.create_task(client.open(HEAD))
+        await asyncio.sleep(0)
+        client.session_started(edge.session, session_id="y")
+        stream = await call
+        await stream.close_write()
+        assert (await stream.response()).status == 200
+
+
+@pytest.mark.looptime
+async def test_a_session_without_a_free_stream_is_told_after_five_seconds() -> None:
+    """All streams in use is another story than offline."""
+    client = EdgeClient(site=SITE)
+    client.session_started(NoCalls(), session_id="x")
+    with pytest.raises(SiteOffline, match="takes no more calls now"):
+        await client.open(HEAD)
+    assert asyncio.get_running_loop().time() == 5
+
+
+async def test_the_end_of_a_replaced_session_changes_nothing() -> None:
+    """The new session is there before the old one has ended."""
+    client, old, new = EdgeClient(site=SITE), NoCalls(), NoCalls()
+    client.session_started(old, session_id="old")
+    client.session_started(new, session_id="new")
+    client.session_ended(old, error="replaced")
+    assert client.state.connected
+    assert client.state.session_id_hash == hash_session_id("new")
+
+
+async def test_changes_are_seen_by_everyone_who_waits() -> None:
+    """Conditions and events wait for the same change; a state is compared by value."""
+    client, session = EdgeClient(site=SITE, now=lambda: NOON), NoCalls()
+    before = client.state
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(client.changed()) for _ in range(2)]
+        connected = tasks.create_task(client.wait_connected())
+        await asyncio.sleep(0)
+        client.session_started(session, session_id="x")
+    assert connected.done()
+    states = [task.result() for task in waiting]
+    assert states[0] == states[1] == client.state != before
+    assert "x" not in client.state.session_id_hash
+
+
+async def test_answers_needs_the_edge_runtime_itself() -> None:
+    """A tunnel alone does not renew a Lease."""
+    status = 200
+
+    async def health(stream: Stream) -> None:
+        await stream.respond(ResponseHead(status=status))
+        await stream.write(b"text")
+        await stream.close_write()
+
+    async with connected_edge(health) as edge:
+        assert await edge.client.answers(timeout_s=1)
+        status = 500
+        assert not await edge.client.answers(timeout_s=1)
+        edge.pipe.cut()
+        await edge.client.changed()
+        assert not await edge.client.answers(timeout_s=0.1)
+
+
+@pytest.mark.looptime
+async def test_answers_gives_up_in_time() -> None:
+    """An edge that hangs does not answer."""
+    hung = asyncio.Event()
+
+    async def hang(stream: Stream) -> None:
+        await stream.wait_closed()
+        hung.set()
+
+    async with connected_edge(hang) as edge:
+        assert not await edge.client.answers(timeout_s=3)
+        assert asyncio.get_running_loop().time() == pytest.approx(3)
+        await hung.wait()
+
+
+def test_a_session_id_is_not_to_be_read_from_its_name() -> None:
+    """Logs show a short hash."""
+    assert hash_session_id("0" * 32) == hash_session_id("0" * 32)
+    assert len(hash_session_id("0" * 32)) == 12
