@@ -138,7 +138,7 @@ class TimestampParser:
     """Read times of a log as nanoseconds; those of one second share the costly part."""
 
     def __init__(self) -> None:
-        self._known = b""
+        self._known: bytes | None = None
         self._known_s = 0
 
     def parse(self, text: bytes) -> int | None:

@@ -1,0 +1,113 @@
+"""One log file: opened safely, read in pieces, searched from its end."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_runtime.logs.log_file import PIECE_BYTES, LogFile, LogReadError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def record(text: str, *, tag: str = "F") -> bytes:
+    """One record of a log."""
+    return f"2026-01-02T03:04:05Z stdout {tag} {text}\n".encode()
+
+
+def read_all(file: LogFile) -> bytes:
+    """Read to the end."""
+    pieces = []
+    while data := file.read():
+        assert len(data) <= PIECE_BYTES
+        pieces.append(data)
+    return b"".join(pieces)
+
+
+def test_links_and_pipes_are_refused(tmp_path: Path) -> None:
+    """A container that can write to the folder must not make us read a secret, or hang."""
+    secret = tmp_path / "secret"
+    secret.write_text("x")
+    link, pipe = tmp_path / "link.log", tmp_path / "pipe.log"
+    link.symlink_to(secret)
+    os.mkfifo(pipe)
+    for path in (link, pipe, tmp_path, tmp_path / "missing.log"):
+        with pytest.raises(LogReadError) as refused:
+            LogFile(str(path))
+        assert str(path) in str(refused.value)
+
+
+def test_the_file_grows_and_is_cut(tmp_path: Path) -> None:
+    """What is added is read next; a file that was cut is read from its start."""
+    path = tmp_path / "0.log"
+    path.write_bytes(b"first\n")
+    with LogFile(str(path)) as file:
+        assert read_all(file) == b"first\n"
+        assert read_all(file) == b""
+        with path.open("ab") as log:
+            log.write(b"second\n")
+        assert read_all(file) == b"second\n"
+        path.write_bytes(b"new\n")
+        assert read_all(file) == b"new\n"
+
+
+def test_a_rotated_file_is_seen(tmp_path: Path) -> None:
+    """Renamed and made anew: the path leads to another file."""
+    path = tmp_path / "0.log"
+    path.write_bytes(b"old\n")
+    with LogFile(str(path)) as file:
+        assert not file.is_replaced()
+        path.rename(tmp_path / "0.log.1")
+        assert not file.is_replaced()
+        path.write_bytes(b"new\n")
+        assert file.is_replaced()
+
+
+def test_a_closed_file_is_not_read(tmp_path: Path) -> None:
+    """Its descriptor may be another file's by then."""
+    path = tmp_path / "0.log"
+    path.write_bytes(b"x\n")
+    file = LogFile(str(path))
+    with file._open_fd() as fd:
+        file.close()
+        assert os.pread(fd, 1, 0) == b"x"
+    with pytest.raises(LogReadError, match="closed"):
+        file.read()
+
+
+@pytest.mark.parametrize("lines", [0, 1, 3, 9, 10, 1000])
+def test_tail(tmp_path: Path, lines: int) -> None:
+    """The last lines, however many there are."""
+    path = tmp_path / "0.log"
+    records = [record(f"line {number}") for number in range(10)]
+    path.write_bytes(b"".join(records))
+    with LogFile(str(path)) as file:
+        file.seek_tail(lines)
+        assert read_all(file) == b"".join(records[len(records) - min(lines, 10) :])
+
+
+@pytest.mark.parametrize("lines", [1, 2, 3, 40, 100])
+def test_tail_over_many_pieces(tmp_path: Path, lines: int) -> None:
+    """Lines longer than what is read at once, and lines of several parts."""
+    path = tmp_path / "0.log"
+    records = [
+        record("x" * (PIECE_BYTES // 7), tag="P") * (number % 3) + record(f"end {number}")
+        for number in range(40)
+    ]
+    records[20] = record("y" * (2 * PIECE_BYTES))
+    path.write_bytes(b"".join(records))
+    with LogFile(str(path)) as file:
+        file.seek_tail(lines)
+        assert read_all(file) == b"".join(records[-lines:])
+
+
+def test_tail_of_nothing(tmp_path: Path) -> None:
+    """An empty log has no last line."""
+    path = tmp_path / "0.log"
+    path.touch()
+    with LogFile(str(path)) as file:
+        file.seek_tail(5)
+        assert read_all(file) == b""

@@ -1,0 +1,194 @@
+"""A container's log as bytes, followed while it grows."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import aclosing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_runtime.logs.cri_log import LogOptions
+from edge_runtime.logs.log_file import PIECE_BYTES, LogReadError
+from edge_runtime.logs.log_reader import CHECK_PERIOD_S, read_logs
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+
+def record(text: str) -> str:
+    """One record of a log."""
+    return f"2026-01-02T03:04:05Z stdout F {text}\n"
+
+
+class Running:
+    """Whether the container runs, as the test says."""
+
+    def __init__(self, *, is_running: bool = True) -> None:
+        self.is_running = is_running
+        self.asked = 0
+
+    async def __call__(self) -> bool:
+        """Answer as the runtime would."""
+        self.asked += 1
+        return self.is_running
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """A log of three lines."""
+    path = tmp_path / "0.log"
+    path.write_text(record("one") + record("two") + record("three"))
+    return path
+
+
+def append(path: Path, text: str) -> None:
+    """Write one more line."""
+    with path.open("a") as file:
+        file.write(record(text))
+
+
+def write(path: Path, text: str) -> None:
+    """Make the file anew in place."""
+    path.write_text(text)
+
+
+def rotate(path: Path) -> Path:
+    """Rename the log, as before the runtime opens it anew."""
+    return path.rename(path.with_name("0.log.1"))
+
+
+def open_descriptors() -> int:
+    """How many files this process has open."""
+    return len(os.listdir("/proc/self/fd"))
+
+
+async def read_until(pieces: AsyncGenerator[bytes, None], expected: bytes) -> None:
+    """Read until exactly this has come, within a second."""
+    found = b""
+    async with asyncio.timeout(CHECK_PERIOD_S):
+        while found != expected:
+            found += await anext(pieces)
+            assert expected.startswith(found)
+
+
+async def read_all(path: Path, options: LogOptions) -> bytes:
+    """Read the log of a container that has ended."""
+    ended = Running(is_running=False)
+    return b"".join([piece async for piece in read_logs(str(path), options, is_running=ended)])
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (LogOptions(), b"one\ntwo\nthree\n"),
+        (LogOptions(tail_lines=2), b"two\nthree\n"),
+        (LogOptions(tail_lines=0), b""),
+        (LogOptions(limit_bytes=5), b"one\nt"),
+        (LogOptions(tail_lines=2, limit_bytes=3), b"two"),
+        (LogOptions(tail_lines=1, timestamps=True), b"2026-01-02T03:04:05.000000000Z three\n"),
+        (LogOptions(since_ns=1 << 62), b""),
+        (LogOptions(follow=True), b"one\ntwo\nthree\n"),
+        (LogOptions(follow=True, tail_lines=1), b"three\n"),
+    ],
+)
+async def test_the_log_of_an_ended_container(
+    log: Path, options: LogOptions, expected: bytes
+) -> None:
+    """It ends at the end of the file, followed or not."""
+    assert await read_all(log, options) == expected
+
+
+async def test_the_first_piece_says_that_the_file_is_there(log: Path, tmp_path: Path) -> None:
+    """A caller can still answer with an error when it is not."""
+    write(log, "")
+    async with aclosing(read_logs(str(log), LogOptions(follow=True), is_running=Running())) as ok:
+        assert await anext(ok) == b""
+    missing = read_logs(str(tmp_path / "1.log"), LogOptions(), is_running=Running())
+    with pytest.raises(LogReadError, match=r"1\.log"):
+        await anext(missing)
+
+
+async def test_a_new_line_comes_at_once(log: Path) -> None:
+    """Within a second, without asking the runtime for it."""
+    running = Running()
+    options = LogOptions(follow=True, tail_lines=0)
+    async with aclosing(read_logs(str(log), options, is_running=running)) as pieces:
+        assert await anext(pieces) == b""
+        for text in ("four", "five"):
+            append(log, text)
+            await read_until(pieces, f"{text}\n".encode())
+
+
+async def test_all_that_was_written_before_the_end_is_shown(log: Path) -> None:
+    """The last line and the end come together; the line must not be lost."""
+    running = Running()
+    options = LogOptions(follow=True, tail_lines=0)
+    async with aclosing(read_logs(str(log), options, is_running=running)) as pieces:
+        assert await anext(pieces) == b""
+        append(log, "last")
+        running.is_running = False
+        assert b"".join([piece async for piece in pieces]) == b"last\n"
+
+
+async def test_following_goes_on_in_the_new_file(log: Path) -> None:
+    """A rotation loses nothing: neither the end of the old file nor the start of the new one."""
+    running = Running()
+    async with aclosing(
+        read_logs(str(log), LogOptions(follow=True, tail_lines=0), is_running=running)
+    ) as pieces:
+        assert await anext(pieces) == b""
+        old = rotate(log)
+        append(old, "old end")
+        write(log, record("new"))
+        await read_until(pieces, b"old end\nnew\n")
+        running.is_running = False
+        append(log, "end")
+        assert b"".join([piece async for piece in pieces]) == b"end\n"
+
+
+async def test_the_next_attempts_log_does_not_keep_it_alive(log: Path) -> None:
+    """Its file lies in the same folder; only our container's end counts."""
+    running = Running()
+    async with (
+        asyncio.timeout(3 * CHECK_PERIOD_S),
+        asyncio.TaskGroup() as group,
+        aclosing(
+            read_logs(str(log), LogOptions(follow=True, tail_lines=0), is_running=running)
+        ) as pieces,
+    ):
+        assert await anext(pieces) == b""
+
+        async def next_attempt() -> None:
+            while True:
+                append(log.with_name("1.log"), "other")
+                await asyncio.sleep(CHECK_PERIOD_S / 20)
+
+        writer = group.create_task(next_attempt())
+        running.is_running = False
+        assert [piece async for piece in pieces] == []
+        writer.cancel()
+
+
+async def test_a_large_log_comes_in_bounded_pieces(log: Path) -> None:
+    """Memory does not grow with the log."""
+    line = record("x" * 200)
+    write(log, line * (4 * PIECE_BYTES // len(line)))
+    total = 0
+    async for piece in read_logs(str(log), LogOptions(), is_running=Running()):
+        assert len(piece) <= PIECE_BYTES + len(line)
+        total += len(piece)
+    assert total == 201 * (4 * PIECE_BYTES // len(line))
+
+
+async def test_leaving_it_closes_everything(log: Path) -> None:
+    """A follower that goes away leaves no descriptor behind."""
+    before = open_descriptors()
+    async with aclosing(
+        read_logs(str(log), LogOptions(follow=True), is_running=Running())
+    ) as pieces:
+        assert await anext(pieces) == b""
+        assert await anext(pieces) == b"one\ntwo\nthree\n"
+    assert open_descriptors() == before

@@ -1,0 +1,60 @@
+"""References in commands, arguments and environment values."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_runtime.objects.pod import EnvVar
+from edge_runtime.runtime.expansion import expand, literal_environment
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("$(A)", "1"),
+        ("x$(A)y$(B)z", "x1y2z"),
+        ("$(MISSING)", "$(MISSING)"),
+        ("$$(A)", "$(A)"),
+        ("$$$(A)", "$1"),
+        ("$$$$(A)", "$$(A)"),
+        ("$A", "$A"),
+        ("$", "$"),
+        ("a$", "a$"),
+        ("$(A", "$(A"),
+        ("$()", "$()"),
+        ("$((A))", "$((A))"),
+        ("$(A)$(A)", "11"),
+        ("é$(A)é", "é1é"),
+    ],
+)
+def test_expand(text: str, expected: str) -> None:
+    """The rules of the kubelet's expansion, case by case."""
+    assert expand(text, {"A": "1", "B": "2"}) == expected
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="$")))
+def test_text_without_dollar_stays(text: str) -> None:
+    """Only a dollar means anything."""
+    assert expand(text, {"A": "1"}) == text
+
+
+@given(st.text(alphabet="$()A x"))
+def test_escaping_every_dollar_keeps_any_text(text: str) -> None:
+    """What a user escapes comes out as it was meant."""
+    assert expand(text.replace("$", "$$"), {"A": "1"}) == text
+
+
+def test_values_see_what_stands_before_them() -> None:
+    """A variable refers to earlier ones and to the base, and overrides the base."""
+    entries = [
+        EnvVar(name="A", value="$(LATER)$(BASE)"),
+        EnvVar(name="LATER", value="x"),
+        EnvVar(name="BASE", value="new $(BASE)"),
+    ]
+    assert literal_environment(entries, {"BASE": "b"}) == {
+        "A": "$(LATER)b",
+        "LATER": "x",
+        "BASE": "new b",
+    }
