@@ -1,0 +1,503 @@
+"""Dialling a real WebSocket server over real TLS on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Response
+
+from edge_runtime.uplink.backoff import Backoff
+from edge_runtime.uplink.credentials import Credentials
+from edge_runtime.uplink.dialer import Dialer
+from tests.fakes.site_pki import SitePki
+from tests.fakes.tunnel_pair import read_all
+from tunnel.errors import SessionClosed, StreamReset
+from tunnel.identity import SiteName
+from tunnel.protocol import (
+    INSTANCE_HEADER,
+    SESSION_HEADER,
+    TUNNEL_PATH,
+    TUNNEL_SUBPROTOCOL,
+    RequestHead,
+    ResponseHead,
+    Role,
+)
+from tunnel.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from websockets.http11 import Request
+
+    from tunnel.stream import Stream
+
+INSTANCE = "a" * 32
+
+
+@pytest.fixture
+def pki(tmp_path: Path) -> SitePki:
+    """A site's certificates."""
+    return SitePki(tmp_path, site="site-a")
+
+
+class ServerPipe:
+    """The provider's end of a WebSocket."""
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    async def receive(self) -> bytes:
+        """Return the next message."""
+        try:
+            return await self._connection.recv(decode=False)
+        except ConnectionClosed as exc:
+            raise SessionClosed("the edge went away") from exc
+
+    async def send(self, message: bytes) -> None:
+        """Send one message."""
+        try:
+            await self._connection.send(message)
+        except ConnectionClosed as exc:
+            raise SessionClosed("the edge went away") from exc
+
+    def abort(self) -> None:
+        """Drop the connection."""
+        self._connection.transport.abort()
+
+
+@dataclass
+class FakeProvider:
+    """Accepts tunnels and is the HTTP/2 client in them."""
+
+    port: int = 0
+    requests: list[Request] = field(default_factory=list)
+    connections: list[ServerConnection] = field(default_factory=list)
+    sessions: asyncio.Queue[Session] = field(default_factory=asyncio.Queue)
+    answer: tuple[int, str] | None = None
+    session_id: str | None = "s" * 32
+
+    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Look at the upgrade request, refuse it if the test wants so."""
+        self.requests.append(request)
+        if self.answer is None:
+            return None
+        status, text = self.answer
+        headers = Headers({"Content-Length": str(len(text)), "Location": "wss://192.0.2.1/"})
+        return Response(status, "Refused", headers, text.encode())
+
+    def name(self, _: ServerConnection, __: Request, response: Response) -> Response:
+        """Give the session its id."""
+        if self.session_id is not None:
+            response.headers[SESSION_HEADER] = self.session_id
+        return response
+
+    async def run(self, connection: ServerConnection) -> None:
+        """Serve one tunnel."""
+        self.connections.append(connection)
+        session = Session(role=Role.CLIENT, session_id="s" * 32)
+        self.sessions.put_nowait(session)
+        await session.run(ServerPipe(connection))
+
+
+@contextlib.asynccontextmanager
+async def provider(
+    pki: SitePki, *, subprotocol: str = TUNNEL_SUBPROTOCOL
+) -> AsyncIterator[FakeProvider]:
+    """Listen on a port of loopback, asking for a client certificate of the site's CA."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pki.server_certificate_file, pki.server_key_file)
+    context.load_verify_locations(pki.ca_file)
+    context.verify_mode = ssl.CERT_REQUIRED
+    fake = FakeProvider()
+    async with serve(
+        fake.run,
+        "127.0.0.1",
+        0,
+        ssl=context,
+        subprotocols=[subprotocol],  # type: ignore[list-item]
+        process_request=fake.admit,
+        process_response=fake.name,
+        compression=None,
+        ping_interval=None,
+        close_timeout=1,
+    ) as server:
+        fake.port = next(iter(server.sockets)).getsockname()[1]
+        yield fake
+
+
+def credentials(pki: SitePki, site: str = "site-a") -> Credentials:
+    """Where the files lie."""
+    return Credentials(
+        site=SiteName(site),
+        ca_certificate_file=str(pki.ca_file),
+        certificate_file=str(pki.client_certificate_file),
+        key_file=str(pki.client_key_file),
+    )
+
+
+async def echo(stream: Stream) -> None:
+    """Answer with the path, then with what comes."""
+    await stream.respond(ResponseHead(status=200))
+    await stream.write(stream.request.path.encode())
+    while data := await stream.read():
+        await stream.write(data)
+    await stream.close_write()
+
+
+def dialer(
+    port: int, held: Credentials, handler: Callable[[Stream], Awaitable[None]] = echo
+) -> Dialer:
+    """Dial loopback with short delays."""
+    return Dialer(
+        server=("127.0.0.1", port),
+        credentials=held,
+        instance_id=INSTANCE,
+        handler=handler,
+        backoff=Backoff(base_s=0.01, max_s=0.02),
+    )
+
+
+@contextlib.asynccontextmanager
+async def running(dialing: Dialer) -> AsyncIterator[Dialer]:
+    """Run a dialer until the block ends."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(dialing.run())
+        try:
+            async with asyncio.timeout(20):
+                yield dialing
+        finally:
+            task.cancel()
+
+
+class Problems(logging.Handler):
+    """The sentences that the dialer logs, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queue: asyncio.Queue[str] = asyncio.Queue()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the reason of a record that has one."""
+        if hasattr(record, "reason"):
+            self.queue.put_nowait(str(record.reason))
+
+
+@pytest.fixture
+def problems() -> Iterator[Problems]:
+    """Listen to the dialer's log."""
+    handler = Problems()
+    logger = logging.getLogger("edge_runtime.uplink.dialer")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+async def problem(dialing: Dialer, problems: Problems) -> str:
+    """Run until the first problem is logged and return its sentence."""
+    async with running(dialing):
+        return await problems.queue.get()
+
+
+async def open_until_refused(session: Session) -> None:
+    """Open streams until the edge's stop is known here."""
+    while True:
+        stream = await session.open(RequestHead(method="GET", path="/late"))
+        with contextlib.suppress(StreamReset):
+            await stream.response()
+        stream.reset()
+
+
+async def fetch(session: Session, path: str, body: bytes) -> bytes:
+    """Ask the edge through its tunnel."""
+    stream = await session.open(RequestHead(method="POST", path=path))
+
+    async def send() -> None:
+        await stream.write(body)
+        await stream.close_write()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(send())
+        received = group.create_task(read_all(stream))
+    return received.result()
+
+
+async def test_provider_calls_the_edge_through_the_tunnel(pki: SitePki) -> None:
+    """The edge dialled; the calls come down. A megabyte goes both ways."""
+    body = bytes(1 << 20)
+    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+        session = await fake.sessions.get()
+        received = await fetch(session, "/hello", body)
+
+    request = fake.requests[0]
+    assert received == b"/hello" + body
+    assert request.path == TUNNEL_PATH
+    assert request.headers[INSTANCE_HEADER] == INSTANCE
+    assert "Sec-WebSocket-Extensions" not in request.headers
+    assert "User-Agent" not in request.headers
+
+
+async def test_tunnel_is_tls_for_the_sites_name_with_its_certificate(pki: SitePki) -> None:
+    """Both ends are authenticated, with TLS 1.3."""
+    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+        await fake.sessions.get()
+        tls = fake.connections[0].transport.get_extra_info("ssl_object")
+
+    subject = dict(pair for name in tls.getpeercert()["subject"] for pair in name)
+    assert tls.version() == "TLSv1.3"
+    assert subject["commonName"] == "system:node:site-a"
+
+
+async def test_lost_connection_is_dialled_again(pki: SitePki) -> None:
+    """With the certificate that lies on disk then."""
+    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+        await fake.sessions.get()
+        pki.issue_client(site="site-a")
+        fake.connections[0].transport.abort()
+        session = await fake.sessions.get()
+        received = await fetch(session, "/again", b"")
+
+    serials = [
+        connection.transport.get_extra_info("ssl_object").getpeercert()["serialNumber"]
+        for connection in fake.connections
+    ]
+    assert received == b"/again"
+    assert serials[0] != serials[1]
+
+
+async def test_drain_lets_running_streams_end_then_returns(pki: SitePki) -> None:
+    """A planned stop."""
+    async with provider(pki) as fake:
+        dialing = dialer(fake.port, credentials(pki))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(dialing.run())
+            session = await fake.sessions.get()
+            stream = await session.open(RequestHead(method="GET", path="/last"))
+            await stream.response()
+            draining = group.create_task(dialing.drain(deadline_s=5))
+            with pytest.raises(SessionClosed):
+                await open_until_refused(session)
+            await stream.write(b"more")
+            await stream.close_write()
+            received = await read_all(stream)
+            await draining
+
+    assert received == b"/lastmore"
+    assert len(fake.connections) == 1
+
+
+async def test_stream_that_outlives_the_drain_gets_an_error(pki: SitePki) -> None:
+    """Never an end that reads as success."""
+    async with provider(pki) as fake:
+        dialing = dialer(fake.port, credentials(pki))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(dialing.run())
+            session = await fake.sessions.get()
+            stream = await session.open(RequestHead(method="GET", path="/long"))
+            await stream.response()
+            await stream.read()
+            group.create_task(dialing.drain(deadline_s=0.05))
+            with pytest.raises(SessionClosed, match="stopp"):
+                await stream.read()
+
+
+async def test_drain_ends_a_dialer_that_never_connected(pki: SitePki) -> None:
+    """It is not kept waiting by a back-off."""
+    dialing = Dialer(
+        server=("127.0.0.1", 1),
+        credentials=credentials(pki),
+        instance_id=INSTANCE,
+        handler=echo,
+        backoff=Backoff(base_s=600, max_s=600),
+        chance=lambda: 0.0,
+    )
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        group.create_task(dialing.run())
+        await asyncio.sleep(0)
+        await dialing.drain(deadline_s=1)
+
+
+async def test_certificate_of_another_site_is_said(pki: SitePki, problems: Problems) -> None:
+    """The name in it is not ours."""
+    pki.issue_server("provider.site-b.edgelet.internal")
+    async with provider(pki) as fake:
+        said = await problem(dialer(fake.port, credentials(pki)), problems)
+
+    assert said == (
+        f"the certificate of 127.0.0.1:{fake.port} is not for "
+        "provider.site-a.edgelet.internal: is it another site's?"
+    )
+
+
+async def test_certificate_of_another_ca_is_said(
+    pki: SitePki, tmp_path: Path, problems: Problems
+) -> None:
+    """Somebody else answers at that address."""
+    other = SitePki(tmp_path / "other", site="site-a")
+    async with provider(other) as fake:
+        said = await problem(dialer(fake.port, credentials(pki)), problems)
+
+    assert said == (
+        f"the certificate of 127.0.0.1:{fake.port} is not signed by the CA in {pki.ca_file}"
+    )
+
+
+async def test_refused_client_certificate_is_said(
+    pki: SitePki, tmp_path: Path, problems: Problems
+) -> None:
+    """With TLS 1.3 the refusal comes after our handshake."""
+    other = SitePki(tmp_path / "other", site="site-a")
+    held = Credentials(
+        site=SiteName("site-a"),
+        ca_certificate_file=str(pki.ca_file),
+        certificate_file=str(other.client_certificate_file),
+        key_file=str(other.client_key_file),
+    )
+    async with provider(pki) as fake:
+        said = await problem(dialer(fake.port, held), problems)
+
+    assert "perhaps it refuses our certificate" in said
+
+
+async def test_nobody_there_is_said_once(pki: SitePki, problems: Problems) -> None:
+    """However often it is tried."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        dials: asyncio.Queue[None] = asyncio.Queue()
+
+        def chance() -> float:
+            dials.put_nowait(None)
+            return 0.5
+
+        dialing = Dialer(
+            server=("127.0.0.1", port),
+            credentials=credentials(pki),
+            instance_id=INSTANCE,
+            handler=echo,
+            backoff=Backoff(base_s=0.001, max_s=0.001),
+            chance=chance,
+        )
+        async with running(dialing):
+            for _ in range(5):
+                await dials.get()
+
+    assert problems.queue.get_nowait() == f"nobody listens on 127.0.0.1:{port}"
+    assert problems.queue.empty()
+
+
+@pytest.mark.parametrize("status", [503, 302])
+async def test_refusal_of_the_upgrade_is_said(
+    pki: SitePki, problems: Problems, status: int
+) -> None:
+    """With its text; and a redirect is followed nowhere."""
+    async with provider(pki) as fake:
+        fake.answer = (status, "another replica holds the lease")
+        said = await problem(dialer(fake.port, credentials(pki)), problems)
+
+    assert said == (f"127.0.0.1:{fake.port} answered {status}: another replica holds the lease")
+
+
+async def test_other_subprotocol_is_refused(pki: SitePki, problems: Problems) -> None:
+    """An older or newer provider."""
+    async with provider(pki, subprotocol="edgelet.h9.v9") as fake:
+        said = await problem(dialer(fake.port, credentials(pki)), problems)
+
+    assert fake.sessions.empty()
+    assert said
+
+
+async def test_answer_without_a_session_is_refused(pki: SitePki, problems: Problems) -> None:
+    """There would be nothing to resume."""
+    async with provider(pki) as fake:
+        fake.session_id = None
+        said = await problem(dialer(fake.port, credentials(pki)), problems)
+
+    assert said == f"the provider's answer has no usable {SESSION_HEADER}"
+
+
+async def test_silent_server_is_given_up(pki: SitePki, problems: Problems) -> None:
+    """A dial that hangs must not keep the edge from trying again."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def hang(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    dialing = Dialer(
+        server=("127.0.0.1", port),
+        credentials=credentials(pki),
+        instance_id=INSTANCE,
+        handler=echo,
+        backoff=Backoff(base_s=0.01, max_s=0.01),
+        dial_timeout_s=0.1,
+    )
+    async with server:
+        said = await problem(dialing, problems)
+    for writer in held:
+        writer.transport.abort()
+
+    assert said == f"no answer from 127.0.0.1:{port} in time"
+
+
+async def test_missing_certificate_is_said_and_tried_again(
+    pki: SitePki, problems: Problems
+) -> None:
+    """A renewal may be under way."""
+    kept = pki.client_key_file.read_bytes()
+    pki.client_key_file.unlink()
+    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+        said = await problems.queue.get()
+        pki.client_key_file.write_bytes(kept)
+        await fake.sessions.get()
+
+    assert said == f"cannot read {pki.client_key_file}: No such file or directory"
+
+
+async def test_proxy_of_the_environment_is_asked(
+    pki: SitePki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CONNECT first, then TLS with the provider itself through it."""
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head.split(b"\r\n")[0])
+        host, _, port = head.split()[1].decode().rpartition(":")
+        upstream_reader, upstream = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with contextlib.suppress(OSError):
+                while data := await source.read(65536):
+                    sink.write(data)
+                    await sink.drain()
+            sink.close()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(copy(reader, upstream))
+            group.create_task(copy(upstream_reader, writer))
+
+    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with server, provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+        session = await fake.sessions.get()
+        received = await fetch(session, "/through", b"")
+    # The proxy's own copies end with the connections; let the loop see that.
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+    assert received == b"/through"
+    assert asked == [b"CONNECT 127.0.0.1:%d HTTP/1.1" % fake.port]
