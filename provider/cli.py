@@ -13,11 +13,10 @@ from typing import Annotated
 
 import typer
 
-from provider.config import Config, ConfigError, parse_config
+from provider.config import EDGELET_VERSION, Config, ConfigError, parse_config
 
 # What is wrong with the configuration or with what it names.
 EXIT_BAD_CONFIG = 2
-EXIT_FAILED = 1
 
 app = typer.Typer(
     name="edgelet-provider",
@@ -52,9 +51,7 @@ def version() -> None:
 
     Example: edgelet-provider version
     """
-    from importlib.metadata import version as installed_version
-
-    typer.echo(installed_version("edgelet"))
+    typer.echo(EDGELET_VERSION)
 
 
 def main() -> None:

@@ -13,6 +13,9 @@ import msgspec
 from tunnel.errors import IdentityError
 from tunnel.identity import SiteName, parse_site_name
 
+# That of pyproject.toml, which is not there any more once edgelet is installed.
+EDGELET_VERSION = "0.1.0"
+
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
 
