@@ -206,9 +206,7 @@ class Session:
             raise AssertionError("only the client opens streams")
         return await self._streams.open(head)
 
-    async def drain(
-        self, deadline_s: float = 10, *, reason: str = "the other end of the tunnel was stopped"
-    ) -> None:
+    async def drain(self, deadline_s: float = 10, *, reason: str = "it is stopping") -> None:
         """End the session as planned, and return when it has ended.
 
         No streams are opened any more, those that are open get the deadline, then the rest ends
@@ -219,9 +217,10 @@ class Session:
             reason: What the peer is told.
         """
         if not self._has_run or self._over.is_set():
-            self._end("this end of the tunnel was stopped")
+            self._end("this end of the tunnel is stopping")
             return
         self._stop_opening("this end of the tunnel is stopping")
+        self._streams.stop_answering()
         self._outbox.send_first(wire.encode_drain(deadline_s))
         self._wake.set()
         try:
@@ -229,7 +228,7 @@ class Session:
                 await self._streams.wait_idle()
         except TimeoutError:
             logger.info("session %s: %d streams outlived the drain", self.name, self.open_streams)
-        self._leave(reason, own_reason="this end of the tunnel was stopped")
+        self._leave(reason, own_reason="this end of the tunnel is stopping")
         await self._done.wait()
 
     # The tasks.
@@ -308,6 +307,7 @@ class Session:
             case wire.Ack():
                 self._liveness.acknowledged(now=now)
             case wire.Drain():
+                # It overtakes frames: a server still answers what the client opened before it.
                 self._stop_opening("the other end of the tunnel is stopping")
             case _:
                 typing.assert_never(received)

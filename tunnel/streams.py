@@ -72,7 +72,7 @@ class Streams:
         self._wake = wake
         self._streams: dict[int, Stream] = {}
         self._one_ended = asyncio.Event()
-        self._closed_reason: str | None = None
+        self._refuses = False
         self.reactions: dict[type, Callable[[Any], None]] = {
             DataArrived: self.on_data,
             WindowOpened: self.on_window,
@@ -114,10 +114,12 @@ class Streams:
         self._one_ended.set()
 
     def stop_opening(self, reason: str) -> None:
-        """Open no streams, and refuse those that the client opens; the first reason stays."""
-        if self._closed_reason is None:
-            self._closed_reason = reason
+        """Open no streams any more; the first reason stays."""
         self._slots.close(reason)
+
+    def stop_answering(self) -> None:
+        """Refuse the streams that the client opens from now on."""
+        self._refuses = True
 
     def fail_all(self, reason: str) -> None:
         """End all streams with SessionClosed."""
@@ -148,7 +150,7 @@ class Streams:
     def on_request(self, event: RequestArrived) -> None:
         """Start to answer a stream that the client opened, or refuse it."""
         stream = self._add(event.stream_id, event.head)
-        if self._closed_reason is not None or not self._handlers.start(stream):
+        if self._refuses or not self._handlers.start(stream):
             stream.reset(REFUSED_STREAM, "refused")
 
     def on_response(self, event: ResponseArrived) -> None:
