@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,12 +39,13 @@ def waiting(kubectl: Kubectl, name: str) -> Json:
 def waits_for(kubectl: Kubectl, name: str, *reasons: str, timeout_s: float = 30) -> Json:
     """Wait until the pod's container waits with one of the reasons, and return its state."""
 
-    def waits() -> bool:
-        assert waiting(kubectl, name).get("reason") in reasons, waiting(kubectl, name)
-        return True
+    def matching() -> Json:
+        state = waiting(kubectl, name)
+        assert state.get("reason") in reasons, state
+        return state
 
-    eventually(waits, what=f"{name} waits with {' or '.join(reasons)}", timeout_s=timeout_s)
-    return waiting(kubectl, name)
+    what = f"{name} waits with {' or '.join(reasons)}"
+    return eventually(matching, what=what, timeout_s=timeout_s)
 
 
 def events(kubectl: Kubectl, name: str) -> dict[str, list[str]]:
@@ -61,8 +63,8 @@ def test_an_image_that_must_not_be_pulled(cluster: Cluster, kubectl: Kubectl) ->
     main = container(image="example.invalid/none:1", imagePullPolicy="Never")
     kubectl.apply(pod("never", main, site=cluster.site))
     state = waits_for(kubectl, "never", "ErrImageNeverPull")
-    assert "example.invalid/none:1" in state["message"]
-    assert 'with pull policy of "Never"' in state["message"]
+    expected = 'Container image "example.invalid/none:1" is not present with pull policy of Never'
+    assert state["message"] == expected
     assert kubectl.json("get", "pod", "never")["status"]["phase"] == "Pending"
     line = kubectl.ok("get", "pod", "never", "--no-headers")
     assert line.split()[2] == "ErrImageNeverPull"
@@ -138,12 +140,14 @@ def test_a_command_that_is_not_there(cluster: Cluster, kubectl: Kubectl) -> None
 
 
 def test_a_crashing_pod_backs_off(cluster: Cluster, kubectl: Kubectl) -> None:
-    """The first restart is immediate, the next waits 10 s in CrashLoopBackOff."""
+    """The first restart is immediate, later ones wait in CrashLoopBackOff."""
     kubectl.apply(pod("crash", container(script="exit 9"), site=cluster.site))
-    state = waits_for(kubectl, "crash", "CrashLoopBackOff")
-    assert state["message"].startswith("back-off 10s restarting failed container=main pod=crash_")
+    # A kubelet shows the termination first and the back-off only at its next sync.
+    state = waits_for(kubectl, "crash", "CrashLoopBackOff", timeout_s=60)
+    expected = r"back-off \d+s restarting failed container=main pod=crash_" + kubectl.namespace
+    assert re.match(expected, state["message"]), state
     (status,) = kubectl.json("get", "pod", "crash")["status"]["containerStatuses"]
-    assert status["restartCount"] == 1
+    assert status["restartCount"] >= 1
     assert status["lastState"]["terminated"]["exitCode"] == 9
 
 

@@ -134,7 +134,9 @@ def test_ctrl_c_reaches_the_command(kubectl: Kubectl) -> None:
         terminal.expect("/ # ", timeout_s=20)
         terminal.type("sleep 300\n")
         terminal.expect("sleep 300", timeout_s=10)
-        kubectl.ok("exec", POD, "--", "sh", "-c", "until pgrep -f 'sleep 300'; do sleep 0.1; done")
+        kubectl.ok(
+            "exec", POD, "--", "sh", "-c", "until ps | grep -q '[s]leep 300'; do sleep 0.1; done"
+        )
         terminal.type("\x03")
         terminal.expect("/ # ", timeout_s=10)
         terminal.type("exit\n")
