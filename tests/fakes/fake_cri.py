@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
+_GRPC_TASKS = ("rpc_task", "HandleExceptions")
+
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -50,6 +52,10 @@ class FakeCri(FakeCriCalls):
         self.listened = asyncio.Event()
         self.calls: list[tuple[str, Message]] = []
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        # How many calls of a method ran at the same time, at most.
+        self.most_at_once: Counter[str] = Counter()
+        self._running: Counter[str] = Counter()
+        self._changed = asyncio.Condition()
         self._failures: defaultdict[str, deque[tuple[grpc.StatusCode, str]]] = defaultdict(deque)
         self._server: grpc.aio.Server | None = None
 
@@ -69,6 +75,10 @@ class FakeCri(FakeCriCalls):
         if self._server is not None:
             await self._server.stop(grace=None)
             self._server = None
+            # gRPC cancels calls that still run, and its own tasks for them end a moment later.
+            left = [task for task in asyncio.all_tasks() if task.get_name().startswith(_GRPC_TASKS)]
+            if left:
+                await asyncio.wait(left, timeout=5)
 
     # What a test does.
 
@@ -89,6 +99,11 @@ class FakeCri(FakeCriCalls):
     def called(self, method: str) -> list[Any]:
         """Return the requests of one method so far."""
         return [request for name, request in self.calls if name == method]
+
+    async def reached(self, method: str, count: int) -> None:
+        """Wait until a method was called so often."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.called(method)) >= count)
 
     def image(self, name: str, **fields: Any) -> pb.Image:  # noqa: ANN401  # proto fields
         """Make an image of that name."""
@@ -148,6 +163,16 @@ class FakeCri(FakeCriCalls):
     def _unary(self, name: str) -> Callable[[Any, Context], Awaitable[Message]]:
         async def handle(request: Message, context: Context) -> Message:
             self.calls.append((name, request))
+            self._running[name] += 1
+            self.most_at_once[name] = max(self.most_at_once[name], self._running[name])
+            async with self._changed:
+                self._changed.notify_all()
+            try:
+                return await answer(request, context)
+            finally:
+                self._running[name] -= 1
+
+        async def answer(request: Message, context: Context) -> Message:
             if name in self.before:
                 await self.before[name]()
             if self._failures[name]:
@@ -157,13 +182,13 @@ class FakeCri(FakeCriCalls):
                 text = f"unknown method {name} for service runtime.v1"
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, text)
             try:
-                answer: Message = await method(request)
+                result: Message = await method(request)
             except KeyError as exc:
                 text = f"an error occurred when try to find {exc.args[0]!r}: not found"
                 await context.abort(grpc.StatusCode.NOT_FOUND, text)
             except ValueError as exc:
                 await context.abort(grpc.StatusCode.UNKNOWN, str(exc))
-            return answer
+            return result
 
         return handle
 
