@@ -109,7 +109,7 @@ class PodTermination:
             self.stop_container(status.uid, each.id, grace_period_s=grace_period_s)
             for each in _running(status)
         )
-        await _all(self._runtime.stop_pod_sandbox(each.id) for each in status.sandboxes)
+        await _all(self._stop_sandbox(status.uid, each.id) for each in status.sandboxes)
         left = await self._pleg.refresh(status.uid)
         running = _running(left)
         if running or left.ready_sandboxes:
@@ -130,6 +130,13 @@ class PodTermination:
             )
         except NotFound:
             logger.debug("a container was gone already", extra={"pod_uid": uid})
+
+    async def _stop_sandbox(self, uid: PodUID, sandbox_id: SandboxID) -> None:
+        try:
+            await self._runtime.stop_pod_sandbox(sandbox_id)
+        except NotFound:
+            # containerd 1.6 says so, although CRI wants it to count as stopped.
+            logger.debug("a sandbox was gone already", extra={"pod_uid": uid})
 
     async def remove(self, uid: PodUID, *, namespace: str, name: str) -> None:
         """Remove all that is left of a stopped pod: containers, sandboxes, logs, cgroups.

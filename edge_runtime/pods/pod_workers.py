@@ -191,7 +191,7 @@ class PodWorkers:
             worker.failures = 0
             return wait_s
         worker.failures += 1
-        return min(FIRST_RETRY_S * 2 ** (worker.failures - 1), MAX_RETRY_S)
+        return min(FIRST_RETRY_S * 2.0 ** (worker.failures - 1), MAX_RETRY_S)
 
     async def _step(self, worker: _Worker) -> float | None:
         state = worker.work.state

@@ -1,0 +1,411 @@
+"""Whole lives of pods over a fake runtime: start, crash, end, restart of the edge."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import grpc
+
+from cri_protos import api_pb2 as pb
+from edge_runtime.objects.pod import PodUID
+from edge_runtime.pods.pod_work import WorkState
+from tests.fakes.edge_pods import (
+    deleted,
+    edge_pods,
+    is_running,
+    pod_json,
+    running_ids,
+    until,
+)
+from tests.fakes.fake_cri import FakeCri
+from tunnel.sync import PodGone
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edge_runtime.objects.pod import Json
+
+UID = PodUID("u")
+
+
+def _state(status: Json, name: str = "c") -> Json:
+    found = next(each for each in status["containerStatuses"] if each["name"] == name)
+    state: Json = found["state"]
+    return state
+
+
+def _reason(status: Json, name: str = "c") -> str:
+    return str(_state(status, name).get("waiting", {}).get("reason", ""))
+
+
+async def test_pod_runs_and_its_status_says_so(tmp_path: Path) -> None:
+    """From PodPut to Running and Ready, with every field that is shown."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        assert await edge.put(pod_json()) is None
+        status = await edge.status("u", is_running)
+        container = status["containerStatuses"][0]
+        assert container["containerID"] == f"containerd://{fake.container_named('c')}"
+        assert container["restartCount"] == 0
+        assert container["started"] is True
+        assert status["hostIPs"] == [{"ip": "192.0.2.1"}]
+        assert status["podIPs"] == [{"ip": status["podIP"]}]
+        assert (status["qosClass"], status["observedGeneration"]) == ("BestEffort", 1)
+        config = fake.sandbox_configs[next(iter(fake.sandboxes))]
+        assert config.linux.cgroup_parent.endswith("/kubepods/besteffort/podu")
+        assert list(config.dns_config.servers) == ["10.96.0.10"]
+        assert len(list((tmp_path / "containers").iterdir())) == 1
+        assert edge.manager.revisions() == {"u": "r1"}
+
+
+async def test_start_makes_no_needless_call(tmp_path: Path) -> None:
+    """The bare sequence of CRI calls, and nothing before a relist that would ask more."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.first_relist()
+        fake.calls.clear()
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        asked = [name for name, _ in fake.calls if not name.startswith("List")]
+    assert sorted(asked) == sorted(
+        [
+            "RunPodSandbox",
+            "ImageStatus",
+            "PodSandboxStatus",
+            "CreateContainer",
+            "StartContainer",
+            "ContainerStatus",
+        ]
+    )
+
+
+async def test_events_of_a_start(tmp_path: Path) -> None:
+    """In the kubelet's words."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        await until(lambda: len(edge.recorder.pending()) == 3)
+        reasons = [each.reason for each in edge.recorder.pending()]
+    assert reasons == ["Pulled", "Created", "Started"]
+
+
+async def test_deleted_pod_is_stopped_removed_and_gone(tmp_path: Path) -> None:
+    """Terminal status first, then nothing is left, then PodGone with that status's sequence."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        container = fake.containers[fake.container_named("c")]
+        await edge.put(deleted(pod_json()), revision="r2")
+        sequence = await edge.gone("u")
+        assert container.stop_timeouts == [5]
+        assert not fake.sandboxes
+        assert not fake.containers
+        assert not list((tmp_path / "pods").iterdir())
+        assert not list((tmp_path / "containers").iterdir())
+        body = edge.statuses.body(UID)
+        assert body is not None
+        assert (body.sequence, body.status["phase"]) == (sequence, "Failed")
+        assert _state(body.status)["terminated"]["exitCode"] == 137
+        assert edge.manager.revisions() == {}
+        assert await edge.put(pod_json()) == PodGone(uid="u", sequence=sequence)
+        await edge.manager.forget(UID)
+        assert edge.manager.gone() == []
+        assert edge.statuses.body(UID) is None
+
+
+async def test_deletion_of_an_unknown_pod_is_answered_at_once(tmp_path: Path) -> None:
+    """A tombstone, so that it is never started, and no start."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        gone = PodGone(uid="u", sequence=0)
+        assert await edge.put(deleted(pod_json())) == gone
+        assert await edge.put(pod_json()) == gone
+        assert edge.manager.gone() == [gone]
+        assert not fake.called("RunPodSandbox")
+
+
+async def test_crashed_container_restarts_at_once_then_backs_off(tmp_path: Path) -> None:
+    """The second crash waits for ten seconds, and says so."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        fake.exit_container(fake.container_named("c"), 3)
+        status = await edge.status(
+            "u", lambda each: is_running(each) and each["containerStatuses"][0]["restartCount"] == 1
+        )
+        assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 3
+        fake.exit_container(fake.container_named("c"), 4)
+        status = await edge.status("u", lambda each: _reason(each) == "CrashLoopBackOff")
+        message = _state(status)["waiting"]["message"]
+        assert message == "back-off 10s restarting failed container=c pod=p_ns(u)"
+        assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 4
+        assert status["phase"] == "Running"
+        assert len(fake.containers) == 1  # the older dead one is not kept
+
+
+async def test_job_like_pod_succeeds_and_keeps_its_logs(tmp_path: Path) -> None:
+    """Its sandbox stops, its container and log stay until it is deleted."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json(restartPolicy="Never"))
+        await edge.status("u", is_running)
+        fake.exit_container(fake.container_named("c"), 0)
+        status = await edge.status("u", lambda each: each["phase"] == "Succeeded")
+        assert status["podIP"]
+        await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
+        assert [each.state for each in fake.sandboxes.values()] == [pb.SANDBOX_NOTREADY]
+        assert len(fake.containers) == 1
+        await edge.put(deleted(pod_json(restartPolicy="Never")), revision="r2")
+        await edge.gone("u")
+        body = edge.statuses.body(UID)
+        assert body is not None
+        assert body.status["phase"] == "Succeeded"
+        assert not fake.containers
+
+
+async def test_missing_image_waits_with_the_kubelets_reason(tmp_path: Path) -> None:
+    """And starts once it is there, without a new PodPut."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        await edge.put(pod_json())
+        status = await edge.status("u", lambda each: _reason(each) == "ErrImageNeverPull")
+        assert status["phase"] == "Pending"
+        fake.add_image("busybox:1")
+        edge.workers.wake(UID)
+        await edge.status("u", is_running)
+        assert len(fake.called("RunPodSandbox")) == 1
+
+
+async def test_unsupported_pod_is_never_started(tmp_path: Path) -> None:
+    """It waits, names the field, and can be deleted."""
+    volumes = pod_json(volumes=[{"name": "v", "emptyDir": {}}])
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        await edge.put(volumes)
+        status = await edge.status("u", lambda each: _reason(each) == "UnsupportedByEdgelet")
+        message = "this edgelet does not support spec.volumes yet"
+        assert _state(status)["waiting"]["message"] == message
+        assert status["phase"] == "Pending"
+        await until(lambda: bool(edge.recorder.pending()))
+        assert edge.recorder.pending()[0].message == message
+        await edge.put(deleted(volumes), revision="r2")
+        await edge.gone("u")
+        assert not fake.called("RunPodSandbox")
+
+
+async def test_failed_sandbox_is_told_and_tried_again(tmp_path: Path) -> None:
+    """With the kubelet's event."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        fake.fail("RunPodSandbox", grpc.StatusCode.UNKNOWN, "no network")
+        await edge.put(pod_json())
+        await until(
+            lambda: any(
+                (each.reason, each.message)
+                == ("FailedCreatePodSandBox", "Failed to create pod sandbox: no network")
+                for each in edge.recorder.pending()
+            )
+        )
+        edge.workers.wake(UID)
+        await edge.status("u", is_running)
+
+
+async def test_container_that_cannot_start_is_shown_and_retried(tmp_path: Path) -> None:
+    """A wrong command: RunContainerError, then a restart, then the back-off."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        fake.fail("CreateContainer", grpc.StatusCode.UNKNOWN, "no space")
+        await edge.put(pod_json())
+        status = await edge.status("u", lambda each: _reason(each) == "CreateContainerError")
+        assert _state(status)["waiting"]["message"] == "no space"
+        edge.workers.wake(UID)
+        status = await edge.status("u", is_running)
+        assert status["containerStatuses"][0]["restartCount"] == 0
+
+
+async def test_lost_sandbox_is_made_anew(tmp_path: Path) -> None:
+    """As after a reboot: new sandbox, new attempt, new address."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        first = await edge.status("u", is_running)
+        fake.stop_sandbox(next(iter(fake.sandboxes)))
+        second = await edge.status(
+            "u", lambda each: is_running(each) and each["podIP"] != first["podIP"]
+        )
+        assert second["containerStatuses"][0]["restartCount"] == 1
+        attempts = [each.metadata.attempt for each in fake.sandboxes.values()]
+        assert max(attempts) == 1
+
+
+async def test_restart_of_the_edge_adopts_what_runs(tmp_path: Path) -> None:
+    """Same container, restart count 0, no event, no change of status."""
+    async with FakeCri(tmp_path) as fake:
+        fake.add_image("busybox:1")
+        async with edge_pods(tmp_path, fake) as edge:
+            await edge.put(pod_json())
+            before = await edge.status("u", is_running)
+        ids = running_ids(fake)
+        fake.calls.clear()
+        async with edge_pods(tmp_path, fake) as edge:
+            await until(lambda: edge.pleg.is_known(UID) and edge.workers.is_known(UID))
+            edge.workers.wake(UID)
+            await asyncio.sleep(0.2)
+            body = edge.statuses.body(UID)
+            assert body is not None
+            assert body.status == before
+            assert edge.manager.revisions() == {"u": "r1"}
+        assert running_ids(fake) == ids
+        assert not fake.called("RunPodSandbox")
+        assert not fake.called("CreateContainer")
+
+
+async def test_terminal_pod_is_not_run_again_by_a_new_process(tmp_path: Path) -> None:
+    """Even if the runtime forgot that it ever ran."""
+    async with FakeCri(tmp_path) as fake:
+        fake.add_image("busybox:1")
+        async with edge_pods(tmp_path, fake) as edge:
+            await edge.put(pod_json(restartPolicy="Never"))
+            await edge.status("u", is_running)
+            fake.exit_container(fake.container_named("c"), 0)
+            await edge.status("u", lambda each: each["phase"] == "Succeeded")
+            await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
+        fake.containers.clear()
+        fake.sandboxes.clear()
+        fake.calls.clear()
+        async with edge_pods(tmp_path, fake) as edge:
+            await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
+        assert not fake.called("RunPodSandbox")
+
+
+async def test_restart_during_termination_goes_on(tmp_path: Path) -> None:
+    """A deletion that was acknowledged is carried out by the next process."""
+    async with FakeCri(tmp_path) as fake:
+        fake.add_image("busybox:1")
+        released = None
+        async with edge_pods(tmp_path, fake) as edge:
+            await edge.put(pod_json())
+            await edge.status("u", is_running)
+            released = fake.hold("StopContainer")
+            await edge.put(deleted(pod_json()), revision="r2")
+            await until(lambda: bool(fake.called("StopContainer")))
+        released.set()
+        async with edge_pods(tmp_path, fake) as edge:
+            assert await edge.gone("u") > 0
+            assert not fake.sandboxes
+
+
+async def test_absence_from_a_complete_list_stops_and_forgets(tmp_path: Path) -> None:
+    """Fast, and nobody is told; others stay."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.put(pod_json("q", "v"))
+        await edge.status("u", is_running)
+        await edge.status("v", is_running)
+        await edge.manager.desired([PodUID("v")])
+        await until(lambda: edge.statuses.body(UID) is None)
+        await until(lambda: not edge.workers.is_known(UID))
+        assert edge.manager.gone() == []
+        assert [each.name for each in edge.manager.list()] == ["q"]
+        assert len(running_ids(fake)) == 1
+        stopped = fake.called("StopContainer")
+        assert [each.timeout for each in stopped] == [2]
+
+
+async def test_unknown_pods_in_the_runtime_wait_for_a_complete_list(tmp_path: Path) -> None:
+    """A lost database deletes nothing until the cloud said what is desired."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    async with FakeCri(tmp_path) as fake:
+        fake.add_image("busybox:1")
+        async with edge_pods(tmp_path / "a", fake) as edge:
+            await edge.put(pod_json())
+            await edge.status("u", is_running)
+        async with edge_pods(tmp_path / "b", fake) as edge:
+            await until(lambda: UID in edge.cache.uids())
+            await edge.manager.desired([])
+            await until(lambda: not fake.sandboxes)
+            assert not fake.containers
+
+
+async def test_new_uid_starts_after_the_old_one_stopped(tmp_path: Path) -> None:
+    """Two pods of one name never run at the same time."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        released = fake.hold("StopContainer")
+        await edge.put(pod_json("p", "new"))
+        found = edge.manager.get("ns", "p")
+        assert found is not None
+        assert found.uid == "new"
+        await until(lambda: bool(fake.called("StopContainer")))
+        await edge.status("new", lambda each: each["phase"] == "Pending")
+        assert len(fake.called("RunPodSandbox")) == 1
+        released.set()
+        await edge.status("new", is_running)
+
+
+async def test_shorter_grace_period_is_taken_while_stopping(tmp_path: Path) -> None:
+    """`kubectl delete --now` after a slow one."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        released = fake.hold("StopContainer")
+        await edge.put(deleted(pod_json(), grace_period_s=30), revision="r2")
+        await until(lambda: len(fake.called("StopContainer")) == 1)
+        await edge.put(deleted(pod_json(), grace_period_s=3), revision="r3")
+        await until(lambda: len(fake.called("StopContainer")) == 2)
+        await edge.put(deleted(pod_json(), grace_period_s=60), revision="r4")
+        released.set()
+        await edge.gone("u")
+        timeouts = [each.timeout for each in fake.called("StopContainer")]
+        assert timeouts[:2] == [30, 3]
+        assert max(timeouts[1:]) == 3
+
+
+async def test_pod_deleted_while_its_image_is_pulled_is_gone_at_once(tmp_path: Path) -> None:
+    """The pull is given up, nothing is started."""
+    pulled = pod_json()
+    pulled["spec"]["containers"][0]["imagePullPolicy"] = "Always"
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.hold("PullImage")
+        await edge.put(pulled)
+        await until(lambda: bool(fake.called("PullImage")))
+        await edge.put(deleted(pulled), revision="r2")
+        await edge.gone("u")
+        assert not fake.called("CreateContainer")
+        fake.before.clear()
+
+
+async def test_one_pods_trouble_hurts_no_other(tmp_path: Path) -> None:
+    """A pod whose log folder cannot be made, beside one that runs."""
+    (tmp_path / "pods").mkdir()
+    (tmp_path / "pods" / "ns_p_u").write_text("in the way")
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.put(pod_json("q", "v"))
+        await edge.status("v", is_running)
+        (tmp_path / "pods" / "ns_p_u").unlink()
+        await edge.status("u", is_running)
+
+
+async def test_runtime_that_went_away_costs_no_pod(tmp_path: Path) -> None:
+    """Silence is no death: same container once it answers again."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(pod_json())
+        await edge.status("u", is_running)
+        ids = running_ids(fake)
+        for method in ("ListContainers", "ListPodSandbox"):
+            fake.fail(method, grpc.StatusCode.UNAVAILABLE, "restarting", times=5)
+        edge.workers.wake(UID)
+        await asyncio.sleep(0.5)
+        assert running_ids(fake) == ids
+        body = edge.statuses.body(UID)
+        assert body is not None
+        assert is_running(body.status)

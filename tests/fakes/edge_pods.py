@@ -1,0 +1,204 @@
+"""All of the edge's pod machinery over a fake container runtime, a real database and real files."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from cri_protos import api_pb2 as pb
+from edge_runtime.events.event_recorder import EventRecorder
+from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.objects.cgroup_names import CgroupDriver
+from edge_runtime.objects.pod import PodUID
+from edge_runtime.objects.runtime_config import DnsConfig
+from edge_runtime.pleg.generic_pleg import GenericPLEG
+from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.pod_events import PodEvents
+from edge_runtime.pods.pod_manager import PodManager
+from edge_runtime.pods.pod_settings import PodSettings
+from edge_runtime.pods.pod_start import ContainerStarter
+from edge_runtime.pods.pod_sync import PodSync
+from edge_runtime.pods.pod_termination import PodTermination
+from edge_runtime.pods.pod_workers import PodWorkers
+from edge_runtime.runtime.cri_client import CriClient
+from edge_runtime.runtime.cri_resources import MachineResources
+from edge_runtime.status.status_manager import StatusManager
+from edge_runtime.store.database import Database
+from edge_runtime.store.event_store import EventStore
+from edge_runtime.store.local_pod_state import LocalPodState
+from edge_runtime.store.pod_store import PodStore
+from edge_runtime.store.status_store import StatusStore
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from edge_runtime.objects.pod import Json
+    from tests.fakes.fake_cri import FakeCri
+
+RELIST_PERIOD_S = 0.05
+
+
+def pod_json(name: str = "p", uid: str = "u", **spec: Any) -> Json:  # noqa: ANN401  # API JSON
+    """Return a pod of one container that this edgelet supports."""
+    return {
+        "metadata": {"name": name, "namespace": "ns", "uid": uid, "generation": 1},
+        "spec": {
+            "containers": [{"name": "c", "image": "busybox:1", "imagePullPolicy": "Never"}],
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": 5,
+            **spec,
+        },
+    }
+
+
+def deleted(pod: Json, *, grace_period_s: int = 5) -> Json:
+    """Return the pod as it is once somebody deleted it."""
+    metadata = pod["metadata"] | {
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "deletionGracePeriodSeconds": grace_period_s,
+    }
+    return pod | {"metadata": metadata}
+
+
+class EdgePods:
+    """One edge process's pod machinery; make a second one on the same folder for a restart."""
+
+    def __init__(self, folder: Path, client: CriClient) -> None:
+        self.settings = PodSettings(
+            pod_logs_dir=folder / "pods",
+            container_logs_dir=folder / "containers",
+            cgroup_root="/edgelet-test-that-does-not-exist",
+            cgroup_driver=CgroupDriver.CGROUPFS,
+            cluster_dns=("10.96.0.10",),
+            cluster_domain="cluster.local",
+            machine=MachineResources(memory_bytes=8 << 30, cgroup_v2=True),
+            host_ips=lambda: ("192.0.2.1",),
+            host_dns=DnsConfig,
+        )
+        self.database = Database(folder / "edgelet.db")
+        self.statuses = StatusManager(StatusStore(self.database))
+        self.records = LocalPodState(self.database)
+        self.recorder = EventRecorder(EventStore(self.database))
+        self.cache = PodCache()
+        events = PodEvents(self.recorder)
+        images = ImageManager(client, record=self.recorder.record)
+        self.pleg = GenericPLEG(
+            client,
+            self.cache,
+            wake=lambda uid: self.workers.wake(uid),
+            relist_period_s=RELIST_PERIOD_S,
+        )
+        termination = PodTermination(
+            client, pleg=self.pleg, cache=self.cache, events=events, settings=self.settings
+        )
+        starter = ContainerStarter(
+            client, cache=self.cache, records=self.records, events=events, settings=self.settings
+        )
+        sync = PodSync(
+            client,
+            cache=self.cache,
+            images=images,
+            starter=starter,
+            termination=termination,
+            statuses=self.statuses,
+            records=self.records,
+            events=events,
+            settings=self.settings,
+        )
+        self.workers = PodWorkers(
+            sync=sync,
+            termination=termination,
+            pleg=self.pleg,
+            statuses=self.statuses,
+            events=events,
+        )
+        self.manager = PodManager(
+            PodStore(self.database),
+            workers=self.workers,
+            statuses=self.statuses,
+            records=self.records,
+            images=images,
+            cache=self.cache,
+            termination=termination,
+        )
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[EdgePods]:
+        """Load and run everything meanwhile."""
+        try:
+            await self.statuses.load()
+            await self.records.load()
+            await self.recorder.load()
+            await self.manager.load()
+            async with asyncio.TaskGroup() as group:
+                parts = (self.statuses, self.recorder, self.pleg, self.manager)
+                tasks = [group.create_task(part.run()) for part in parts]
+                yield self
+                for task in tasks:
+                    task.cancel()
+        finally:
+            self.database.close()
+
+    async def status(self, uid: str, until: Callable[[Json], bool]) -> Json:
+        """Wait for a persisted status that fits; return it."""
+        changes = self.statuses.changed()
+        body = self.statuses.body(PodUID(uid))
+        if body is not None and until(body.status):
+            return body.status
+        async with asyncio.timeout(10):
+            async for change in changes:
+                if change.uid == uid and until(change.status):
+                    return change.status
+        raise AssertionError("the changes of statuses never end")
+
+    async def first_relist(self) -> None:
+        """Wait until the runtime was looked at once."""
+        await until(lambda: self.pleg.is_known(PodUID("")))
+
+    async def put(self, pod: Json, *, revision: str = "r1") -> object:
+        """Take a pod as the sync stream does."""
+        uid = PodUID(pod["metadata"]["uid"])
+        return await self.manager.put(uid, revision=revision, pod=pod)
+
+    async def gone(self, uid: str) -> int:
+        """Wait until a pod is gone; return the sequence that is told with it."""
+        changes = self.manager.gone_changes()
+        for each in self.manager.gone():
+            if each.uid == uid:
+                return each.sequence
+        async with asyncio.timeout(10):
+            async for each in changes:
+                if each.uid == uid:
+                    return each.sequence
+        raise AssertionError("the changes of what is gone never end")
+
+
+@contextlib.asynccontextmanager
+async def edge_pods(folder: Path, fake: FakeCri) -> AsyncIterator[EdgePods]:
+    """Run the pod machinery of one edge process over a fake runtime."""
+    async with CriClient(fake.endpoint) as client, EdgePods(folder, client).running() as edge:
+        yield edge
+
+
+def is_running(status: Json) -> bool:
+    """Whether the status shows a pod that runs and is ready."""
+    ready = {each["type"]: each["status"] for each in status["conditions"]}
+    return bool(status["phase"] == "Running" and ready["Ready"] == "True")
+
+
+def running_ids(fake: FakeCri) -> list[str]:
+    """Return the ids of the containers that run."""
+    return [
+        container_id
+        for container_id, each in fake.containers.items()
+        if each.status.state == pb.CONTAINER_RUNNING
+    ]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what only the fake runtime can show."""
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110  # a plain dict of the fake tells nobody
+            await asyncio.sleep(0.005)
