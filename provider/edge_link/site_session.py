@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # How long the present session may take to show that it lives.
 PROBE_TIMEOUT_S = 2.0
+REPORT_EVERY_S = 600.0
 # How long a session that was aborted may take to end its streams.
 _END_TIMEOUT_S = 5.0
 _PROBE = RequestHead(method="GET", path="/healthz")
@@ -106,6 +107,7 @@ class SiteSession:
         self._report = report
         self._present: Attachment | None = None
         self._is_stopping = False
+        self._reported_at: float | None = None
         self._admission = asyncio.Lock()
 
     async def admit(self, *, instance: str) -> Attachment:
@@ -132,12 +134,19 @@ class SiteSession:
                     f"a second edge with the identity of {self._edge_client.site} was refused: "
                     "one is connected and answers; are there two machines with one identity?"
                 )
-                self._report(reason=DUPLICATE_SITE, message=message)
+                self._report_duplicate(message)
                 logger.warning("%s", message)
                 raise Refused(409, message)
             await present.replace("another edge process took the silent one's place")
             return
         await present.replace("the edge connected anew")
+
+    def _report_duplicate(self, message: str) -> None:
+        # A refused edge dials on; one event in a while says it as well as one per dial.
+        now = asyncio.get_running_loop().time()
+        if self._reported_at is None or now - self._reported_at >= REPORT_EVERY_S:
+            self._reported_at = now
+            self._report(reason=DUPLICATE_SITE, message=message)
 
     def release(self, attachment: Attachment) -> None:
         """Give back an admission that did not come to a connection."""

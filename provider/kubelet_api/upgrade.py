@@ -78,12 +78,11 @@ async def relay_upgrade(
         async with asyncio.timeout(HEAD_TIMEOUT_S):
             answer = await stream.response()
         if answer.status != 200:
-            await stream.close_write()
             return await pass_answer(request, stream, answer)
         relay = _accept(request, stream, answer, kind=kind, upgrade=upgrade, site=edge.site)
         await relay.run()
     except ClientGone:
-        logger.debug("the client of %s left", kind.value)
+        logger.debug("the client left before its call was accepted")
     finally:
         # Nothing happens where both ends have ended the stream already.
         stream.reset()
@@ -153,9 +152,16 @@ class _Relay:
     async def run(self) -> None:
         """Relay until the end, tell the client how it ended, and close.
 
-        Raises:
-            ClientGone: The client's connection ended first.
+        Whatever happens, the connection is over then: it is not aiohttp's any more, which could
+        answer an error.
         """
+        try:
+            await self._run()
+        except Exception:
+            logger.exception("a relayed call failed")
+            self._client.abort()
+
+    async def _run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             # The upward direction never ends a call: with TLS, a client's end is the end of its
             # connection.
@@ -172,9 +178,14 @@ class _Relay:
                 upward.cancel()
 
     async def _finish(self, last: bytes) -> None:
-        async with asyncio.timeout(CLOSE_TIMEOUT_S):
-            await self._client.write(last)
-        await self._client.close(timeout_s=CLOSE_TIMEOUT_S)
+        try:
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._client.write(last)
+        except TimeoutError:
+            logger.warning("a client did not read the end of its call")
+            self._client.abort()
+        else:
+            await self._client.close(timeout_s=CLOSE_TIMEOUT_S)
 
     async def _relay_up(self) -> None:
         try:

@@ -110,11 +110,13 @@ class NodeController:
         self._report_is_fresh = False
         self._heartbeat_at = 0.0
         self._wake = asyncio.Event()
+        self._exists = asyncio.Event()
 
-    @property
-    def node_uid(self) -> str | None:
-        """UID of the Node, or None while there is none."""
-        return self._live["metadata"]["uid"] if self._live else None
+    async def node_uid(self) -> str:
+        """Return the Node's UID, when there is a Node; safe to cancel."""
+        while self._live is None:
+            await self._exists.wait()
+        return str(self._live["metadata"]["uid"])
 
     def report(self, report: NodeReport) -> None:
         """Take what the edge says of its machine."""
@@ -197,12 +199,14 @@ class NodeController:
             self._set_live(await self._as_node.get(self._path()))
             return
         logger.info("Node %s is created", name)
+        self._plan_heartbeat()
         self._was_deleted = False
         if was_deleted:
             message = f"Node {name} was deleted while its site was connected, and is made again"
             self._events.record_node("Warning", "NodeRecreated", message)
         else:
             self._events.record_node("Normal", "Starting", "Starting kubelet.")
+        self._record_ready(None, condition_status(self._live, "Ready"))
 
     async def _patch_metadata(self, live: Json, report: NodeReport) -> None:
         if patch := compute_metadata_patch(live, self._settings, report):
@@ -223,8 +227,12 @@ class NodeController:
         before = condition_status(live, "Ready")
         after = await self._patch(self._as_node, patch, subresource="status")
         if report is not None:
-            self._heartbeat_at = time + HEARTBEAT_INTERVAL_S * self._rng.uniform(0.5, 1.5)
+            self._plan_heartbeat()
             self._record_ready(before, condition_status(after, "Ready"))
+
+    def _plan_heartbeat(self) -> None:
+        time = asyncio.get_running_loop().time()
+        self._heartbeat_at = time + HEARTBEAT_INTERVAL_S * self._rng.uniform(0.5, 1.5)
 
     def _conditions(self, live: Json | None, report: NodeReport | None) -> list[Json]:
         state = self._link.state
@@ -258,12 +266,14 @@ class NodeController:
         if node is None:
             self._was_deleted = self._was_deleted or self._live is not None
             self._live = None
+            self._exists.clear()
             return
         if self._live is not None and self._live["metadata"]["uid"] == node["metadata"]["uid"]:
             versions = [item["metadata"]["resourceVersion"] for item in (node, self._live)]
             if is_older_version(versions[0], versions[1]):
                 return
         self._live = node
+        self._exists.set()
         put = compute_node_put(node)
         if put.revision != self._published:
             self._published = put.revision

@@ -19,7 +19,7 @@ from provider.kube.timestamps import format_micro_time, utc_now
 from provider.node.link import wait_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from provider.kube.client import KubeApi
@@ -50,7 +50,7 @@ class NodeLease:
         link: Link,
         *,
         node_name: str,
-        node_uid: Callable[[], str | None],
+        node_uid: Callable[[], Awaitable[str]],
         now: Callable[[], datetime] = utc_now,
         rng: random.Random | None = None,
     ) -> None:
@@ -60,8 +60,7 @@ class NodeLease:
             api: The node's identity.
             link: Tells whether the edge answers.
             node_name: Holder and name of the Lease.
-            node_uid: UID of the Node that is to own the Lease; None while there is no Node, and
-                then no Lease is made.
+            node_uid: Returns the UID of the Node that is to own the Lease, when there is one.
             now: The wall clock.
             rng: Source of the jitter.
         """
@@ -76,9 +75,10 @@ class NodeLease:
     async def run(self) -> None:
         """Renew until cancelled: at once on a new connection, then every RENEW_INTERVAL_S."""
         while True:
+            uid = await self._node_uid()
             await self._link.wait_connected()
             state = self._link.state
-            renewed = await self._renew_if_answered()
+            renewed = await self._renew_if_answered(uid)
             delay_s = RENEW_INTERVAL_S * (1 + _JITTER * self._rng.random()) if renewed else _RETRY_S
             try:
                 async with asyncio.timeout(delay_s):
@@ -86,26 +86,26 @@ class NodeLease:
             except TimeoutError:
                 continue  # the interval is over and the link is what it was
 
-    async def _renew_if_answered(self) -> bool:
-        if self._node_uid() is None or not await self._link.answers(timeout_s=ANSWER_TIMEOUT_S):
+    async def _renew_if_answered(self, uid: str) -> bool:
+        if not await self._link.answers(timeout_s=ANSWER_TIMEOUT_S):
             return False
         try:
-            await self._renew()
+            await self._renew(uid)
         except (ApiError, CredentialsError) as exc:
             logger.warning("the Lease of node %s is not renewed: %s", self._node_name, exc)
             self._lease = None
             return False
         return True
 
-    async def _renew(self) -> None:
+    async def _renew(self, uid: str) -> None:
         """Put the new time into the Lease last seen; read or create it when that fails."""
         path = self._path(self._node_name)
         for _ in range(_MAX_CONFLICTS):
             try:
                 base = self._lease or await self._api.get(path)
-                self._lease = await self._api.update(path, self._renewed(base))
+                self._lease = await self._api.update(path, self._renewed(base, uid))
             except NotFound:
-                body = self._renewed({"metadata": {"name": self._node_name}})
+                body = self._renewed({"metadata": {"name": self._node_name}}, uid)
                 self._lease = await self._api.create(self._path(), body)
             except Conflict:
                 self._lease = None
@@ -113,10 +113,10 @@ class NodeLease:
             return
         raise Conflict("the Lease changed again and again", status=409, reason="Conflict")
 
-    def _renewed(self, base: Json) -> Json:
+    def _renewed(self, base: Json, uid: str) -> Json:
         metadata = {**base["metadata"], "namespace": LEASE_NAMESPACE}
         owner = {"apiVersion": "v1", "kind": "Node", "name": self._node_name}
-        metadata["ownerReferences"] = [{**owner, "uid": self._node_uid()}]
+        metadata["ownerReferences"] = [{**owner, "uid": uid}]
         spec = {
             **base.get("spec", {}),
             "holderIdentity": self._node_name,

@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
@@ -27,6 +27,8 @@ HANDSHAKE_TIMEOUT_S = 10.0
 # TLS clients that never answer our close_notify.
 TLS_SHUTDOWN_TIMEOUT_S = 5.0
 _BACKLOG = 256
+# More are dropped as they come; those whose handshake is not over are bounded by its time-out.
+MAX_CONNECTIONS = 1024
 
 
 class ListenError(Exception):
@@ -45,6 +47,13 @@ class Connection(RequestHandler):
     def __init__(self, manager: web.Server, **options: Any) -> None:  # noqa: ANN401
         super().__init__(manager, **options)
         self._record: bytearray | None = bytearray()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take a new connection, or drop it where there are too many."""
+        manager = self._manager
+        super().connection_made(transport)
+        if manager is not None and len(manager.connections) > MAX_CONNECTIONS:
+            cast("asyncio.Transport", transport).abort()
 
     def data_received(self, data: bytes) -> None:
         """Remember and pass on bytes of the client."""
