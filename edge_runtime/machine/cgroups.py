@@ -53,7 +53,7 @@ def read_machine_resources(
 ) -> MachineResources:
     """Read what decides how containers are confined; blocks on files of the kernel only."""
     unified = is_unified(mount)
-    swap_file = root / "sys/fs/cgroup/memory/memory.memsw.limit_in_bytes"
+    swap_file = mount / "memory/memory.memsw.limit_in_bytes"
     if unified:
         swap_file = _own_group(mount, root) / "memory.swap.max"
     cpus = sorted((root / "sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle"))

@@ -76,6 +76,7 @@ class NodeReporter:
         root_dir: str,
         max_pods: int,
         kubelet_version: str,
+        report_period_s: float = REPORT_PERIOD_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is measured before the first report.
@@ -85,12 +86,14 @@ class NodeReporter:
             root_dir: Edgelet's root folder.
             max_pods: How many pods the node takes.
             kubelet_version: What the Node shows as its kubelet's version, ``v1.36.3``.
+            report_period_s: How often to look for changes.
             monotonic: Clock of the conditions, seconds.
         """
         self._runtime = runtime
         self._root_dir = root_dir
         self._max_pods = max_pods
         self._kubelet_version = kubelet_version
+        self._report_period_s = report_period_s
         self._monotonic = monotonic
         self._machine: MachineInfo | None = None
         self._version: RuntimeVersion | None = None
@@ -129,7 +132,7 @@ class NodeReporter:
         )
 
     async def changes(self) -> AsyncGenerator[NodeReport, None]:
-        """Yield a report whenever it differs from the one before, looked at every 10 s.
+        """Yield a report whenever it differs from the one before, looked at every report period.
 
         The first one comes at once.
         """
@@ -139,7 +142,7 @@ class NodeReporter:
             if current != last:
                 yield current
                 last = current
-            await asyncio.sleep(REPORT_PERIOD_S)
+            await asyncio.sleep(self._report_period_s)
 
     async def _ask_runtime(self) -> None:
         try:

@@ -1,0 +1,30 @@
+"""How much is left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edge_runtime.machine.usage import measure_usage
+
+
+def test_measuring(tmp_path: Path) -> None:
+    """Numbers of the kernel and of both filesystems."""
+    proc = tmp_path / "proc"
+    (proc / "sys/kernel").mkdir(parents=True)
+    (proc / "sys/kernel/pid_max").write_text("4194304\n")
+    (proc / "sys/kernel/threads-max").write_text("5000\n")
+    (proc / "loadavg").write_text("0.20 0.18 0.12 1/80 11206\n")
+    found = measure_usage(tmp_path, image_dir=Path("/"), proc=proc)
+    assert (found.pids, found.max_pids) == (80, 5000)
+    assert found.imagefs is not None
+    assert found.imagefs.capacity_bytes == os.statvfs("/").f_blocks * os.statvfs("/").f_frsize
+    assert 0 < found.nodefs.available_bytes <= found.nodefs.capacity_bytes
+    assert found.available_memory_bytes > 0
+
+
+def test_without_images(tmp_path: Path) -> None:
+    """The runtime need not tell where they are; the real kernel's files are read."""
+    found = measure_usage(tmp_path, image_dir=None)
+    assert found.imagefs is None
+    assert 0 < found.pids < found.max_pids
