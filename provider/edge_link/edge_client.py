@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import datetime
-import hashlib
 from typing import TYPE_CHECKING, Protocol
 
 from tunnel.errors import SessionClosed, TunnelError
@@ -92,10 +91,10 @@ class EdgeClient:
 
     # for SiteSession
 
-    def session_started(self, session: Caller, *, session_id: str) -> None:
+    def session_started(self, session: Caller, *, session_id_hash: str) -> None:
         """Use this session from now on."""
         self._session = session
-        self._set_state(last_error="", session_id_hash=hash_session_id(session_id))
+        self._set_state(last_error="", session_id_hash=session_id_hash)
 
     def session_ended(self, session: Caller, *, error: str) -> None:
         """Stop using this session; nothing happens when another one took its place already."""
@@ -193,8 +192,3 @@ class EdgeClient:
 
     def _clock(self) -> float:
         return self._monotonic() if self._monotonic else asyncio.get_running_loop().time()
-
-
-def hash_session_id(session_id: str) -> str:
-    """Return what may stand in a log for a session id, which itself may not."""
-    return hashlib.sha256(session_id.encode()).hexdigest()[:12]

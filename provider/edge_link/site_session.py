@@ -13,12 +13,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING
 
-from provider.edge_link.edge_client import EdgeClient, hash_session_id
 from tunnel.errors import ProtocolError, SessionClosed, TunnelError
 from tunnel.protocol import RequestHead, Role
 from tunnel.session import Session, WebSocketPipe
+
+if TYPE_CHECKING:
+    from provider.edge_link.edge_client import EdgeClient
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +93,7 @@ class Attachment:
                 await self.ended.wait()
         except TimeoutError:
             # It is not the present one any more, and has no connection: it can only end.
-            logger.warning("session %s ends slowly", hash_session_id(self.session_id))
+            logger.warning("session %s ends slowly", self.session.name)
 
 
 class SiteSession:
@@ -157,13 +159,12 @@ class SiteSession:
     async def run(self, attachment: Attachment, pipe: WebSocketPipe) -> None:
         """Run an admitted session over its connection until either ends; so do its streams."""
         session = attachment.session
-        name = hash_session_id(attachment.session_id)
         if attachment.replaced_by is not None:
             self.release(attachment)
             return
         attachment.pipe = pipe
-        logger.info("session %s began", name)
-        self._edge_client.session_started(session, session_id=attachment.session_id)
+        logger.info("session %s began", session.name)
+        self._edge_client.session_started(session, session_id_hash=session.name)
         error = "the session was cancelled"
         try:
             error = await _run_session(session, pipe)
@@ -172,7 +173,7 @@ class SiteSession:
             error = attachment.replaced_by or error
             self._edge_client.session_ended(session, error=error)
             self.release(attachment)
-            logger.info("session %s ended: %s", name, error)
+            logger.info("session %s ended: %s", session.name, error)
 
     async def drain(self, *, deadline_s: float) -> None:
         """Admit nobody any more, and end the present session; its streams get ``deadline_s``."""
