@@ -29,6 +29,7 @@ _PATH_FIELDS = (
     "podLogsDir",
     "containerLogsDir",
     "localSocket",
+    "resolvConf",
 )
 
 
@@ -61,6 +62,7 @@ class EdgeConfig(
         cgroup_root: Below which pods get their cgroups.
         cgroup_driver: Used where the runtime does not tell its own.
         cluster_dns: Name servers of pods with dnsPolicy ClusterFirst.
+        resolv_conf: The machine's own name servers, for pods that use them.
         max_pods: Published as the Node's capacity.
         relist_period: How often the runtime is asked what it has, a duration.
         node_status_update_frequency: How often the machine is measured, a duration.
@@ -81,6 +83,7 @@ class EdgeConfig(
     cgroup_driver: Literal["cgroupfs", "systemd"] = "cgroupfs"
     cluster_dns: tuple[str, ...] = msgspec.field(name="clusterDNS", default=())
     cluster_domain: str = "cluster.local"
+    resolv_conf: str = "/etc/resolv.conf"
     max_pods: int = 110
     relist_period: str = "1s"
     node_status_update_frequency: str = "10s"

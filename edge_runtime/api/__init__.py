@@ -1,5 +1,6 @@
 """The kubelet's HTTP API, served to whoever holds the tunnel: one module per route.
 
+routes              the route table
 router              Router: path to handler, methods, decoding
 request             ApiRequest, ApiError and whole answers
 targets             names in a request to pod, container, sandbox; runtime errors to answers

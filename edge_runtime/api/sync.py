@@ -211,7 +211,7 @@ class SyncHandler:
                 if status is not None:
                     outbox.put(status)
             case EventAck():
-                self._events.acknowledge(message.id)
+                await self._events.acknowledge(message.id)
             case NodePut() | ServicesPut() | ObjectPut() | TokenPut():
                 logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
             case _:

@@ -78,6 +78,6 @@ class EventSource(Protocol):
         """Return the events that come or change from the moment of this call on."""
         ...
 
-    def acknowledge(self, event_id: str) -> None:
+    async def acknowledge(self, event_id: str) -> None:
         """Drop an event: the API holds it."""
         ...

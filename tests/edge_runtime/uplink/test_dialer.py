@@ -6,40 +6,31 @@ import asyncio
 import contextlib
 import logging
 import socket
-import ssl
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
-from websockets.asyncio.server import ServerConnection, serve
-from websockets.datastructures import Headers
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Response
 
 from edge_runtime.uplink.backoff import Backoff
 from edge_runtime.uplink.credentials import Credentials
 from edge_runtime.uplink.dialer import Dialer
 from tests.fakes.site_pki import SitePki
 from tests.fakes.tunnel_pair import read_all
+from tests.fakes.tunnel_provider import tunnel_provider
 from tunnel.errors import SessionClosed, StreamReset
 from tunnel.identity import SiteName
 from tunnel.protocol import (
     INSTANCE_HEADER,
     SESSION_HEADER,
     TUNNEL_PATH,
-    TUNNEL_SUBPROTOCOL,
     RequestHead,
     ResponseHead,
-    Role,
 )
-from tunnel.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
     from pathlib import Path
 
-    from websockets.http11 import Request
-
+    from tunnel.session import Session
     from tunnel.stream import Stream
 
 INSTANCE = "a" * 32
@@ -49,91 +40,6 @@ INSTANCE = "a" * 32
 def pki(tmp_path: Path) -> SitePki:
     """A site's certificates."""
     return SitePki(tmp_path, site="site-a")
-
-
-class ServerPipe:
-    """The provider's end of a WebSocket."""
-
-    def __init__(self, connection: ServerConnection) -> None:
-        self._connection = connection
-
-    async def receive(self) -> bytes:
-        """Return the next message."""
-        try:
-            return await self._connection.recv(decode=False)
-        except ConnectionClosed as exc:
-            raise SessionClosed("the edge went away") from exc
-
-    async def send(self, message: bytes) -> None:
-        """Send one message."""
-        try:
-            await self._connection.send(message)
-        except ConnectionClosed as exc:
-            raise SessionClosed("the edge went away") from exc
-
-    def abort(self) -> None:
-        """Drop the connection."""
-        self._connection.transport.abort()
-
-
-@dataclass
-class FakeProvider:
-    """Accepts tunnels and is the HTTP/2 client in them."""
-
-    port: int = 0
-    requests: list[Request] = field(default_factory=list)
-    connections: list[ServerConnection] = field(default_factory=list)
-    sessions: asyncio.Queue[Session] = field(default_factory=asyncio.Queue)
-    answer: tuple[int, str] | None = None
-    session_id: str | None = "s" * 32
-
-    def admit(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Look at the upgrade request, refuse it if the test wants so."""
-        self.requests.append(request)
-        if self.answer is None:
-            return None
-        status, text = self.answer
-        headers = Headers({"Content-Length": str(len(text)), "Location": "wss://192.0.2.1/"})
-        return Response(status, "Refused", headers, text.encode())
-
-    def name(self, _: ServerConnection, __: Request, response: Response) -> Response:
-        """Give the session its id."""
-        if self.session_id is not None:
-            response.headers[SESSION_HEADER] = self.session_id
-        return response
-
-    async def run(self, connection: ServerConnection) -> None:
-        """Serve one tunnel."""
-        self.connections.append(connection)
-        session = Session(role=Role.CLIENT, session_id="s" * 32)
-        self.sessions.put_nowait(session)
-        await session.run(ServerPipe(connection))
-
-
-@contextlib.asynccontextmanager
-async def provider(
-    pki: SitePki, *, subprotocol: str = TUNNEL_SUBPROTOCOL
-) -> AsyncIterator[FakeProvider]:
-    """Listen on a port of loopback, asking for a client certificate of the site's CA."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(pki.server_certificate_file, pki.server_key_file)
-    context.load_verify_locations(pki.ca_file)
-    context.verify_mode = ssl.CERT_REQUIRED
-    fake = FakeProvider()
-    async with serve(
-        fake.run,
-        "127.0.0.1",
-        0,
-        ssl=context,
-        subprotocols=[subprotocol],  # type: ignore[list-item]
-        process_request=fake.admit,
-        process_response=fake.name,
-        compression=None,
-        ping_interval=None,
-        close_timeout=1,
-    ) as server:
-        fake.port = next(iter(server.sockets)).getsockname()[1]
-        yield fake
 
 
 def credentials(pki: SitePki, site: str = "site-a") -> Credentials:
@@ -235,7 +141,7 @@ async def fetch(session: Session, path: str, body: bytes) -> bytes:
 async def test_provider_calls_the_edge_through_the_tunnel(pki: SitePki) -> None:
     """The edge dialled; the calls come down. A megabyte goes both ways."""
     body = bytes(1 << 20)
-    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
         session = await fake.sessions.get()
         received = await fetch(session, "/hello", body)
 
@@ -249,7 +155,7 @@ async def test_provider_calls_the_edge_through_the_tunnel(pki: SitePki) -> None:
 
 async def test_tunnel_is_tls_for_the_sites_name_with_its_certificate(pki: SitePki) -> None:
     """Both ends are authenticated, with TLS 1.3."""
-    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
         await fake.sessions.get()
         tls = fake.connections[0].transport.get_extra_info("ssl_object")
 
@@ -260,7 +166,7 @@ async def test_tunnel_is_tls_for_the_sites_name_with_its_certificate(pki: SitePk
 
 async def test_lost_connection_is_dialled_again(pki: SitePki) -> None:
     """With the certificate that lies on disk then."""
-    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
         await fake.sessions.get()
         pki.issue_client(site="site-a")
         fake.connections[0].transport.abort()
@@ -277,7 +183,7 @@ async def test_lost_connection_is_dialled_again(pki: SitePki) -> None:
 
 async def test_drain_lets_running_streams_end_then_returns(pki: SitePki) -> None:
     """A planned stop."""
-    async with provider(pki) as fake:
+    async with tunnel_provider(pki) as fake:
         dialing = dialer(fake.port, credentials(pki))
         async with asyncio.TaskGroup() as group:
             group.create_task(dialing.run())
@@ -298,7 +204,7 @@ async def test_drain_lets_running_streams_end_then_returns(pki: SitePki) -> None
 
 async def test_stream_that_outlives_the_drain_gets_an_error(pki: SitePki) -> None:
     """Never an end that reads as success."""
-    async with provider(pki) as fake:
+    async with tunnel_provider(pki) as fake:
         dialing = dialer(fake.port, credentials(pki))
         async with asyncio.TaskGroup() as group:
             group.create_task(dialing.run())
@@ -330,7 +236,7 @@ async def test_drain_ends_a_dialer_that_never_connected(pki: SitePki) -> None:
 async def test_certificate_of_another_site_is_said(pki: SitePki, problems: Problems) -> None:
     """The name in it is not ours."""
     pki.issue_server("provider.site-b.edgelet.internal")
-    async with provider(pki) as fake:
+    async with tunnel_provider(pki) as fake:
         said = await problem(dialer(fake.port, credentials(pki)), problems)
 
     assert said == (
@@ -344,7 +250,7 @@ async def test_certificate_of_another_ca_is_said(
 ) -> None:
     """Somebody else answers at that address."""
     other = SitePki(tmp_path / "other", site="site-a")
-    async with provider(other) as fake:
+    async with tunnel_provider(other) as fake:
         said = await problem(dialer(fake.port, credentials(pki)), problems)
 
     assert said == (
@@ -363,7 +269,7 @@ async def test_refused_client_certificate_is_said(
         certificate_file=str(other.client_certificate_file),
         key_file=str(other.client_key_file),
     )
-    async with provider(pki) as fake:
+    async with tunnel_provider(pki) as fake:
         said = await problem(dialer(fake.port, held), problems)
 
     assert "perhaps it refuses our certificate" in said
@@ -401,7 +307,7 @@ async def test_refusal_of_the_upgrade_is_said(
     pki: SitePki, problems: Problems, status: int
 ) -> None:
     """With its text; and a redirect is followed nowhere."""
-    async with provider(pki) as fake:
+    async with tunnel_provider(pki) as fake:
         fake.answer = (status, "another replica holds the lease")
         said = await problem(dialer(fake.port, credentials(pki)), problems)
 
@@ -410,7 +316,7 @@ async def test_refusal_of_the_upgrade_is_said(
 
 async def test_other_subprotocol_is_refused(pki: SitePki, problems: Problems) -> None:
     """An older or newer provider."""
-    async with provider(pki, subprotocol="edgelet.h9.v9") as fake:
+    async with tunnel_provider(pki, subprotocol="edgelet.h9.v9") as fake:
         said = await problem(dialer(fake.port, credentials(pki)), problems)
 
     assert fake.sessions.empty()
@@ -419,7 +325,7 @@ async def test_other_subprotocol_is_refused(pki: SitePki, problems: Problems) ->
 
 async def test_answer_without_a_session_is_refused(pki: SitePki, problems: Problems) -> None:
     """There would be nothing to resume."""
-    async with provider(pki) as fake:
+    async with tunnel_provider(pki) as fake:
         fake.session_id = None
         said = await problem(dialer(fake.port, credentials(pki)), problems)
 
@@ -457,7 +363,7 @@ async def test_missing_certificate_is_said_and_tried_again(
     """A renewal may be under way."""
     kept = pki.client_key_file.read_bytes()
     pki.client_key_file.unlink()
-    async with provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
         said = await problems.queue.get()
         pki.client_key_file.write_bytes(kept)
         await fake.sessions.get()
@@ -492,7 +398,7 @@ async def test_proxy_of_the_environment_is_asked(
     server = await asyncio.start_server(proxy, "127.0.0.1", 0)
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
     monkeypatch.delenv("no_proxy", raising=False)
-    async with server, provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with server, tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
         session = await fake.sessions.get()
         received = await fetch(session, "/through", b"")
     # The proxy's own copies end with the connections; let the loop see that.

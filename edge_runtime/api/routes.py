@@ -1,0 +1,75 @@
+"""The route table: every path that the edge answers, and who answers it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.api.attach import AttachHandler, AttachRuntime
+from edge_runtime.api.container_logs import ContainerLogsHandler, LogsRuntime, NewestStatuses
+from edge_runtime.api.exec import ExecHandler, ExecRuntime
+from edge_runtime.api.healthz import HealthCheck, HealthHandler
+from edge_runtime.api.pods import PodLister, PodsHandler
+from edge_runtime.api.port_forward import PortForwardHandler, PortForwardRuntime
+from edge_runtime.api.router import Route
+from edge_runtime.api.run import RunHandler, RunRuntime
+from edge_runtime.api.targets import PodSource
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_runtime.api.sync import SyncHandler
+
+_GET = ("GET",)
+_BOTH = ("GET", "POST")
+
+
+class ApiPods(PodSource, PodLister, Protocol):
+    """The desired pods, as all routes together need them."""
+
+
+class ApiRuntime(ExecRuntime, AttachRuntime, PortForwardRuntime, RunRuntime, LogsRuntime, Protocol):
+    """The runtime, as all routes together need it."""
+
+
+def edge_routes(
+    *,
+    pods: ApiPods,
+    statuses: NewestStatuses,
+    runtime: ApiRuntime,
+    checks: Mapping[str, HealthCheck],
+    sync: SyncHandler,
+) -> list[Route]:
+    """Build the table.
+
+    Source: kubernetes pkg/kubelet/server/server.go ``InstallAuthRequiredHandlers``.
+
+    Args:
+        pods: The desired pods.
+        statuses: Their newest statuses.
+        runtime: The container runtime.
+        checks: What ``/healthz`` looks at, by name.
+        sync: Serves ``/sync``.
+    """
+    execute = ExecHandler(pods=pods, runtime=runtime).handle
+    attach = AttachHandler(pods=pods, runtime=runtime).handle
+    forward = PortForwardHandler(pods=pods, runtime=runtime).handle
+    run = RunHandler(pods=pods, runtime=runtime).handle
+    logs = ContainerLogsHandler(pods=pods, statuses=statuses, runtime=runtime).handle
+    lists = PodsHandler(pods=pods, statuses=statuses, runtime=runtime)
+    health = HealthHandler(checks)
+    return [
+        Route("/containerLogs/{namespace}/{pod}/{container}", _GET, logs),
+        Route("/exec/{namespace}/{pod}/{container}", _BOTH, execute),
+        Route("/exec/{namespace}/{pod}/{uid}/{container}", _BOTH, execute),
+        Route("/attach/{namespace}/{pod}/{container}", _BOTH, attach),
+        Route("/attach/{namespace}/{pod}/{uid}/{container}", _BOTH, attach),
+        Route("/portForward/{namespace}/{pod}", _BOTH, forward),
+        Route("/portForward/{namespace}/{pod}/{uid}", _BOTH, forward),
+        Route("/run/{namespace}/{pod}/{container}", ("POST",), run),
+        Route("/run/{namespace}/{pod}/{uid}/{container}", ("POST",), run),
+        Route("/pods", _GET, lists.handle_pods),
+        Route("/runningpods/", _GET, lists.handle_running_pods),
+        Route("/healthz", _GET, health.handle_all),
+        Route("/healthz/{check}", _GET, health.handle_one),
+        Route("/sync", ("CONNECT",), sync.handle),
+    ]
