@@ -1,0 +1,148 @@
+"""What is not honoured is named, what is honoured passes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_runtime.objects.pod import Pod
+from edge_runtime.pods.admission import unsupported_fields, unsupported_message
+from tests.fakes.edge_pods import pod_json
+
+
+def _fields(**spec: Any) -> tuple[str, ...]:  # noqa: ANN401  # API JSON
+    return unsupported_fields(Pod(pod_json(**spec)))
+
+
+def _container_fields(**fields: Any) -> tuple[str, ...]:  # noqa: ANN401  # API JSON
+    return _fields(containers=[{"name": "c", "image": "i", **fields}])
+
+
+# What the API server makes of a plain Deployment's pod: every default filled in.
+DEFAULTED = {
+    "automountServiceAccountToken": False,
+    "dnsPolicy": "ClusterFirst",
+    "enableServiceLinks": False,
+    "nodeName": "site-a",
+    "preemptionPolicy": "PreemptLowerPriority",
+    "priority": 0,
+    "restartPolicy": "Always",
+    "schedulerName": "default-scheduler",
+    "securityContext": {},
+    "serviceAccount": "default",
+    "serviceAccountName": "default",
+    "terminationGracePeriodSeconds": 30,
+    "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
+    "containers": [
+        {
+            "name": "c",
+            "image": "busybox",
+            "command": ["sh"],
+            "args": ["-c", "true"],
+            "env": [{"name": "A", "value": "b"}],
+            "ports": [{"containerPort": 80, "protocol": "TCP", "name": "http"}],
+            "imagePullPolicy": "IfNotPresent",
+            "resources": {"requests": {"cpu": "10m"}, "limits": {"memory": "64Mi"}},
+            "terminationMessagePath": "/dev/termination-log",
+            "terminationMessagePolicy": "File",
+            "securityContext": {"runAsUser": 0, "capabilities": {"drop": ["ALL"]}},
+            "stdin": True,
+            "tty": True,
+            "volumeMounts": [],
+        }
+    ],
+}
+
+
+def test_plain_pod_with_all_defaults_passes() -> None:
+    """Nothing that every pod carries may stand in its way."""
+    assert _fields(**DEFAULTED) == ()
+
+
+@pytest.mark.parametrize(
+    ("spec", "field"),
+    [
+        ({"volumes": [{"name": "v", "emptyDir": {}}]}, "spec.volumes"),
+        ({"initContainers": [{"name": "i"}]}, "spec.initContainers"),
+        ({"ephemeralContainers": [{"name": "e"}]}, "spec.ephemeralContainers"),
+        ({"activeDeadlineSeconds": 5}, "spec.activeDeadlineSeconds"),
+        ({"enableServiceLinks": True}, "spec.enableServiceLinks"),
+        ({"enableServiceLinks": None}, "spec.enableServiceLinks"),
+        ({"hostUsers": False}, "spec.hostUsers"),
+        ({"runtimeClassName": "gvisor"}, "spec.runtimeClassName"),
+        ({"hostAliases": [{"ip": "1.1.1.1"}]}, "spec.hostAliases"),
+        ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets"),
+        ({"os": {"name": "windows"}}, "spec.os"),
+        ({"aFieldOfTomorrow": {"x": 1}}, "spec.aFieldOfTomorrow"),
+        (
+            {"securityContext": {"sysctls": [{"name": "a", "value": "b"}]}},
+            "spec.securityContext.sysctls",
+        ),
+        (
+            {"securityContext": {"supplementalGroupsPolicy": "Strict"}},
+            "spec.securityContext.supplementalGroupsPolicy",
+        ),
+    ],
+)
+def test_unsupported_field_of_a_pod_is_named(spec: dict[str, Any], field: str) -> None:
+    """An unknown field is refused like a known one that is not honoured."""
+    assert _fields(**spec) == (field,)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"livenessProbe": {"exec": {}}}, "livenessProbe"),
+        ({"lifecycle": {"preStop": {}}}, "lifecycle"),
+        ({"envFrom": [{"prefix": "x"}]}, "envFrom"),
+        ({"env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}, "env[A].valueFrom"),
+        ({"volumeMounts": [{"name": "v"}]}, "volumeMounts"),
+        ({"ports": [{"containerPort": 80, "hostPort": 8080}]}, "ports[80].hostPort"),
+        ({"restartPolicy": "Always"}, "restartPolicy"),
+        ({"terminationMessagePolicy": "FallbackToLogsOnError"}, "terminationMessagePolicy"),
+        (
+            {"resources": {"limits": {"ephemeral-storage": "1Gi"}}},
+            "resources.limits[ephemeral-storage]",
+        ),
+        ({"resources": {"limits": {"nvidia.com/gpu": "1"}}}, "resources.limits[nvidia.com/gpu]"),
+        ({"resources": {"claims": [{"name": "x"}]}}, "resources.claims"),
+        ({"securityContext": {"windowsOptions": {"a": 1}}}, "securityContext.windowsOptions"),
+    ],
+)
+def test_unsupported_field_of_a_container_is_named(fields: dict[str, Any], field: str) -> None:
+    """With the container's name."""
+    assert _container_fields(**fields) == (f"spec.containers[c].{field}",)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"hostUsers": True},
+        {"os": {"name": "linux"}},
+        {"setHostnameAsFQDN": False},
+        {"volumes": []},
+        {"volumes": None},
+        {"hostAliases": []},
+        {"schedulingGates": []},
+        {"hostNetwork": True, "hostPID": True, "hostIPC": True},
+        {"aFieldOfTomorrow": False},
+    ],
+)
+def test_unset_or_honoured_field_passes(spec: dict[str, Any]) -> None:
+    """Empty values ask for nothing."""
+    assert _fields(**spec) == ()
+
+
+def test_host_port_of_a_host_network_pod_passes() -> None:
+    """The API server writes it into every port of such a pod; it means nothing there."""
+    container = {"name": "c", "image": "i", "ports": [{"containerPort": 80, "hostPort": 80}]}
+    assert _fields(hostNetwork=True, containers=[container]) == ()
+
+
+def test_message_names_all_fields() -> None:
+    """In one sentence."""
+    fields = _fields(volumes=[{"name": "v"}], initContainers=[{"name": "i"}])
+    assert unsupported_message(fields) == (
+        "this edgelet does not support spec.initContainers, spec.volumes yet"
+    )
