@@ -1,0 +1,137 @@
+"""Log folders, links and cgroups: made, and removed without a trace."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from edge_runtime.objects.cgroup_names import CgroupDriver
+from edge_runtime.objects.pod import ContainerID, Pod, PodUID
+from edge_runtime.objects.runtime_config import DnsConfig
+from edge_runtime.pods.pod_files import (
+    cgroup_mounts,
+    link_log,
+    make_log_folders,
+    remove_log,
+    remove_pod_cgroups,
+    remove_pod_logs,
+)
+from edge_runtime.pods.pod_settings import PodSettings
+from edge_runtime.runtime.cri_resources import MachineResources
+from tests.fakes.edge_pods import pod_json
+
+POD = Pod(pod_json())
+UID = PodUID("u")
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> PodSettings:
+    """Folders of the test's own."""
+    return PodSettings(
+        pod_logs_dir=tmp_path / "pods",
+        container_logs_dir=tmp_path / "containers",
+        cgroup_root="/site",
+        cgroup_driver=CgroupDriver.CGROUPFS,
+        cluster_dns=(),
+        cluster_domain="cluster.local",
+        machine=MachineResources(memory_bytes=1 << 30, cgroup_v2=True),
+        host_ips=lambda: (),
+        host_dns=DnsConfig,
+    )
+
+
+def _link(settings: PodSettings, container_id: str = "id", attempt: int = 0) -> None:
+    link_log(settings, POD, "c", ContainerID(container_id), attempt=attempt)
+
+
+def test_folders_and_links_are_as_a_kubelet_makes_them(settings: PodSettings) -> None:
+    """Log collectors look for exactly these."""
+    make_log_folders(settings, POD)
+    make_log_folders(settings, POD)
+    log = settings.pod_logs_dir / "ns_p_u" / "c" / "0.log"
+    log.write_text("line")
+    _link(settings)
+    _link(settings)
+    assert log.parent.parent.stat().st_mode & 0o777 == 0o755
+    assert (settings.container_logs_dir / "p_ns_c-id.log").read_text() == "line"
+
+
+def test_long_names_are_cut(settings: PodSettings) -> None:
+    """A file name has at most 255 bytes."""
+    make_log_folders(settings, POD)
+    _link(settings, "x" * 300)
+    (name,) = [each.name for each in settings.container_logs_dir.iterdir()]
+    assert len(name) == 255
+    assert name.endswith(".log")
+
+
+def test_one_attempts_log_is_removed_with_its_link(settings: PodSettings) -> None:
+    """The others stay."""
+    make_log_folders(settings, POD)
+    folder = settings.pod_logs_dir / "ns_p_u" / "c"
+    for attempt in (0, 1):
+        (folder / f"{attempt}.log").touch()
+        _link(settings, f"id{attempt}", attempt)
+    remove_log(settings, POD, "c", ContainerID("id0"), attempt=0)
+    assert [each.name for each in folder.iterdir()] == ["1.log"]
+    assert [each.name for each in settings.container_logs_dir.iterdir()] == ["p_ns_c-id1.log"]
+
+
+def test_removal_takes_this_pods_logs_only(settings: PodSettings) -> None:
+    """Another pod of the same name keeps its own; dangling links go too."""
+    other = Pod(pod_json(uid="other"))
+    for pod, container_id in ((POD, "id"), (other, "id2")):
+        make_log_folders(settings, pod)
+        link_log(settings, pod, "c", ContainerID(container_id), attempt=0)
+    remove_pod_logs(settings, namespace="ns", name="p", uid=UID)
+    remove_pod_logs(settings, namespace="ns", name="p", uid=UID)
+    assert [each.name for each in settings.pod_logs_dir.iterdir()] == ["ns_p_other"]
+    assert [each.name for each in settings.container_logs_dir.iterdir()] == ["p_ns_c-id2.log"]
+
+
+def test_cgroups_go_in_every_hierarchy(settings: PodSettings, tmp_path: Path) -> None:
+    """Of whatever class, with empty children; twice is once."""
+    mounts = [tmp_path / "cpu", tmp_path / "memory"]
+    for mount in mounts:
+        (mount / "site/kubepods/besteffort/podu/child").mkdir(parents=True)
+        (mount / "site/kubepods/besteffort/podother").mkdir()
+    remove_pod_cgroups(settings, UID, mounts=mounts)
+    remove_pod_cgroups(settings, UID, mounts=mounts)
+    for mount in mounts:
+        kept = [each.name for each in (mount / "site/kubepods/besteffort").iterdir()]
+        assert kept == ["podother"]
+
+
+def test_cgroup_in_use_is_an_error(settings: PodSettings, tmp_path: Path) -> None:
+    """Something still runs there: try again, do not forget it."""
+    folder = tmp_path / "site/kubepods/podu"
+    folder.mkdir(parents=True)
+    (folder / "in-use").touch()
+    with pytest.raises(OSError, match="not empty"):
+        remove_pod_cgroups(settings, UID, mounts=[tmp_path])
+
+
+def test_systemd_slices_are_found_too(settings: PodSettings, tmp_path: Path) -> None:
+    """Under their own names."""
+    folder = tmp_path / "site.slice/site-kubepods.slice/site-kubepods-podu.slice"
+    folder.mkdir(parents=True)
+    systemd = dataclasses.replace(settings, cgroup_driver=CgroupDriver.SYSTEMD)
+    remove_pod_cgroups(systemd, UID, mounts=[tmp_path])
+    assert not folder.exists()
+
+
+def test_hierarchies_are_found_in_mountinfo(tmp_path: Path) -> None:
+    """Both versions, by file system type."""
+    mountinfo = tmp_path / "mountinfo"
+    mountinfo.write_text(
+        "22 1 0:20 / /proc rw - proc proc rw\n"
+        "30 23 0:26 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro\n"
+        "31 30 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n"
+        "34 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
+    )
+    assert cgroup_mounts(mountinfo) == [
+        Path("/sys/fs/cgroup/unified"),
+        Path("/sys/fs/cgroup/memory"),
+    ]
