@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from typing import Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tunnel.errors import ProtocolError, SessionClosed, TunnelError
 from tunnel.protocol import RequestHead, Role
