@@ -7,6 +7,8 @@ pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
 pod_files.py        log folders, log links and cgroups of pods
+pod_settings.py     PodSettings: what of machine and configuration decides how pods run
+interruption.py     unless: give up a call when something more urgent came up
 pod_actions.py      compute_pod_actions: what to do next, pure
 pod_status.py       compute_pod_status: the API status, pure
 pod_conditions.py   conditions of the API status, pure
