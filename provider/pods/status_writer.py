@@ -161,11 +161,7 @@ class StatusWriter:
         self._queue.add(uid)
 
     def pod_gone(self, message: PodGone) -> None:
-        """Take note that nothing of the pod is left at the edge.
-
-        Raises:
-            SyncError: There are more than MAX_UNLISTED before the first list.
-        """
+        """Take note that nothing of the pod is left at the edge; raises as status_arrived does."""
         if self._is_listed and message.uid not in self._pods:
             self._release(message.uid)
             return
@@ -301,10 +297,5 @@ class StatusWriter:
 
 
 def _path(pod: Json, subresource: str = "") -> str:
-    metadata = pod["metadata"]
-    return resource_path(
-        "pods",
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        subresource=subresource,
-    )
+    name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
+    return resource_path("pods", namespace=namespace, name=name, subresource=subresource)
