@@ -8,7 +8,7 @@ edge sends as SNI. Identity is taken from the certificate alone, never from a he
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, Any, NewType
 
 from tunnel.errors import IdentityError
 
@@ -64,3 +64,22 @@ def site_of_subject(subject: Mapping[str, Sequence[str]]) -> SiteName:
     if groups != [NODE_GROUP]:
         raise IdentityError("the client certificate's organization is not exactly system:nodes")
     return parse_site_name(names[0].removeprefix(NODE_USER_PREFIX))
+
+
+def site_of_peer_certificate(certificate: Mapping[str, Any] | None) -> SiteName:
+    """Read the site from a verified certificate as ``ssl.SSLSocket.getpeercert()`` gives it.
+
+    Args:
+        certificate: Its ``subject`` is a tuple of relative names, each a tuple of name-value pairs.
+            None when the peer showed none.
+
+    Raises:
+        IdentityError: There is no certificate, or it is no site's.
+    """
+    if not certificate:
+        raise IdentityError("the client showed no certificate")
+    subject: dict[str, list[str]] = {}
+    for relative_name in certificate.get("subject", ()):
+        for name, value in relative_name:
+            subject.setdefault(name, []).append(value)
+    return site_of_subject(subject)

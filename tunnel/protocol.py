@@ -83,6 +83,7 @@ METHOD_HEADER = "edgelet-method"
 _MAX_ENCODER_TABLE_BYTES = 4096
 _FIRST_CONNECTION_WINDOW_BYTES = 65535
 _MAX_REASON_BYTES = 1024
+_KNOWN_SETTINGS = frozenset(int(code) for code in SettingCodes)
 
 
 class Role(enum.Enum):
@@ -281,7 +282,7 @@ class Protocol:
     def _translate_settings(self, _event: h2.events.RemoteSettingsChanged) -> Event:
         settings = self._h2.remote_settings
         # h2 keeps settings that nobody knows, and lets the peer choose how much our encoder keeps.
-        for code in [code for code in settings if not isinstance(code, SettingCodes)]:
+        for code in [code for code in settings if code not in _KNOWN_SETTINGS]:
             del settings[code]
         if self._h2.encoder.header_table_size > _MAX_ENCODER_TABLE_BYTES:
             self._h2.encoder.header_table_size = _MAX_ENCODER_TABLE_BYTES

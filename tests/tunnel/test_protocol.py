@@ -1,0 +1,484 @@
+"""Our HTTP/2 profile: two ends that talk to each other, and peers that break the rules."""
+
+from __future__ import annotations
+
+import struct
+
+import h2.config
+import h2.connection
+import hpack
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunnel.errors import ExcessiveLoad, FrameTooLarge, HeadError, ProtocolError, WindowExceeded
+from tunnel.flow import CONNECTION_WINDOW_BYTES, START_WINDOW_BYTES
+from tunnel.frames import PREFACE
+from tunnel.heads import RequestHead, ResponseHead
+from tunnel.protocol import (
+    DataArrived,
+    EndArrived,
+    Event,
+    PeerLeft,
+    PingAnswered,
+    Protocol,
+    RequestArrived,
+    ResetArrived,
+    ResponseArrived,
+    Role,
+    SettingsArrived,
+    WindowOpened,
+    error_name,
+)
+
+GET = RequestHead(method="GET", path="/pods")
+OK = ResponseHead(status=200)
+DATA, HEADERS, SETTINGS, PUSH_PROMISE, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 5, 7, 8
+END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
+
+
+def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0) -> bytes:
+    """Write one HTTP/2 frame."""
+    head = len(payload).to_bytes(3, "big") + bytes([kind, flags])
+    return head + stream_id.to_bytes(4, "big") + payload
+
+
+def move(source: Protocol, target: Protocol) -> list[Event]:
+    """Carry all output of one end to the other."""
+    events: list[Event] = []
+    while source.output_bytes:
+        events += target.receive_data(memoryview(source.take_output(1 << 16)), now=0.0)
+    return events
+
+
+def ends(*, max_streams: int = 256) -> tuple[Protocol, Protocol]:
+    """Make a client and a server that have exchanged their settings."""
+    client = Protocol(Role.CLIENT, max_streams=max_streams)
+    server = Protocol(Role.SERVER, max_streams=max_streams)
+    client.start()
+    server.start()
+    move(client, server)
+    assert SettingsArrived() in move(server, client)
+    move(client, server)
+    return client, server
+
+
+def opened(client: Protocol, server: Protocol, head: RequestHead = GET) -> int:
+    """Open a stream on both ends."""
+    stream_id = client.send_request(head)
+    (event,) = move(client, server)
+    assert isinstance(event, RequestArrived)
+    assert event.stream_id == stream_id
+    return stream_id
+
+
+def server_and_raw_client() -> Protocol:
+    """Make a server whose client is bytes of the test."""
+    server = Protocol(Role.SERVER)
+    server.start()
+    server.receive_data(memoryview(PREFACE + frame(SETTINGS)), now=0.0)
+    server.take_output(1 << 20)
+    return server
+
+
+def head_block(*headers: tuple[str, str]) -> bytes:
+    """Encode a header block as a client would."""
+    request = [(":method", "GET"), (":scheme", "https"), (":authority", "e"), (":path", "/")]
+    return hpack.Encoder().encode([*request, *headers])
+
+
+def goaway_code(protocol: Protocol) -> int:
+    """Return the error code of the GOAWAY at the end of the output."""
+    output = protocol.take_output(1 << 20)
+    frames = []
+    while output:
+        length = int.from_bytes(output[:3], "big")
+        frames.append((output[3], output[9 : 9 + length]))
+        output = output[9 + length :]
+    kind, payload = frames[-1]
+    assert kind == GOAWAY
+    assert [kind for kind, _ in frames].count(GOAWAY) == 1
+    return int(struct.unpack_from(">I", payload, 4)[0])
+
+
+def test_settings_are_the_profile() -> None:
+    """256 streams, 64 KiB windows, extended CONNECT towards the server only."""
+    client, server = ends()
+    assert client.connect_allowed
+    assert not server.connect_allowed
+    assert client.peer_max_streams == 256
+    assert client.connection_send_window == CONNECTION_WINDOW_BYTES
+    stream_id = opened(client, server)
+    assert client.send_window(stream_id) == START_WINDOW_BYTES
+
+
+def test_request_and_response_travel() -> None:
+    """Heads, bytes and both ends of stream, in order."""
+    client, server = ends()
+    stream_id = opened(client, server)
+    client.send_data(stream_id, b"question", end=True)
+    assert move(client, server) == [
+        DataArrived(stream_id, b"question", 8),
+        EndArrived(stream_id),
+    ]
+    server.send_response(stream_id, OK, end=False)
+    server.send_data(stream_id, b"answer", end=False)
+    server.send_data(stream_id, b"", end=True)
+    assert move(server, client) == [
+        ResponseArrived(stream_id, OK),
+        DataArrived(stream_id, b"answer", 6),
+        DataArrived(stream_id, b"", 0),
+        EndArrived(stream_id),
+    ]
+
+
+def test_upgrade_travels_as_extended_connect() -> None:
+    """With its token, its method header, and repeats."""
+    client, server = ends()
+    head = RequestHead(
+        method="CONNECT",
+        path="/exec/ns/p/c?command=sh",
+        headers=(("edgelet-method", "POST"), ("x-v", "v4"), ("x-v", "v3")),
+        protocol="SPDY/3.1",
+    )
+    client.send_request(head)
+    assert move(client, server) == [RequestArrived(1, head)]
+
+
+def test_resets_carry_their_code_both_ways() -> None:
+    """By the peer, and once only."""
+    client, server = ends()
+    first, second = opened(client, server), opened(client, server)
+    client.reset_stream(first, error_code=8)
+    client.reset_stream(first, error_code=2)
+    assert move(client, server) == [ResetArrived(first, 8, by_peer=True)]
+    server.reset_stream(second, error_code=2)
+    assert move(server, client) == [ResetArrived(second, 2, by_peer=True)]
+    assert (error_name(8), error_name(0x77)) == ("CANCEL", "0x77")
+
+
+def test_window_updates_open_windows() -> None:
+    """Of one stream; a grant on a stream that ended is nothing."""
+    client, server = ends()
+    stream_id = opened(client, server)
+    server.grant(stream_id, 1000)
+    assert move(server, client) == [WindowOpened(stream_id)]
+    assert client.send_window(stream_id) == START_WINDOW_BYTES + 1000
+    client.reset_stream(stream_id, error_code=8)
+    move(client, server)
+    server.grant(stream_id, 1000)
+    server.grant(99, 1000)
+    assert server.output_bytes == 0
+
+
+def test_pings_are_answered() -> None:
+    """By h2 itself."""
+    client, server = ends()
+    client.ping(b"12345678")
+    assert move(client, server) == []
+    assert move(server, client) == [PingAnswered(b"12345678")]
+
+
+def test_credit_of_bytes_for_a_reset_stream_goes_back_to_the_connection() -> None:
+    """Else each cancelled download would make the session slower for ever."""
+    client, server = ends()
+    received = 0
+    while received < 2 * CONNECTION_WINDOW_BYTES:
+        stream_id = opened(client, server)
+        for _ in range(4):
+            client.send_data(stream_id, bytes(16_000), end=False)
+        server.reset_stream(stream_id, error_code=8)
+        move(client, server)
+        move(server, client)
+        received += 64_000
+    assert client.connection_send_window >= CONNECTION_WINDOW_BYTES // 2
+
+
+@pytest.mark.parametrize("end", [True, False])
+def test_body_must_be_as_long_as_its_content_length(end: bool) -> None:
+    """The peer's h2 would end the session; here only the stream fails."""
+    client, server = ends()
+    stream_id = opened(client, server)
+    head = ResponseHead(status=200, headers=(("content-length", "4"),))
+    server.send_response(stream_id, head, end=False)
+    with pytest.raises(HeadError, match="content-length"):
+        server.send_data(stream_id, b"abc" if end else b"abcde", end=end)
+    server.reset_stream(stream_id, error_code=2)
+    assert move(server, client)[-1] == ResetArrived(stream_id, 2, by_peer=True)
+
+
+def test_answer_to_head_has_a_length_and_no_body() -> None:
+    """And a body of the right length passes."""
+    client, server = ends()
+    head = ResponseHead(status=200, headers=(("content-length", "4"),))
+    stream_id = opened(client, server, RequestHead(method="HEAD", path="/"))
+    server.send_response(stream_id, head, end=False)
+    server.send_data(stream_id, b"", end=True)
+    assert EndArrived(stream_id) in move(server, client)
+    stream_id = opened(client, server)
+    server.send_response(stream_id, head, end=False)
+    server.send_data(stream_id, b"ab", end=False)
+    server.send_data(stream_id, b"cd", end=True)
+    assert EndArrived(stream_id) in move(server, client)
+
+
+def test_refused_head_costs_nothing() -> None:
+    """The next stream works, the answer can be tried again."""
+    client, server = ends()
+    with pytest.raises(HeadError):
+        client.send_request(RequestHead(method="GET", path="/", headers=(("a", "\n"),)))
+    stream_id = opened(client, server)
+    with pytest.raises(HeadError):
+        server.send_response(stream_id, ResponseHead(status=42), end=True)
+    server.send_response(stream_id, OK, end=True)
+    assert EndArrived(stream_id) in move(server, client)
+
+
+def test_goaway_is_the_last_word() -> None:
+    """With its reason, made fit for a terminal; nothing is sent after it."""
+    client, server = ends()
+    stream_id = opened(client, server)
+    server.send_response(stream_id, OK, end=False)
+    server.leave("stops\n\x1b[31m now")
+    server.leave("again")
+    server.ping(b"12345678")
+    server.grant(stream_id, 5)
+    server.reset_stream(stream_id, error_code=8)
+    assert move(server, client) == [
+        ResponseArrived(stream_id, OK),
+        PeerLeft(0, "stops??[31m now"),
+    ]
+    client.reset_stream(stream_id, error_code=8)
+    client.ping(b"12345678")
+    assert client.output_bytes == 0
+
+
+def test_server_that_opens_a_stream_is_refused() -> None:
+    """The edge never calls the cloud through the tunnel."""
+    client = Protocol(Role.CLIENT)
+    client.start()
+    client.take_output(1 << 20)
+    wire = frame(SETTINGS) + frame(
+        HEADERS, head_block(), flags=END_HEADERS | END_STREAM, stream_id=2
+    )
+    with pytest.raises(ProtocolError, match="opened a stream"):
+        client.receive_data(memoryview(wire), now=0.0)
+    assert goaway_code(client) == 1
+
+
+def test_push_is_refused() -> None:
+    """It is switched off in the settings."""
+    client, server = ends()
+    stream_id = opened(client, server)
+    push = frame(PUSH_PROMISE, b"\0\0\0\2" + head_block(), flags=END_HEADERS, stream_id=stream_id)
+    with pytest.raises(ProtocolError):
+        client.receive_data(memoryview(push), now=0.0)
+    assert goaway_code(client) == 1
+
+
+def test_window_overrun_ends_the_session_with_flow_control_error() -> None:
+    """One byte more than was granted."""
+    server = server_and_raw_client()
+    wire = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=1)
+    wire += frame(DATA, bytes(1 << 14), stream_id=1) * 4
+    server.receive_data(memoryview(wire), now=0.0)
+    with pytest.raises(WindowExceeded):
+        server.receive_data(memoryview(frame(DATA, b"x", stream_id=1)), now=0.0)
+    assert goaway_code(server) == 3
+
+
+def test_window_overflow_of_the_connection_ends_the_session() -> None:
+    """Past 2^31-1."""
+    server = server_and_raw_client()
+    wire = frame(WINDOW_UPDATE, b"\x7f\xff\xff\xff")
+    with pytest.raises(WindowExceeded):
+        server.receive_data(memoryview(wire * 2), now=0.0)
+    assert goaway_code(server) == 3
+
+
+def test_window_overflow_of_a_stream_resets_it() -> None:
+    """RFC 9113 §6.9.1: a stream error."""
+    server = server_and_raw_client()
+    wire = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=1)
+    wire += frame(WINDOW_UPDATE, b"\x7f\xff\xff\xff", stream_id=1)
+    events = server.receive_data(memoryview(wire), now=0.0)
+    assert ResetArrived(1, 3, by_peer=False) in events
+
+
+@pytest.mark.parametrize(
+    ("wire", "error", "code"),
+    [
+        (frame(DATA, b"x", stream_id=7), ProtocolError, 1),
+        (
+            frame(HEADERS, b"\xff\xff\xff\xff\xff\xff", flags=END_HEADERS, stream_id=1),
+            ProtocolError,
+            1,
+        ),
+        (frame(WINDOW_UPDATE, bytes(4), stream_id=0), ProtocolError, 1),
+        (frame(SETTINGS, b"\0\5\0\0\0\1"), ProtocolError, 1),
+        (frame(SETTINGS, b"\0"), ProtocolError, 6),
+        (frame(0x9, b"x", stream_id=1), ProtocolError, 1),
+        (frame(DATA, bytes((1 << 14) + 1), stream_id=1), FrameTooLarge, 6),
+        (
+            frame(HEADERS, head_block(("x", "y" * 65536))[:16384], stream_id=1)
+            + frame(0x9, bytes(16384), stream_id=1) * 4,
+            ExcessiveLoad,
+            11,
+        ),
+    ],
+)
+def test_broken_rules_have_names_and_codes(
+    wire: bytes, error: type[ProtocolError], code: int
+) -> None:
+    """Data on streams that never were, nonsense, and too much."""
+    server = server_and_raw_client()
+    with pytest.raises(error):
+        server.receive_data(memoryview(wire), now=0.0)
+    assert goaway_code(server) == code
+
+
+def test_wrong_preface_is_refused() -> None:
+    """Something that speaks no HTTP/2."""
+    server = Protocol(Role.SERVER)
+    server.start()
+    with pytest.raises(ProtocolError, match="preamble"):
+        server.receive_data(memoryview(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"), now=0.0)
+
+
+def test_header_bomb_is_refused() -> None:
+    """A small block that decodes to megabytes: one big entry of the table, named again and again."""
+    server = server_and_raw_client()
+    encoder = hpack.Encoder()
+    first = encoder.encode([(":method", "GET"), (":scheme", "https"), (":authority", "e")])
+    first += encoder.encode([(":path", "/"), ("x", "y" * 3000)])
+    bomb = first + bytes([0x80 | 62]) * 1000
+    wire = frame(HEADERS, bomb, flags=END_HEADERS, stream_id=1)
+    with pytest.raises(ExcessiveLoad):
+        server.receive_data(memoryview(wire), now=0.0)
+    assert goaway_code(server) == 11
+
+
+def test_streams_beyond_the_limit_are_refused() -> None:
+    """The 257th ends the session: our own client counts."""
+    server = server_and_raw_client()
+    for number in range(256):
+        wire = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=2 * number + 1)
+        server.receive_data(memoryview(wire), now=0.0)
+    wire = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=513)
+    with pytest.raises(ExcessiveLoad):
+        server.receive_data(memoryview(wire), now=0.0)
+
+
+def test_settings_of_the_peer_cost_no_memory() -> None:
+    """Unknown ones are forgotten, a huge header table is not filled."""
+    server = server_and_raw_client()
+    unknown = b"".join(struct.pack(">HI", code, 1) for code in range(0x100, 0x100 + 2000))
+    table = struct.pack(">HI", 1, 1 << 30)
+    server.receive_data(memoryview(frame(SETTINGS, unknown) + frame(SETTINGS, table)), now=0.0)
+    assert len(server._h2.remote_settings) < 20
+    assert server._h2.encoder.header_table_size == 4096
+
+
+def test_peer_that_takes_fewer_headers_gets_fewer() -> None:
+    """SETTINGS_MAX_HEADER_LIST_SIZE counts for us."""
+    client = Protocol(Role.CLIENT)
+    client.start()
+    client.receive_data(memoryview(frame(SETTINGS, struct.pack(">HI", 6, 300))), now=0.0)
+    with pytest.raises(HeadError, match="300"):
+        client.send_request(RequestHead(method="GET", path="/" + "x" * 300))
+
+
+def test_late_answers_to_cancelled_calls_are_harmless() -> None:
+    """However many were cancelled meanwhile."""
+    client, server = ends()
+    cancelled = []
+    for _ in range(300):
+        stream_id = opened(client, server)
+        server.send_response(stream_id, OK, end=False)
+        server.send_data(stream_id, b"late", end=False)
+        client.reset_stream(stream_id, error_code=8)
+        cancelled.append(stream_id)
+        if len(cancelled) % 50 == 0:
+            move(client, server)
+    assert move(server, client) == []
+    move(client, server)
+    opened(client, server)
+
+
+def test_trailers_and_informational_heads_are_ignored() -> None:
+    """Nobody of ours sends them; they end nothing and mean nothing."""
+    client = Protocol(Role.CLIENT)
+    client.start()
+    peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    peer.initiate_connection()
+    peer.receive_data(client.take_output(1 << 16))
+    stream_id = client.send_request(GET)
+    peer.receive_data(client.take_output(1 << 16))
+    peer.send_headers(stream_id, [(":status", "103")])
+    peer.send_headers(stream_id, [(":status", "200")])
+    peer.send_headers(stream_id, [("x", "y")], end_stream=True)
+    events = client.receive_data(memoryview(peer.data_to_send()), now=0.0)
+    assert events[-2:] == [ResponseArrived(stream_id, OK), EndArrived(stream_id)]
+
+
+@given(
+    st.lists(st.binary(min_size=1, max_size=2000), max_size=8),
+    st.lists(st.integers(1, 500), min_size=1, max_size=50),
+)
+def test_events_do_not_depend_on_the_cutting(bodies: list[bytes], sizes: list[int]) -> None:
+    """The pipe cuts anywhere."""
+    client, server = ends()
+    stream_id = client.send_request(GET)
+    for body in bodies:
+        client.send_data(stream_id, body, end=False)
+    client.send_data(stream_id, b"", end=True)
+    events: list[Event] = []
+    position = 0
+    while client.output_bytes:
+        piece = client.take_output(sizes[position % len(sizes)])
+        position += 1
+        events += server.receive_data(memoryview(piece), now=0.0)
+    assert events[0] == RequestArrived(stream_id, GET)
+    assert events[-1] == EndArrived(stream_id)
+    received = [event.data for event in events if isinstance(event, DataArrived)]
+    assert b"".join(received) == b"".join(bodies)
+
+
+@given(st.binary(max_size=400))
+def test_noise_is_a_protocol_error_or_nothing(noise: bytes) -> None:
+    """No input makes anything else escape."""
+    server = server_and_raw_client()
+    try:
+        server.receive_data(memoryview(noise), now=0.0)
+    except ProtocolError:
+        assert server.output_bytes
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 10),
+            st.integers(0, 255),
+            st.integers(0, 9),
+            st.binary(max_size=40),
+        ),
+        max_size=12,
+    )
+)
+def test_any_frames_are_a_protocol_error_or_nothing(
+    frames: list[tuple[int, int, int, bytes]],
+) -> None:
+    """Well-formed frames in any order, on any stream, towards either end."""
+    wire = b"".join(
+        frame(kind, payload, flags=flags, stream_id=stream_id)
+        for kind, flags, stream_id, payload in frames
+    )
+    opening = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=1)
+    server = server_and_raw_client()
+    client, _ = ends()
+    client.send_request(GET)
+    for end, data in ((server, opening + wire), (client, wire)):
+        try:
+            end.receive_data(memoryview(data), now=0.0)
+        except ProtocolError:
+            assert end.output_bytes
