@@ -33,6 +33,7 @@ from edge_runtime.pods.dns_config import parse_resolv_conf
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_manager import PodManager
+from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
@@ -169,6 +170,7 @@ class Edge:
             runtime,
             cache=cache,
             images=images,
+            sandboxes=SandboxMaker(runtime, cache=cache, events=pod_events, settings=settings),
             starter=ContainerStarter(
                 runtime,
                 cache=cache,

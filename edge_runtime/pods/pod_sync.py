@@ -12,25 +12,21 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.images.image_manager import ImageError, format_duration
-from edge_runtime.objects.cgroup_names import pod_cgroup_parent
-from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from edge_runtime.pods.container_status import WaitingReason
-from edge_runtime.pods.dns_config import compute_dns_config
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
-from edge_runtime.pods.pod_files import make_log_folders, remove_log
+from edge_runtime.pods.pod_files import remove_log
+from edge_runtime.pods.pod_sandbox import SandboxFailed, SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter, StartedIn, StartError
 from edge_runtime.pods.pod_status import StatusContext, compute_pod_status
-from edge_runtime.runtime.cri_config import sandbox_config
-from edge_runtime.runtime.errors import RuntimeServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_runtime.objects.pod import Container, ContainerID, Pod, SandboxID
-    from edge_runtime.objects.runtime_config import DnsConfig, ResolvedImage, SandboxConfig
-    from edge_runtime.objects.runtime_status import PodRuntimeStatus, SandboxStatus
+    from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
+    from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
@@ -45,16 +41,8 @@ RETRY_S = 10.0
 logger = logging.getLogger(__name__)
 
 
-class SandboxRuntime(Protocol):
-    """What makes sandboxes (runtime/cri_client.py); every method raises RuntimeServiceError."""
-
-    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxID:
-        """Make a sandbox."""
-        ...
-
-    async def pod_sandbox_status(self, sandbox_id: SandboxID) -> SandboxStatus:
-        """Return its status."""
-        ...
+class RemovingRuntime(Protocol):
+    """What removes (runtime/cri_client.py); every method raises RuntimeServiceError."""
 
     async def remove_container(self, container_id: ContainerID) -> None:
         """Remove a dead container."""
@@ -73,10 +61,6 @@ class Images(Protocol):
     ) -> ResolvedImage:
         """Return a container's image; raises ImageError."""
         ...
-
-
-class SandboxFailed(Exception):
-    """No sandbox could be made; the events say so already."""
 
 
 @dataclass(slots=True)
@@ -110,10 +94,11 @@ class PodSync:
 
     def __init__(
         self,
-        runtime: SandboxRuntime,
+        runtime: RemovingRuntime,
         *,
         cache: PodCache,
         images: Images,
+        sandboxes: SandboxMaker,
         starter: ContainerStarter,
         termination: PodTermination,
         statuses: StatusManager,
@@ -125,6 +110,7 @@ class PodSync:
         self._runtime = runtime
         self._cache = cache
         self._images = images
+        self._sandboxes = sandboxes
         self._starter = starter
         self._termination = termination
         self._statuses = statuses
@@ -232,7 +218,7 @@ class PodSync:
         return has_failed
 
     async def _start_all(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> bool:
-        config = await self._sandbox_config(pod, actions.sandbox_attempt)
+        config = await self._sandboxes.config(pod, attempt=actions.sandbox_attempt)
         # Images are looked for, and pulled, while the sandbox gets its network.
         try:
             async with asyncio.TaskGroup() as group:
@@ -290,39 +276,10 @@ class PodSync:
                 self.update_status(pod, memory.waiting)
         return found
 
-    async def _sandbox_config(self, pod: Pod, attempt: int) -> SandboxConfig:
-        settings = self._settings
-        host_dns = await asyncio.to_thread(_prepare, settings, pod)
-        return sandbox_config(
-            pod,
-            attempt=attempt,
-            pod_logs_dir=str(settings.pod_logs_dir),
-            cgroup_parent=pod_cgroup_parent(
-                pod.uid,
-                compute_qos_class(pod),
-                cgroup_root=settings.cgroup_root,
-                driver=settings.cgroup_driver,
-            ),
-            machine=settings.machine,
-            dns=compute_dns_config(
-                pod,
-                host=host_dns,
-                cluster_dns=settings.cluster_dns,
-                cluster_domain=settings.cluster_domain,
-            ),
-        )
-
     async def _sandbox(self, pod: Pod, actions: PodActions, config: SandboxConfig) -> SandboxID:
         if not actions.create_sandbox and actions.sandbox_id is not None:
             return actions.sandbox_id
-        try:
-            sandbox_id = await self._runtime.run_pod_sandbox(config)
-        except RuntimeServiceError as exc:
-            self._events.sandbox_failed(pod, exc.message)
-            logger.warning("no sandbox", extra={"pod_uid": pod.uid, "error": str(exc)})
-            raise SandboxFailed from exc
-        self._cache.put_sandbox(pod.uid, await self._runtime.pod_sandbox_status(sandbox_id))
-        return sandbox_id
+        return await self._sandboxes.make(pod, config)
 
     async def _remove(self, pod: Pod, actions: PodActions) -> None:
         by_id = {each.id: each for each in self._cache.get(pod.uid).containers}
@@ -349,9 +306,3 @@ class PodSync:
         elif has_failed:
             waits_s.append(RETRY_S)
         return min(waits_s, default=None)
-
-
-def _prepare(settings: PodSettings, pod: Pod) -> DnsConfig:
-    """Do what blocks on the file system before a sandbox is made."""
-    make_log_folders(settings, pod)
-    return settings.host_dns()

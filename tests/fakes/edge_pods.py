@@ -16,6 +16,7 @@ from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_manager import PodManager
+from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
@@ -100,6 +101,7 @@ class EdgePods:
             client,
             cache=self.cache,
             images=images,
+            sandboxes=SandboxMaker(client, cache=self.cache, events=events, settings=self.settings),
             starter=starter,
             termination=termination,
             statuses=self.statuses,

@@ -1,0 +1,109 @@
+"""Make a pod's sandbox: its configuration, its folders, its network.
+
+Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_sandbox.go ``createPodSandbox``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.objects.cgroup_names import pod_cgroup_parent
+from edge_runtime.objects.qos import compute_qos_class
+from edge_runtime.pods.dns_config import compute_dns_config
+from edge_runtime.pods.pod_files import make_log_folders
+from edge_runtime.runtime.cri_config import sandbox_config
+from edge_runtime.runtime.errors import RuntimeServiceError
+
+if TYPE_CHECKING:
+    from edge_runtime.objects.pod import Pod, SandboxID
+    from edge_runtime.objects.runtime_config import DnsConfig, SandboxConfig
+    from edge_runtime.objects.runtime_status import SandboxStatus
+    from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.pod_events import PodEvents
+    from edge_runtime.pods.pod_settings import PodSettings
+
+logger = logging.getLogger(__name__)
+
+
+class SandboxRuntime(Protocol):
+    """What makes sandboxes (runtime/cri_client.py); every method raises RuntimeServiceError."""
+
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxID:
+        """Make a sandbox."""
+        ...
+
+    async def pod_sandbox_status(self, sandbox_id: SandboxID) -> SandboxStatus:
+        """Return its status."""
+        ...
+
+
+class SandboxFailed(Exception):
+    """No sandbox could be made; the events say so already."""
+
+
+class SandboxMaker:
+    """Makes sandboxes and tells the cache at once; holds nothing of any single pod."""
+
+    def __init__(
+        self,
+        runtime: SandboxRuntime,
+        *,
+        cache: PodCache,
+        events: PodEvents,
+        settings: PodSettings,
+    ) -> None:
+        self._runtime = runtime
+        self._cache = cache
+        self._events = events
+        self._settings = settings
+
+    async def config(self, pod: Pod, *, attempt: int) -> SandboxConfig:
+        """Return the sandbox to ask for, once the pod's log folders are there.
+
+        Raises:
+            OSError: The folders cannot be made, or the machine's resolv.conf cannot be read.
+        """
+        settings = self._settings
+        host_dns = await asyncio.to_thread(_prepare, settings, pod)
+        return sandbox_config(
+            pod,
+            attempt=attempt,
+            pod_logs_dir=str(settings.pod_logs_dir),
+            cgroup_parent=pod_cgroup_parent(
+                pod.uid,
+                compute_qos_class(pod),
+                cgroup_root=settings.cgroup_root,
+                driver=settings.cgroup_driver,
+            ),
+            machine=settings.machine,
+            dns=compute_dns_config(
+                pod,
+                host=host_dns,
+                cluster_dns=settings.cluster_dns,
+                cluster_domain=settings.cluster_domain,
+            ),
+        )
+
+    async def make(self, pod: Pod, config: SandboxConfig) -> SandboxID:
+        """Make a sandbox; when this returns the cache shows it.
+
+        Raises:
+            SandboxFailed: The runtime could not make it.
+            RuntimeServiceError: It was made, but its status cannot be read.
+        """
+        try:
+            sandbox_id = await self._runtime.run_pod_sandbox(config)
+        except RuntimeServiceError as exc:
+            self._events.sandbox_failed(pod, exc.message)
+            logger.warning("no sandbox", extra={"pod_uid": pod.uid, "error": str(exc)})
+            raise SandboxFailed from exc
+        self._cache.put_sandbox(pod.uid, await self._runtime.pod_sandbox_status(sandbox_id))
+        return sandbox_id
+
+
+def _prepare(settings: PodSettings, pod: Pod) -> DnsConfig:
+    """Do what blocks on the file system before a sandbox is made."""
+    make_log_folders(settings, pod)
+    return settings.host_dns()
