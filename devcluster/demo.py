@@ -249,7 +249,9 @@ def _show_cut(stage: Stage, site: SiteLayout, *, cut_s: float) -> None:
     stage.eventually(
         f"kubectl get node {site.name} -o {TUNNEL_CONDITION}", expects="False", timeout_s=30
     )
-    stage.show("kubectl -n demo logs talker --tail=1", fails=True, expects=[site.name, "offline"])
+    stage.show(
+        "kubectl -n demo exec talker -- true", fails=True, expects=[f"{site.name} is offline since"]
+    )
     while time.monotonic() - cut_at < cut_s:
         time.sleep(0.2)
     stage.show("kubectl get nodes; kubectl -n demo get pods,endpointslices")

@@ -96,7 +96,7 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, kubectl: Kubectl) -> N
     [
         ("volumes", "volumes", {"volumes": [{"name": "v", "emptyDir": {}}]}),
         ("inits", "initContainers", {"initContainers": [container("first", script="true")]}),
-        ("dns", "dnsConfig", {"dnsConfig": {"nameservers": ["192.0.2.1"]}}),
+        ("deadline", "activeDeadlineSeconds", {"activeDeadlineSeconds": 600}),
     ],
 )
 def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
@@ -185,7 +185,7 @@ def refuses(outcome: subprocess.CompletedProcess[str], *names: str) -> None:
 def other_ca(folder: Path, common_name: str) -> tuple[str, str]:
     """Write a certificate with its key, of a CA of its own, and return their paths."""
     issued = trustme.CA().issue_cert(
-        common_name, common_name=common_name, organization_name="system:nodes"
+        "other.invalid", common_name=common_name, organization_name="system:nodes"
     )
     certificate, key = folder / "other.crt", folder / "other.key"
     certificate.write_bytes(issued.cert_chain_pems[0].bytes())
