@@ -1,1 +1,1 @@
-"""The edge runtime: a small kubelet that runs a site's pods through CRI (DESIGN §6 lists its folders)."""
+"""The edge runtime: a small kubelet that runs a site's pods through CRI, reached through a tunnel."""

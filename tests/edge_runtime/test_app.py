@@ -15,6 +15,7 @@ import yaml
 
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.site_pki import SitePki
+from tests.fakes.sync_end import SyncEnd
 from tests.fakes.tunnel_pair import read_all
 from tests.fakes.tunnel_provider import FakeProvider, tunnel_provider
 from tunnel.errors import SessionClosed, StreamReset
@@ -24,23 +25,16 @@ from tunnel.sync import (
     SYNC_PROTOCOL,
     Ack,
     Desired,
-    FragmentReader,
-    FromEdge,
     Hello,
     NodeReport,
     PodPut,
     PodStatus,
-    decode_from_edge,
-    encode_fragments,
-    encode_message,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tunnel.session import Session
-    from tunnel.stream import Stream
-    from tunnel.sync import FromProvider
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 30
@@ -112,40 +106,6 @@ async def edge(folder: Path) -> AsyncIterator[tuple[EdgeProcess, FakeProvider, F
                 yield process, provider, cri
         finally:
             await process.kill()
-
-
-class SyncEnd:
-    """The provider's end of one sync stream."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-        self._reader = FragmentReader()
-        self._messages: list[FromEdge] = []
-
-    @classmethod
-    async def open(cls, session: Session) -> SyncEnd:
-        """Open it through the tunnel."""
-        head = RequestHead(method="CONNECT", path=SYNC_PATH, protocol=SYNC_PROTOCOL)
-        stream = await session.open(head)
-        assert (await stream.response()).status == 200
-        return cls(stream)
-
-    async def send(self, message: FromProvider) -> None:
-        """Send one message."""
-        for fragment in encode_fragments(encode_message(message)):
-            await self._stream.write(fragment)
-
-    async def receive(self, kind: type[FromEdge]) -> Any:  # noqa: ANN401  # of the asked kind
-        """Return the next message of a kind, dropping what comes before."""
-        while True:
-            while not self._messages:
-                data = await self._stream.read()
-                assert data
-                received = self._reader.receive_data(data)
-                self._messages += [decode_from_edge(payload) for payload in received]
-            message = self._messages.pop(0)
-            if isinstance(message, kind):
-                return message
 
 
 async def get(session: Session, path: str) -> tuple[int, bytes]:

@@ -181,6 +181,27 @@ async def test_lost_connection_is_dialled_again(pki: SitePki) -> None:
     assert serials[0] != serials[1]
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("text", "the provider sent a text message"),
+        (bytes((64 << 10) + 1), "the WebSocket was closed with code 1009"),
+    ],
+)
+async def test_message_that_is_none_ends_the_tunnel(
+    pki: SitePki, problems: Problems, message: str | bytes, said: str
+) -> None:
+    """And the next one begins anew."""
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+        await fake.sessions.get()
+        await fake.connections[0].send(message)
+        reason = await problems.queue.get()
+        received = await fetch(await fake.sessions.get(), "/again", b"")
+
+    assert reason.startswith(said)
+    assert received == b"/again"
+
+
 async def test_drain_lets_running_streams_end_then_returns(pki: SitePki) -> None:
     """A planned stop."""
     async with tunnel_provider(pki) as fake:

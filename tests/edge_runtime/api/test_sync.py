@@ -1,0 +1,243 @@
+"""The sync stream: desired pods down, statuses up, over the real store and workers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_runtime.objects.pod import PodUID
+from tests.fakes.edge_api import edge_api
+from tests.fakes.edge_pods import deleted, pod_json, running_ids, until
+from tests.fakes.sync_end import SyncEnd
+from tests.fakes.tunnel_pair import read_all
+from tunnel.errors import StreamReset
+from tunnel.sync import (
+    Ack,
+    Desired,
+    EventAck,
+    EventReport,
+    Hello,
+    NodePut,
+    NodeReport,
+    PodForget,
+    PodGone,
+    PodPut,
+    PodStatus,
+    StatusAck,
+    StatusWant,
+    encode_fragments,
+    encode_message,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PUT = PodPut(uid="u", revision="r1", pod=pod_json())
+
+
+async def test_stream_begins_with_all_that_the_edge_holds(tmp_path: Path) -> None:
+    """Hello, then the machine, then what is gone."""
+    async with edge_api(tmp_path) as api:
+        await api.run_pod()
+        await api.pods.put(deleted(pod_json("old", "gone")))
+        end = await SyncEnd.open(api.pair.client)
+        hello = await end.receive(Hello)
+        report = await end.receive(NodeReport)
+        gone = await end.receive(PodGone)
+
+    assert hello.pods == {"u": "r1"}
+    assert hello.statuses["u"].sequence >= 1
+    assert (hello.instance_id, hello.boot_id) == ("i" * 32, "b")
+    assert report.capacity["pods"] == "110"
+    assert gone == PodGone(uid="gone", sequence=0)
+
+
+async def test_pod_is_on_disk_before_it_is_acknowledged(tmp_path: Path) -> None:
+    """And then runs; its statuses come up as they change."""
+    async with edge_api(tmp_path) as api:
+        api.cri.add_image("busybox:1")
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(PUT)
+        ack = await end.receive(Ack)
+        revisions = api.pods.manager.revisions()
+        sequences = []
+        while True:
+            status = await end.receive(PodStatus)
+            sequences.append(status.sequence)
+            if status.status["phase"] == "Running":
+                break
+
+    assert ack == Ack(key="u", revision="r1")
+    assert revisions == {"u": "r1"}
+    assert sequences == sorted(set(sequences))
+
+
+async def test_deleted_pod_ends_with_its_status_then_gone(tmp_path: Path) -> None:
+    """The provider needs the terminal status before it may delete the object."""
+    async with edge_api(tmp_path) as api:
+        await api.run_pod()
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(PodPut(uid="u", revision="r2", pod=deleted(pod_json())))
+        last = None
+        while not isinstance(message := await end.receive(PodStatus, PodGone), PodGone):
+            last = message
+        await end.send(PodForget(uid="u"))
+        await until(lambda: api.pods.manager.gone() == [])
+
+    assert last is not None
+    assert last.status["phase"] in {"Failed", "Succeeded"}
+    assert message == PodGone(uid="u", sequence=last.sequence)
+    assert api.cri.sandboxes == {}
+
+
+async def test_pod_that_was_never_here_is_gone_at_once(tmp_path: Path) -> None:
+    """A tombstone first, then the answer; asked again, the same answer, and it never starts."""
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(PodPut(uid="u", revision="r", pod=deleted(pod_json())))
+        first = await end.receive(PodGone)
+        await end.send(PUT)
+        again = await end.receive(PodGone)
+
+    assert first == again == PodGone(uid="u", sequence=0)
+    assert api.cri.called("RunPodSandbox") == []
+
+
+async def test_only_a_complete_list_stops_what_is_not_in_it(tmp_path: Path) -> None:
+    """DESIGN §4, law 2."""
+    async with edge_api(tmp_path) as api:
+        await api.run_pod()
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(Desired(pods={}, complete=False))
+        await end.send(PodPut(uid="other", revision="r", pod=pod_json("other", "other")))
+        await end.receive(Ack)
+        running = running_ids(api.cri)
+        await end.send(Desired(pods={"other": "r"}, complete=True))
+        await until(lambda: api.pods.manager.get("ns", "p") is None)
+
+    assert len(running) >= 1
+
+
+async def test_wanted_status_is_sent(tmp_path: Path) -> None:
+    """Hello has digests only."""
+    async with edge_api(tmp_path) as api:
+        await api.run_pod()
+        end = await SyncEnd.open(api.pair.client)
+        hello = await end.receive(Hello)
+        await end.send(StatusWant(uid="u"))
+        await end.send(StatusWant(uid="unknown"))
+        status = await end.receive(PodStatus)
+
+    assert (status.uid, status.sequence) == ("u", hello.statuses["u"].sequence)
+
+
+async def test_acknowledged_status_and_event_are_noted(tmp_path: Path) -> None:
+    """They need not be told again."""
+    async with edge_api(tmp_path) as api:
+        await api.run_pod()
+        end = await SyncEnd.open(api.pair.client)
+        hello = await end.receive(Hello)
+        event = await end.receive(EventReport)
+        await end.send(EventAck(id=event.id))
+        await end.send(StatusAck(uid="u", sequence=hello.statuses["u"].sequence))
+        await until(lambda: event.id not in {each.id for each in api.pods.recorder.pending()})
+        await until(lambda: api.pods.statuses.unacknowledged() == 0)
+
+
+async def test_message_of_a_later_part_changes_nothing(tmp_path: Path) -> None:
+    """The stream goes on."""
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(NodePut(revision="1", name="site-a"))
+        await end.send(StatusWant(uid="unknown"))
+        await end.send(PUT)
+        ack = await end.receive(Ack)
+
+    assert ack.key == "u"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xff\xff\xff\x00",
+        next(iter(encode_fragments(b"{not json"))),
+        next(iter(encode_fragments(b'{"type":"Reboot"}'))),
+        next(iter(encode_fragments(b'{"type":"PodPut","uid":7}'))),
+    ],
+)
+async def test_message_that_cannot_be_read_resets_the_stream(tmp_path: Path, data: bytes) -> None:
+    """Nothing is guessed; the next stream begins anew."""
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.stream.write(data)
+        with pytest.raises(StreamReset):
+            await read_all(end.stream)
+        again = await SyncEnd.open(api.pair.client)
+        hello = await again.receive(Hello)
+
+    assert hello.protocol == 1
+
+
+async def test_torn_message_at_the_end_is_refused(tmp_path: Path) -> None:
+    """Half a message is none."""
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.stream.write(next(iter(encode_fragments(encode_message(PUT))))[:-1])
+        await end.stream.close_write()
+        with pytest.raises(StreamReset):
+            await read_all(end.stream)
+        revisions = api.pods.manager.revisions()
+
+    assert revisions == {}
+
+
+async def test_newest_stream_takes_the_place_of_the_old_one(tmp_path: Path) -> None:
+    """Two would tell everything twice."""
+    async with edge_api(tmp_path) as api:
+        old = await SyncEnd.open(api.pair.client)
+        await old.receive(NodeReport)
+        new = await SyncEnd.open(api.pair.client)
+        with pytest.raises(StreamReset):
+            await read_all(old.stream)
+        await new.receive(NodeReport)
+        await new.send(PUT)
+        ack = await new.receive(Ack)
+
+    assert ack.key == "u"
+
+
+async def test_ended_stream_is_ended_in_return(tmp_path: Path) -> None:
+    """An orderly goodbye."""
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.receive(NodeReport)
+        await end.stream.close_write()
+        async with asyncio.timeout(5):
+            await read_all(end.stream)
+
+
+async def test_other_protocol_is_refused(tmp_path: Path) -> None:
+    """Before anything is told."""
+    async with edge_api(tmp_path) as api:
+        stream = await api.pair.request("/sync", method="CONNECT", protocol="edgelet.sync.v9")
+        head = await stream.response()
+
+    assert head.status == 400
+
+
+async def test_pods_survive_the_loss_of_the_stream(tmp_path: Path) -> None:
+    """A connection that breaks deletes nothing."""
+    async with edge_api(tmp_path) as api:
+        api.cri.add_image("busybox:1")
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(PUT)
+        await end.receive(Ack)
+        end.stream.reset()
+        again = await SyncEnd.open(api.pair.client)
+        hello = await again.receive(Hello)
+        pod = api.pods.manager.get("ns", "p", PodUID("u"))
+
+    assert hello.pods == {"u": "r1"}
+    assert pod is not None
