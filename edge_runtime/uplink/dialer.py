@@ -124,14 +124,15 @@ class Dialer:
     async def _dial(self) -> tuple[ClientConnection, str]:
         try:
             connection = await self._connect()
-        except (OSError, CredentialsError, WebSocketException) as exc:
+        # ImportError and ValueError: a proxy of a kind, or a name, that cannot be used.
+        except (OSError, CredentialsError, WebSocketException, ImportError, ValueError) as exc:
             raise DialError(self._describe(exc)) from exc
         try:
             session_id = _check_answer(connection)
             tune_socket(connection.transport)
-        except BaseException:
+        except (DialError, OSError) as exc:
             connection.transport.abort()
-            raise
+            raise DialError(self._describe(exc)) from exc
         return connection, session_id
 
     async def _connect(self) -> ClientConnection:

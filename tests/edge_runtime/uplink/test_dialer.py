@@ -353,6 +353,18 @@ async def test_answer_without_a_session_is_refused(pki: SitePki, problems: Probl
     assert said == f"the provider's answer has no usable {SESSION_HEADER}"
 
 
+async def test_proxy_that_cannot_be_used_is_said(
+    pki: SitePki, problems: Problems, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The edge goes on trying; whoever set it can change it."""
+    monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    said = await problem(dialer(1, credentials(pki)), problems)
+
+    assert "SOCKS proxy" in said
+
+
 async def test_silent_server_is_given_up(pki: SitePki, problems: Problems) -> None:
     """A dial that hangs must not keep the edge from trying again."""
     held: list[asyncio.StreamWriter] = []
