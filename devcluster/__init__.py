@@ -1,7 +1,12 @@
 """A real Kubernetes control plane and edge sites behind NAT, on one machine, as plain processes.
 
 cli          commands and their help
-cluster      up, down, status: the order in which things come and go
+cluster      one cluster: its layout, its state, its lock
+startup      up: every step skipped where its result is there already
+teardown     down: nothing stays but logs
+status       what runs, for people
+parts        the processes of a cluster by name
+errors       what can go wrong
 environment  what a shell needs to use the cluster
 binaries     Go programs (control plane, kubectl, etcd, kubelet), built once and cached
 requirements rights and packages of the machine
@@ -14,12 +19,14 @@ networks     network namespaces, NAT routers, cutting and healing a site's link
 mounts       the shared mount of a site's root, and what is left mounted below it
 cgroups      control groups of pods, found and removed
 pki          keys and certificates
+cluster_pki  which of them a cluster and its sites have
 kubeconfig   kubeconfig files
 api          JSON calls to the API server
 servers      command lines of etcd, the control plane and a kubelet
 containerd   a site's own containerd
 images       OCI images made from what the machine has
 sites        a site's provider and edge: configuration, rights, certificates
+knock        ask a TLS port for a path and say how it answers
 stage        show commands and their output
 terminal     a command under a pseudo-terminal
 demo         what `make demo` shows

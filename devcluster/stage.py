@@ -12,7 +12,7 @@ from devcluster.terminal import Terminal, TerminalTimeout
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-SHOWN_LINES = 60
+SHOWN_LINES = 120
 
 
 class Stage:
