@@ -1,1 +1,1 @@
-"""The edge runtime: a small kubelet that runs a site's pods through CRI, reached through a tunnel."""
+"""The edge runtime: a small kubelet that runs pods through CRI, reached through a tunnel."""
