@@ -13,6 +13,7 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from benchmarks.figure import Figure, median_figure
+from benchmarks.setting import IN
 from devcluster.netns import inside
 from edge_runtime.objects.pod import ContainerID
 from edge_runtime.runtime.cri_client import CriClient
@@ -33,7 +34,7 @@ def measure_latency(setting: Setting) -> Figure:
     """Time `kubectl exec -- true` beside a kubectl that only asks the API server one thing."""
     exec_s, plain_s = [], []
     for _ in range(CALLS):
-        exec_s.append(setting.kubectl_s("exec", "shell", "--", "true"))
+        exec_s.append(setting.kubectl_s(*IN, "exec", "shell", "--", "true"))
         plain_s.append(setting.kubectl_s("get", "--raw", "/readyz"))
     return median_figure(
         f"kubectl exec -- true, {CALLS} calls, p50",
@@ -50,7 +51,7 @@ def measure_throughput(setting: Setting, shell: Json) -> Figure:
     container_id = shell["status"]["containerStatuses"][0]["containerID"].split("//")[1]
     for _ in range(RUNS):
         started = time.perf_counter()
-        received = len(setting.kubectl("exec", "shell", "--", *PRINT))
+        received = len(setting.kubectl(*IN, "exec", "shell", "--", *PRINT))
         through_s.append(time.perf_counter() - started)
         assert received == SIZE, f"{received} of {SIZE} bytes arrived"
         direct_s.append(_read_directly(setting, ContainerID(container_id)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -14,11 +15,11 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import psutil
-from kubernetes_asyncio.client import ApiClient, Configuration
+from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import load_kube_config
 
 from benchmarks.figure import Figure, median_figure
-from benchmarks.setting import NAMESPACE, Json, Setting
+from benchmarks.setting import IN, NAMESPACE, Json, Setting
 from edge_runtime.objects.cgroup_names import CgroupDriver, pod_cgroup_parent
 from edge_runtime.objects.pod import Pod
 from edge_runtime.objects.qos import compute_qos_class
@@ -42,7 +43,7 @@ def create_pods(setting: Setting) -> list[float]:
 
 def compare(setting: Setting, created_s: Sequence[float]) -> Figure:
     """Make as many pods by bare calls, while the edge is stopped, and return the figure."""
-    sample: Json = json.loads(setting.kubectl("get", "pod", "start-0", "-o", "json"))
+    sample: Json = json.loads(setting.kubectl(*IN, "get", "pod", "start-0", "-o", "json"))
     # The edge would take the baseline's sandboxes for leftovers of pods that it does not know.
     _devcluster("stop", "edge", setting.site.name)
     try:
@@ -65,14 +66,15 @@ async def _api(setting: Setting) -> AsyncIterator[aiohttp.ClientSession]:
     await load_kube_config(
         config_file=setting.variables["KUBECONFIG"], client_configuration=configuration
     )
-    async with ApiClient(configuration) as client:
-        context = client.rest_client.ssl_context
-        timeout = aiohttp.ClientTimeout(total=RUNNING_TIMEOUT_S)
-        connector = aiohttp.TCPConnector(ssl=context)
-        async with aiohttp.ClientSession(
-            base_url=configuration.host, connector=connector, timeout=timeout
-        ) as session:
-            yield session
+    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+    assert configuration.cert_file is not None, "the administrator's kubeconfig has a certificate"
+    context.load_cert_chain(configuration.cert_file, configuration.key_file)
+    async with aiohttp.ClientSession(
+        base_url=configuration.host,
+        connector=aiohttp.TCPConnector(ssl=context),
+        timeout=aiohttp.ClientTimeout(total=RUNNING_TIMEOUT_S),
+    ) as session:
+        yield session
 
 
 async def _create_pods(setting: Setting) -> list[float]:

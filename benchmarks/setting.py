@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 NAMESPACE = "bench"
+IN = ("--namespace", NAMESPACE)
 KUBECTL_TIMEOUT_S = 180
 
 
@@ -43,13 +44,13 @@ class Setting:
         return f"unix://{self.site.containerd_socket}"
 
     def kubectl(self, *args: str, stdin: bytes = b"") -> bytes:
-        """Run kubectl in the benchmark's namespace and return its output.
+        """Run kubectl and return its output.
 
         Raises:
             subprocess.CalledProcessError: It failed.
         """
         done = subprocess.run(
-            ["kubectl", "--namespace", NAMESPACE, *args],
+            ["kubectl", *args],
             input=stdin,
             stdout=subprocess.PIPE,
             env=dict(self.variables),
@@ -95,7 +96,7 @@ class Setting:
         """Make the benchmark's namespace anew; its service account is there afterwards."""
         self.delete_namespace()
         self.kubectl("create", "namespace", NAMESPACE)
-        self.kubectl("wait", "--for=create", "serviceaccount/default", "--timeout=30s")
+        self.kubectl(*IN, "wait", "--for=create", "serviceaccount/default", "--timeout=30s")
 
     def delete_namespace(self) -> None:
         """Delete the benchmark's namespace and wait until its pods are gone."""
@@ -104,6 +105,6 @@ class Setting:
     def start_shell_pod(self, name: str) -> Json:
         """Create a pod, wait until it is Ready, and return it as the API has it."""
         self.kubectl("apply", "-f", "-", stdin=json.dumps(self.pod(name)).encode())
-        self.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
-        found: Json = json.loads(self.kubectl("get", "pod", name, "-o", "json"))
+        self.kubectl(*IN, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
+        found: Json = json.loads(self.kubectl(*IN, "get", "pod", name, "-o", "json"))
         return found
