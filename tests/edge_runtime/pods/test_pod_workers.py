@@ -143,7 +143,7 @@ async def test_crashed_container_restarts_at_once_then_backs_off(tmp_path: Path)
         assert message == "back-off 10s restarting failed container=c pod=p_ns(u)"
         assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 4
         assert status["phase"] == "Running"
-        assert len(fake.containers) == 1  # the older dead one is not kept
+        await until(lambda: len(fake.containers) == 1)  # the older dead one is not kept
 
 
 async def test_job_like_pod_succeeds_and_keeps_its_logs(tmp_path: Path) -> None:
