@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tests.e2e.cluster import ROOT
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from devcluster.layout import ClusterLayout
+
+# Every name that a devcluster gives carries the six digits that tell it from others.
+_NAMES = re.compile(r"\bedgelet-?([0-9a-f]{6})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +44,20 @@ class Traces:
         return {name: values for name, values in lost.items() if values}
 
 
-def read_traces() -> Traces:
-    """Read the machine's namespaces, links, mounts, firewall, routes, cgroups and processes."""
+def read_traces(cluster: ClusterLayout) -> Traces:
+    """Read all that a devcluster could leave; what names another devcluster is not looked at."""
+
+    def relevant(values: Iterable[str]) -> frozenset[str]:
+        return frozenset(v for v in values if set(_NAMES.findall(v)) <= {cluster.identity})
+
     return Traces(
-        namespaces=frozenset(p.name for p in Path("/run/netns").glob("*")),
-        links=frozenset(link["ifname"] for link in json.loads(_output("ip", "-j", "link"))),
-        mounts=frozenset(_mount_points()),
-        firewall=frozenset(_firewall_rules()),
-        routes=frozenset(_output("ip", "route").splitlines()),
-        cgroups=frozenset(_cgroups()),
-        processes=frozenset(_our_processes()),
+        namespaces=relevant(p.name for p in Path("/run/netns").glob("*")),
+        links=relevant(link["ifname"] for link in json.loads(_output("ip", "-j", "link"))),
+        mounts=relevant(_mount_points()),
+        firewall=relevant(_firewall_rules()),
+        routes=relevant(_output("ip", "route").splitlines()),
+        cgroups=relevant(_cgroups()),
+        processes=relevant(_processes_of(cluster)),
     )
 
 
@@ -77,9 +89,8 @@ def _cgroups() -> set[str]:
     return {path for path in found if ".slice" not in path and ".scope" not in path}
 
 
-def _our_processes() -> set[str]:
-    """Return the processes that name this checkout's state or one of its programs."""
-    marks = (str(ROOT / ".devcluster"), "/run/edgelet-", "edgelet-e2e")
+def _processes_of(cluster: ClusterLayout) -> set[str]:
+    """Return the processes that name the cluster's folder or anything that is called after it."""
     found: set[str] = set()
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,6 +99,6 @@ def _our_processes() -> set[str]:
             )
         except (FileNotFoundError, ProcessLookupError):
             continue  # it ended while we looked
-        if any(mark in command for mark in marks):
+        if f"{cluster.root}/" in command or cluster.prefix in command:
             found.add(f"{folder.name} {command[:160]}")
     return found
