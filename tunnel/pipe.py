@@ -25,6 +25,8 @@ MAX_PAYLOAD_BYTES = MAX_MESSAGE_BYTES - 1
 MAX_UNACKNOWLEDGED_BYTES = 16 << 20
 ACK_EVERY_BYTES = 256 << 10
 ACK_AFTER_S = 0.1
+# Timers may be early by a clock's resolution; asking again for less than this would spin.
+TIMER_SLACK_S = 0.001
 _MAX_COUNT = (1 << 64) - 1
 _DATA, _ACK, _DRAIN = b"\x01", b"\x02", b"\x03"
 _COUNT = struct.Struct(">Q")
@@ -102,7 +104,7 @@ class Pipe:
         if self._ack_at is None:
             return None
         unannounced_bytes = self.received_bytes - self._announced_bytes
-        if unannounced_bytes < ACK_EVERY_BYTES and now < self._ack_at:
+        if unannounced_bytes < ACK_EVERY_BYTES and now + TIMER_SLACK_S < self._ack_at:
             return None
         self._announced_bytes = self.received_bytes
         self._ack_at = None

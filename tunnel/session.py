@@ -37,7 +37,7 @@ from tunnel.stream import REFUSED_STREAM, Stream
 from tunnel.streams import Streams
 
 if typing.TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable
 
 __all__ = ["Handler", "Limits", "Role", "Session", "WebSocketPipe"]
 
@@ -235,9 +235,9 @@ class Session:
 
     async def _run_in(self, tasks: asyncio.TaskGroup, pipe: WebSocketPipe) -> None:
         self._handlers.run_in(tasks, ended=self._streams.handler_ended)
-        reader = tasks.create_task(self._guard(self._read(pipe)))
-        writer = tasks.create_task(self._guard(self._write(pipe)))
-        keeper = tasks.create_task(self._guard(self._keep_alive()))
+        reader = tasks.create_task(self._guard(lambda: self._read(pipe)))
+        writer = tasks.create_task(self._guard(lambda: self._write(pipe)))
+        keeper = tasks.create_task(self._guard(self._keep_alive))
         try:
             await self._over.wait()
             if self._has_left:
@@ -254,9 +254,9 @@ class Session:
                 self._ack_timer.cancel()
         await self._handlers.stop()
 
-    async def _guard(self, loop: Coroutine[None, None, None]) -> None:
+    async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
         try:
-            await loop
+            await loop()
         except SessionClosed as exc:
             self._end(exc.reason)
         except ProtocolError as exc:
@@ -292,7 +292,7 @@ class Session:
             if opaque is not None:
                 self._protocol.ping(opaque)
                 self._wake.set()
-            await asyncio.sleep(self._liveness.next_at() - now)
+            await asyncio.sleep(max(self._liveness.next_at() - now, wire.TIMER_SLACK_S))
 
     # What arrives.
 
@@ -337,9 +337,8 @@ class Session:
     def _on_ack_timer(self) -> None:
         self._ack_timer = None
         self._wake.set()
-        # Bytes that came after an earlier ACK have their own time, and a timer may be early by the
-        # clock's resolution.
-        if (self._counts.ack_at or 0) > _now():
+        # Bytes that came after an earlier ACK have a time of their own.
+        if (self._counts.ack_at or 0) > _now() + wire.TIMER_SLACK_S:
             self._watch_ack()
 
     # How it ends.

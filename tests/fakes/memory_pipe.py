@@ -12,6 +12,7 @@ import collections
 from tunnel.errors import SessionClosed
 
 MAX_WAITING_BYTES = 64 << 10
+CLOCK_SLACK_S = 1e-4
 LOST = "the connection was lost"
 HUNG_UP = "the other end hung up"
 
@@ -19,8 +20,9 @@ HUNG_UP = "the other end hung up"
 class _Line:
     """One direction: messages with the time at which they arrive."""
 
-    def __init__(self, *, delay_s: float) -> None:
+    def __init__(self, *, delay_s: float, room_bytes: int) -> None:
         self.delay_s = delay_s
+        self.room_bytes = room_bytes
         self.messages: collections.deque[tuple[float, bytes]] = collections.deque()
         self.waiting_bytes = 0
         self.changed = asyncio.Event()
@@ -57,10 +59,11 @@ class MemoryPipe:
                     raise SessionClosed(line.ended_by)
                 line.changed.clear()
                 await line.changed.wait()
-            arrives_at = line.messages[0][0]
-            if arrives_at <= loop.time():
+            flies_s = line.messages[0][0] - loop.time()
+            # A timer may be early by a clock's resolution, and would be so again and again.
+            if flies_s <= CLOCK_SLACK_S:
                 break
-            await asyncio.sleep(arrives_at - loop.time())
+            await asyncio.sleep(flies_s)
         _, message = line.messages.popleft()
         line.waiting_bytes -= len(message)
         line.changed.set()
@@ -71,7 +74,7 @@ class MemoryPipe:
         line = self._out
         if not isinstance(message, bytes) or len(message) > 64 << 10:
             raise AssertionError("a message is at most 64 KiB of bytes")
-        while line.waiting_bytes >= MAX_WAITING_BYTES:
+        while line.waiting_bytes >= line.room_bytes:
             if line.ended_by is not None:
                 raise SessionClosed(line.ended_by)
             line.changed.clear()
@@ -103,7 +106,15 @@ class MemoryPipe:
         self._out.is_stalled = self._into.is_stalled = True
 
 
-def memory_pipes(*, delay_s: float = 0.0) -> tuple[MemoryPipe, MemoryPipe]:
-    """Make two ends of one connection; each message takes ``delay_s`` one way."""
-    there, back = _Line(delay_s=delay_s), _Line(delay_s=delay_s)
+def memory_pipes(
+    *, delay_s: float = 0.0, room_bytes: int = MAX_WAITING_BYTES
+) -> tuple[MemoryPipe, MemoryPipe]:
+    """Make two ends of one connection.
+
+    Args:
+        delay_s: How long each message takes one way.
+        room_bytes: What may be under way in one direction before ``send`` waits.
+    """
+    there = _Line(delay_s=delay_s, room_bytes=room_bytes)
+    back = _Line(delay_s=delay_s, room_bytes=room_bytes)
     return MemoryPipe(out=there, into=back), MemoryPipe(out=back, into=there)

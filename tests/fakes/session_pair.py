@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 from typing import TYPE_CHECKING
 
-from tests.fakes.memory_pipe import MemoryPipe, memory_pipes
+from tests.fakes.memory_pipe import MAX_WAITING_BYTES, MemoryPipe, memory_pipes
 from tunnel.protocol import RequestHead, ResponseHead, Role
 from tunnel.session import Handler, Limits, Session
 
@@ -37,11 +37,12 @@ async def session_pair(
     handler: Handler,
     *,
     delay_s: float = 0.0,
+    room_bytes: int = MAX_WAITING_BYTES,
     client_limits: Limits | None = None,
     server_limits: Limits | None = None,
 ) -> AsyncIterator[SessionPair]:
     """Run both ends; at the end the connection is cut if it still lives."""
-    client_pipe, server_pipe = memory_pipes(delay_s=delay_s)
+    client_pipe, server_pipe = memory_pipes(delay_s=delay_s, room_bytes=room_bytes)
     client = Session(role=Role.CLIENT, session_id="s", limits=client_limits)
     server = Session(role=Role.SERVER, session_id="s", handler=handler, limits=server_limits)
     async with asyncio.TaskGroup() as tasks:
