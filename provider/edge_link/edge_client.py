@@ -8,6 +8,7 @@ import datetime
 from typing import TYPE_CHECKING, Protocol
 
 from tunnel.errors import SessionClosed, TunnelError
+from tunnel.flow import MAX_STREAMS
 from tunnel.protocol import RequestHead
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 INTERRUPTED_S = 5.0
 # All streams of the session are in use, or its peer does not read.
 OPEN_TIMEOUT_S = 5.0
+# The other streams are for the sync stream and for asking the edge whether it is there: people who
+# follow many logs must not make the node NotReady.
+MAX_CALLS = MAX_STREAMS - 8
 _HEALTH = RequestHead(method="GET", path="/healthz")
 
 
@@ -55,6 +59,10 @@ class LinkState:
 
 class Caller(Protocol):
     """What is needed of a session: ``tunnel.session.Session`` fits."""
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open now."""
 
     async def open(self, head: RequestHead) -> Stream:
         """Open a stream with this head."""
@@ -130,8 +138,19 @@ class EdgeClient:
         while self._session is None:
             await self._change.wait()
 
+    async def open_call(self, head: RequestHead) -> Stream:
+        """Begin a call of somebody else's; as ``open``, but of these there are at most MAX_CALLS.
+
+        Raises:
+            SiteOffline: The edge is not there, or takes no more calls now.
+            HeadError: The head cannot be sent.
+        """
+        if (await self._live_session()).open_streams >= MAX_CALLS:
+            raise SiteOffline(f"site {self.site} takes no more calls now: {MAX_CALLS} are running")
+        return await self.open(head)
+
     async def open(self, head: RequestHead) -> Stream:
-        """Begin a call.
+        """Begin a call of the provider's own.
 
         Offline, it fails at once; within INTERRUPTED_S of a loss it waits for the edge to come
         back, until they are over.
@@ -148,7 +167,10 @@ class EdgeClient:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
                 return await session.open(head)
         except SessionClosed as exc:
-            raise SiteOffline(self._offline_message(fallback=exc.reason)) from exc
+            if self._session is session:  # it drains
+                message = f"site {self.site} takes no more calls now: {exc.reason}"
+                raise SiteOffline(message) from exc
+            raise SiteOffline(self._offline_message()) from exc
         except TimeoutError as exc:
             raise SiteOffline(f"site {self.site} takes no more calls now") from exc
 
@@ -180,15 +202,12 @@ class EdgeClient:
             except TimeoutError:
                 pass
         if self._session is None:
-            raise SiteOffline(self._offline_message(fallback=""))
+            raise SiteOffline(self._offline_message())
         return self._session
 
-    def _offline_message(self, *, fallback: str) -> str:
+    def _offline_message(self) -> str:
         since = self.state.since.isoformat(timespec="seconds").replace("+00:00", "Z")
-        return (
-            f"site {self.site} is offline since {since} "
-            f"(last error: {self.state.last_error or fallback})"
-        )
+        return f"site {self.site} is offline since {since} (last error: {self.state.last_error})"
 
     def _clock(self) -> float:
         return self._monotonic() if self._monotonic else asyncio.get_running_loop().time()

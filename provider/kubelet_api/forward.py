@@ -43,7 +43,7 @@ async def forward(
         headers=request.headers.items(),
         peer=request.remote,
     )
-    stream = await edge.open(head)
+    stream = await edge.open_call(head)
     try:
         async with asyncio.timeout(head_timeout_s):
             await stream.close_write()

@@ -1,8 +1,7 @@
 """Exec, attach and port-forward: the client's connection is taken over and its bytes are relayed.
 
-    client ── HTTP/1.1 upgrade ──> here ── extended CONNECT ──> edge ── upgrade ──> container
-    runtime client <── 101 and its headers ─ here <── 200 and the 101's headers ── edge <── 101 ──
-    container runtime
+    client ──── upgrade ────> here ── extended CONNECT ──> edge ── upgrade ──> runtime
+    client <─ 101, headers ── here <──── 200, headers ──── edge <──── 101 ──── runtime
 
 From then on bytes pass both ways as they are, each direction waiting for its slower end. They are
 followed (stream_observer), so that a lost stream reaches the client as an error and not as a
@@ -73,7 +72,7 @@ async def relay_upgrade(
         peer=request.remote,
         protocol=upgrade,
     )
-    stream = await edge.open(head)
+    stream = await edge.open_call(head)
     try:
         async with asyncio.timeout(HEAD_TIMEOUT_S):
             answer = await stream.response()

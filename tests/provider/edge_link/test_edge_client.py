@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from provider.edge_link.edge_client import EdgeClient, SiteOffline
+from provider.edge_link.edge_client import MAX_CALLS, EdgeClient, SiteOffline
 from tests.fakes.edge import connected_edge
+from tunnel.errors import SessionClosed
 from tunnel.identity import parse_site_name
 from tunnel.protocol import RequestHead, ResponseHead
 
@@ -23,6 +24,8 @@ NOON = datetime.datetime(2026, 1, 2, 12, 0, tzinfo=datetime.UTC)
 
 class NoCalls:
     """A session that takes no calls."""
+
+    open_streams = 0
 
     async def open(self, head: RequestHead) -> Stream:
         """Wait without end."""
@@ -145,3 +148,39 @@ async def test_answers_gives_up_in_time() -> None:
         assert not await edge.client.answers(timeout_s=3)
         assert asyncio.get_running_loop().time() == pytest.approx(3)
         await hung.wait()
+
+
+class BusySession(NoCalls):
+    """A session with many streams."""
+
+    def __init__(self, open_streams: int) -> None:
+        self.open_streams = open_streams
+
+    async def open(self, head: RequestHead) -> Stream:
+        """Say that it got here."""
+        del head
+        raise SessionClosed("this end of the tunnel is stopping")
+
+
+@pytest.mark.looptime
+async def test_calls_leave_streams_for_the_provider_itself() -> None:
+    """Many followed logs make the node neither NotReady nor blind."""
+    client = EdgeClient(site=SITE)
+    client.session_started(BusySession(MAX_CALLS), session_id_hash="x")
+    with pytest.raises(SiteOffline, match=f"^site site-a takes no more calls now: {MAX_CALLS} are"):
+        await client.open_call(HEAD)
+    with pytest.raises(SiteOffline, match=r"is stopping$"):
+        await client.open(HEAD)
+    assert asyncio.get_running_loop().time() == 0
+
+
+@pytest.mark.looptime
+async def test_a_session_that_drains_is_not_called_offline() -> None:
+    """The time of its beginning would be told as that of its end."""
+    client = EdgeClient(site=SITE)
+    client.session_started(BusySession(0), session_id_hash="x")
+    with pytest.raises(SiteOffline) as caught:
+        await client.open_call(HEAD)
+    assert str(caught.value) == (
+        "site site-a takes no more calls now: this end of the tunnel is stopping"
+    )
