@@ -1,8 +1,9 @@
 """At most one live session of the site, and who may take its place.
 
-    same instance comes again        the old connection is dead, or about to be: it is replaced
-    another instance comes           the old one is asked; an answer within 2 s refuses the
-    newcomer, silence replaces the provider stops               nobody is admitted any more
+- The same instance comes again: the old connection is dead, or about to be; it is replaced.
+- Another instance comes: the old one is asked. An answer within 2 s refuses the newcomer, silence
+  replaces the old one.
+- The provider stops: nobody is admitted any more.
 
 An instance is one start of the edge process. Two of them at once are two machines with one identity
 (a cloned disk, a restored backup): the one that works keeps the site.
@@ -137,7 +138,6 @@ class SiteSession:
                     "one is connected and answers; are there two machines with one identity?"
                 )
                 self._report_duplicate(message)
-                logger.warning("%s", message)
                 raise Refused(409, message)
             await present.replace("another edge process took the silent one's place")
             return
@@ -159,7 +159,9 @@ class SiteSession:
     async def run(self, attachment: Attachment, pipe: WebSocketPipe) -> None:
         """Run an admitted session over its connection until either ends; so do its streams."""
         session = attachment.session
-        if attachment.replaced_by is not None:
+        if attachment.replaced_by is not None or self._is_stopping:
+            # Replaced, or the provider began to stop, while the WebSocket was being accepted.
+            pipe.abort()
             self.release(attachment)
             return
         attachment.pipe = pipe

@@ -10,6 +10,7 @@ from websockets.exceptions import InvalidStatus
 
 from provider.edge_link.site_session import DUPLICATE_SITE
 from tests.fakes.edge_port import INSTANCE_A, INSTANCE_B, EdgePort, edge_port
+from tests.fakes.memory_pipe import memory_pipes
 from tunnel.errors import SessionClosed
 from tunnel.protocol import RequestHead
 
@@ -110,3 +111,15 @@ async def test_drain_without_a_session_returns_at_once(pki: SitePki) -> None:
     """There is nobody to wait for."""
     async with edge_port(pki) as port, asyncio.timeout(0.5):
         await port.site_session.drain(deadline_s=10)
+
+
+async def test_no_session_begins_once_the_provider_stops(pki: SitePki) -> None:
+    """Its WebSocket was being accepted when the stop came: nobody would ever end it in order."""
+    async with edge_port(pki) as port:
+        attachment = await port.site_session.admit(instance=INSTANCE_A)
+        await port.site_session.drain(deadline_s=0)
+        near, _ = memory_pipes()
+        async with asyncio.timeout(1):
+            await port.site_session.run(attachment, near)
+        assert attachment.ended.is_set()
+        assert not port.client.state.connected
