@@ -17,6 +17,7 @@ from provider.kube.client import resource_path
 from provider.kube.errors import ApiError, Conflict, CredentialsError, NotFound
 from provider.kube.timestamps import format_micro_time, utc_now
 from provider.node.link import wait_change
+from provider.telemetry.lasting_problem import LastingProblem
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -71,6 +72,7 @@ class NodeLease:
         self._now = now
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._lease: Json | None = None
+        self._problem = LastingProblem(logger, f"the Lease of node {node_name} is not renewed")
 
     async def run(self) -> None:
         """Renew until cancelled: at once on a new connection, then every RENEW_INTERVAL_S."""
@@ -92,9 +94,10 @@ class NodeLease:
         try:
             await self._renew(uid)
         except (ApiError, CredentialsError) as exc:
-            logger.warning("the Lease of node %s is not renewed: %s", self._node_name, exc)
+            self._problem.occurred(exc)
             self._lease = None
             return False
+        self._problem.solved()
         return True
 
     async def _renew(self, uid: str) -> None:

@@ -1,4 +1,5 @@
 """What the provider tells about itself.
 
-logging     one line per event on stderr
+logging          one line per event on stderr
+lasting_problem  LastingProblem: what is tried again and again is said once
 """

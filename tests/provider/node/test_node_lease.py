@@ -107,3 +107,18 @@ async def test_failures_and_conflicts_are_overcome(server: FakeAPIServer, kube: 
         server.remove(LEASES, "site-a")
         await asyncio.sleep(11)
         assert (LEASES, "site-a") in server.objects
+
+
+@on_api_server
+async def test_an_api_server_that_is_away_is_said_once(
+    server: FakeAPIServer, kube: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Not with every try, of which there is one in two seconds."""
+    edge = FakeEdge()
+    edge.connect()
+    server.fail("get", "/leases", 503, times=50)
+    async with renewing(kube, edge) as uid:
+        uid.set_result("u")
+        await asyncio.sleep(120)
+        assert (LEASES, "site-a") in server.objects
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
