@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from provider.kube.errors import ApiError, CredentialsError, Gone, Unavailable, api_error
+from provider.telemetry.lasting_problem import LastingProblem
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -35,6 +36,8 @@ PAGE_SIZE: Final = 500
 _MIN_WATCH_S = 300.0
 # How long after the server's own end of a watch the client still waits for it.
 _OVERTIME_S = 30.0
+# The longest Retry-After that is heeded: a wild value must not blind the provider for hours.
+_MAX_RETRY_AFTER_S = 60.0
 # A watch that lasted this long was a good one: the next failure starts the back-off anew.
 _GOOD_WATCH_S = 5.0
 
@@ -130,6 +133,7 @@ async def list_and_watch(
     """
     backoff = backoff or Backoff()
     selectors = dict(query or {})
+    problem = LastingProblem(logger, f"watch of {path}")
     version = ""
     while True:
         try:
@@ -141,10 +145,12 @@ async def list_and_watch(
             since = {**selectors, "resourceVersion": version}
             async with contextlib.aclosing(_watch(api, path, since, backoff)) as events:
                 async for event in events:
+                    problem.solved()
                     version = _version_of(event)
                     yield event
             if asyncio.get_running_loop().time() - started >= _GOOD_WATCH_S:
                 backoff.reset()
+                problem.solved()
                 continue
             delay_s = backoff.next_delay_s()
         except Gone:
@@ -152,8 +158,9 @@ async def list_and_watch(
             version = ""
             delay_s = backoff.next_delay_s()
         except (ApiError, CredentialsError) as exc:
-            delay_s = max(backoff.next_delay_s(), getattr(exc, "retry_after_s", None) or 0.0)
-            logger.warning("watch of %s failed, again in %.1f s: %s", path, delay_s, exc)
+            asked_s = getattr(exc, "retry_after_s", None) or 0.0
+            delay_s = max(backoff.next_delay_s(), min(asked_s, _MAX_RETRY_AFTER_S))
+            problem.occurred(exc)
         await asyncio.sleep(delay_s)
 
 

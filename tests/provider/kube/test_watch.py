@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from provider.kube.errors import TooManyRequests
 from provider.kube.watch import (
     Added,
     Backoff,
@@ -197,3 +198,25 @@ def test_versions_are_compared_as_numbers() -> None:
     assert is_older_version("9", "10")
     assert not is_older_version("10", "10")
     assert not is_older_version("x", "10")
+
+
+@on_api_server
+async def test_a_wild_retry_after_does_not_blind_for_hours(
+    server: FakeAPIServer, kube: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is heeded for a minute at most."""
+    calls = 0
+
+    async def overloaded(path: str, *, query: object) -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise TooManyRequests("later", status=429, retry_after_s=86_400.0)
+        return await real(path, query=query)  # type: ignore[arg-type]
+
+    real = kube.as_node.list
+    monkeypatch.setattr(kube.as_node, "list", overloaded)
+    watch = list_and_watch(kube.as_node, ALL_PODS)
+    async with contextlib.aclosing(watch) as events, asyncio.timeout(61):
+        assert isinstance(await anext(events), Listed)
+    assert asyncio.get_running_loop().time() >= 59
