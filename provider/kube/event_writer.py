@@ -13,6 +13,8 @@ import hashlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+import msgspec
+
 from provider.kube.client import resource_path
 from provider.kube.errors import (
     AlreadyExists,
@@ -42,7 +44,10 @@ Json = dict[str, Any]
 MAX_PENDING: Final = 512
 # events.k8s.io/v1 limits a note to 1 KiB; longer ones say no more.
 MAX_MESSAGE_CHARACTERS: Final = 1024
+# The provider's own events that can be counted up; beyond, the one longest unseen begins anew.
+MAX_REMEMBERED: Final = 256
 _COMPONENT = "kubelet"
+_Key = tuple[str, str, str, str]
 
 
 class EventWriter:
@@ -77,6 +82,7 @@ class EventWriter:
         self._backoff = backoff or Backoff()
         self._pending: dict[str, EventReport] = {}
         self._arrived = asyncio.Event()
+        self._own: dict[_Key, EventReport] = {}
         self._own_count = 0
 
     def report(self, event: EventReport) -> None:
@@ -84,12 +90,20 @@ class EventWriter:
         self._put(event)
 
     def record(self, regarding: Json, event_type: str, reason: str, message: str) -> None:
-        """Take an event of the provider's own, about ``regarding`` (an ``involvedObject``)."""
-        self._own_count += 1
+        """Take an event of the provider's own, about ``regarding`` (an ``involvedObject``).
+
+        The same again counts the earlier Event up, so that a link that comes and goes fills no
+        list.
+        """
         moment = self._now()
         time = format_time(moment)
-        self._put(
-            EventReport(
+        key = (str(regarding), event_type, reason, message)
+        if earlier := self._own.pop(key, None):
+            count = earlier.count + 1
+            event = msgspec.structs.replace(earlier, count=count, last_timestamp=time)
+        else:
+            self._own_count += 1
+            event = EventReport(
                 id=f"provider/{moment.timestamp()}/{self._own_count}",
                 regarding=regarding,
                 event_type=event_type,
@@ -99,7 +113,10 @@ class EventWriter:
                 first_timestamp=time,
                 last_timestamp=time,
             )
-        )
+        self._own[key] = event
+        if len(self._own) > MAX_REMEMBERED:
+            del self._own[next(iter(self._own))]
+        self._put(event)
 
     def record_node(self, event_type: str, reason: str, message: str) -> None:
         """Take an event about the node itself; like a kubelet's, its UID is the node's name."""

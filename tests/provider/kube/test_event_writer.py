@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provider.kube.event_writer import MAX_PENDING, EventWriter
+from provider.kube.event_writer import MAX_PENDING, MAX_REMEMBERED, EventWriter
 from tests.fakes.fake_api_server import FakeAPIServer, on_api_server
 from tunnel.sync import EventReport
 
@@ -123,7 +123,7 @@ async def test_events_of_our_own_each_get_a_name(server: FakeAPIServer, kube: Ku
     """Two at the same moment are two events about the node."""
     async with writing(kube) as (writer, acknowledged):
         writer.record_node("Normal", "NodeReady", "m")
-        writer.record_node("Normal", "NodeReady", "m")
+        writer.record_node("Normal", "NodeReady", "another")
         await acknowledged.get()
         await acknowledged.get()
     assert len(server.objects) == 2
@@ -132,3 +132,25 @@ async def test_events_of_our_own_each_get_a_name(server: FakeAPIServer, kube: Ku
         "name": "site-a",
         "uid": "site-a",
     }
+
+
+@on_api_server
+async def test_the_providers_own_event_is_counted_up(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """One Event for the same words, another for others; what is remembered is bounded."""
+    async with writing(kube) as (writer, acknowledged):
+        for message in ("down", "down", "up", "down"):
+            writer.record_node("Warning", "Link", message)
+            await acknowledged.get()
+        for index in range(MAX_REMEMBERED):
+            writer.record_node("Normal", "Other", str(index))
+            await acknowledged.get()
+        writer.record_node("Warning", "Link", "down")
+        await acknowledged.get()
+    events = [item for item in server.objects.values() if item["reason"] == "Link"]
+    assert [(item["message"], item["count"]) for item in events] == [
+        ("down", 3),
+        ("up", 1),
+        ("down", 1),
+    ]
