@@ -44,6 +44,8 @@ from provider.node.node_object import (
     order_conditions,
     stamp_conditions,
 )
+from provider.telemetry.lasting_problem import LastingProblem
+from tunnel.errors import SyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +103,7 @@ class NodeController:
         self._now = now
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._backoff = Backoff(first_s=0.2, cap_s=7.0, rng=self._rng)
+        self._problem = LastingProblem(logger, f"Node {settings.name} is not up to date")
         self._live: Json | None = None
         self._is_listed = False
         self._was_deleted = False
@@ -119,7 +122,14 @@ class NodeController:
         return str(self._live["metadata"]["uid"])
 
     def report(self, report: NodeReport) -> None:
-        """Take what the edge says of its machine."""
+        """Take what the edge says of its machine.
+
+        Raises:
+            SyncError: A condition has no type or no status.
+        """
+        for condition in report.conditions:
+            if not all(isinstance(condition.get(key), str) for key in ("type", "status")):
+                raise SyncError("a NodeReport holds a condition without type or status")
         if not self._report_is_fresh:
             # The node controller may have given the site up: say Ready again without waiting.
             self._heartbeat_at = 0.0
@@ -171,11 +181,11 @@ class NodeController:
             try:
                 await self._reconcile()
                 self._backoff.reset()
+                self._problem.solved()
             except (ApiError, CredentialsError) as exc:
-                delay_s = self._backoff.next_delay_s()
-                logger.warning("the Node is not up to date, again in %.1f s: %s", delay_s, exc)
+                self._problem.occurred(exc)
                 self._wake.set()
-                await asyncio.sleep(delay_s)
+                await asyncio.sleep(self._backoff.next_delay_s())
 
     async def _reconcile(self) -> None:
         if not self._is_listed:
@@ -202,7 +212,7 @@ class NodeController:
         self._plan_heartbeat()
         self._was_deleted = False
         if was_deleted:
-            message = f"Node {name} was deleted while its site was connected, and is made again"
+            message = f"Node {name} was deleted while its site is served, and is made again"
             self._events.record_node("Warning", "NodeRecreated", message)
         else:
             self._events.record_node("Normal", "Starting", "Starting kubelet.")

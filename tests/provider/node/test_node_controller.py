@@ -15,6 +15,7 @@ from provider.node.node_object import NodeSettings, condition_status
 from tests.fakes.fake_api_server import FakeAPIServer, on_api_server
 from tests.fakes.fake_edge import FakeEdge
 from tests.fakes.reports import make_report
+from tunnel.errors import SyncError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -213,3 +214,34 @@ async def test_refusals_are_tried_again(server: FakeAPIServer, kube: KubeClient)
         await registered(site)
         await asyncio.sleep(10)
         assert "node-role.kubernetes.io/edge" in node_of(server)["metadata"]["labels"]
+
+
+@on_api_server
+async def test_a_condition_without_a_type_is_the_edges_fault(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """It ends the sync stream and not the provider."""
+    async with controlling(kube) as site:
+        await registered(site)
+        for condition in ({"status": "True"}, {"type": ["Ready"], "status": "True"}, {"type": "x"}):
+            with pytest.raises(SyncError, match="condition"):
+                site.controller.report(make_report(conditions=[condition]))
+        await asyncio.sleep(30)
+    assert condition_status(node_of(server), "Ready") == "True"
+
+
+@on_api_server
+async def test_a_link_that_comes_and_goes_fills_no_list_of_events(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """The same again counts the Event up."""
+    async with controlling(kube) as site:
+        await registered(site)
+        for _ in range(20):
+            site.edge.cut("no answer")
+            await asyncio.sleep(5)
+            site.edge.connect()
+            site.controller.report(make_report())
+            await asyncio.sleep(5)
+    (event,) = [item for item in server.objects.values() if item.get("reason") == "TunnelConnected"]
+    assert event["count"] == 21
