@@ -48,6 +48,9 @@ Json = dict[str, Any]
 # late: an edge without it runs on, but learns nothing new.
 _FIRST_DELAY_S = 0.2
 _MAX_DELAY_S = 5.0
+# One that lasted this long was a good one. An edge that says Hello and breaks off every time must
+# not be sent everything ten times a second.
+_GOOD_STREAM_S = 5.0
 
 
 class PodController:
@@ -153,6 +156,7 @@ class PodController:
         backoff = Backoff(first_s=_FIRST_DELAY_S, cap_s=_MAX_DELAY_S)
         while True:
             await self._edge.wait_connected()
+            began_at = asyncio.get_running_loop().time()
             try:
                 await run_sync_stream(
                     self._edge,
@@ -164,9 +168,9 @@ class PodController:
             except (SiteOffline, TunnelError, TimeoutError) as exc:
                 reason = str(exc) or "the edge does not answer"
             finally:
-                was_started, self._known, self._is_started = self._is_started, None, False
+                self._known, self._is_started = None, False
                 self._status_writer.session_ended()
-            if was_started:
+            if asyncio.get_running_loop().time() - began_at >= _GOOD_STREAM_S:
                 backoff.reset()
             delay_s = backoff.next_delay_s()
             logger.info("the sync stream ended, again in %.1f s: %s", delay_s, reason)

@@ -181,7 +181,16 @@ async def _exchange(
         # a bug of ours MUST NOT hide behind that.
         losses = (TunnelError, TimeoutError)
         bugs = [error for error in group.exceptions if not isinstance(error, losses)]
+        if not bugs and _is_being_cancelled():
+            # The group drops a cancellation that meets a failure of its tasks (CPython before
+            # 3.13), and whoever waits for this to end would wait for ever.
+            raise asyncio.CancelledError from group
         raise (bugs or group.exceptions)[0] from group
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _write(stream: Stream, outbox: SyncOutbox) -> None:

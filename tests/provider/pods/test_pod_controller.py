@@ -230,3 +230,24 @@ async def test_a_sync_stream_that_breaks_is_opened_again(
             await asyncio.sleep(1)
         assert len(site.reports) == 3
         assert site.events == [event, event, event]
+
+
+@on_api_server
+async def test_an_edge_that_breaks_off_after_hello_is_not_met_in_a_loop(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Each time it would be sent every pod; once it stays for a while, it is met at once again."""
+    server.put(PODS, make_pod("a", uid="a"))
+    loop = asyncio.get_running_loop()
+    async with controlling(kube) as site:
+        times = []
+        for _ in range(30):
+            (await site.edge.accept()).end()
+            times.append(loop.time())
+        assert times[-1] - times[0] > 30
+        side = await site.edge.accept()
+        await asyncio.sleep(10)
+        side.end()
+        ended = loop.time()
+        await site.edge.accept()
+        assert loop.time() - ended <= 0.2

@@ -230,3 +230,18 @@ async def test_a_bug_of_ours_does_not_hide() -> None:
             await run_sync_stream(
                 session.edge, session.outbox, on_hello=session.hellos.append, on_message=fail
             )
+
+
+async def test_a_cancellation_is_not_lost_in_a_loss() -> None:
+    """The stream is lost in the moment of the stop: whoever cancelled must not wait for ever."""
+    session = Session()
+    session.edge.connect()
+    async with asyncio.TaskGroup() as tasks:
+        stopped = tasks.create_task(session.run())
+        await session.edge.accept()
+        await asyncio.sleep(0.1)
+        session.edge.cut("gone")
+        await asyncio.sleep(0)  # the reader has met the loss, and the writer's end is waited for
+        assert not stopped.done()
+        stopped.cancel()
+    assert stopped.cancelled()
