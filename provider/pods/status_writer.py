@@ -226,8 +226,11 @@ class StatusWriter:
     def _retry(self, uid: str, message: str) -> None:
         if uid not in self._pods:
             return  # deleted meanwhile
-        delay_s = self._backoffs.setdefault(uid, Backoff(first_s=0.2)).next_delay_s()
-        logger.warning("%s; again in %.1f s", message, delay_s)
+        backoff = self._backoffs.setdefault(uid, Backoff(first_s=0.2))
+        # Said once: while the API server is away, every pod that changes comes by here for ever.
+        level = logging.DEBUG if backoff.failures else logging.WARNING
+        delay_s = backoff.next_delay_s()
+        logger.log(level, "%s; again in %.1f s", message, delay_s)
         self._queue.add_after(uid, delay_s)
 
     async def _sync_pod(self, uid: str) -> None:

@@ -334,3 +334,17 @@ async def test_a_deleted_pods_status_is_settled(server: FakeAPIServer, kube: Kub
         running.status("u", 2, make_status())
         running.writer.pod_gone(PodGone(uid="u", sequence=2))
         assert running.sent == [StatusAck(uid="u", sequence=2), PodForget(uid="u")]
+
+
+@on_api_server
+async def test_a_pod_that_cannot_be_written_is_said_once(
+    server: FakeAPIServer, kube: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the API server is away every pod is tried again and again."""
+    server.put(PODS, make_pod(uid="u"))
+    server.fail("patch", f"{PODS}/p", 503, times=8)
+    async with writing(kube) as running:
+        running.status("u", 1, make_status())
+        await asyncio.sleep(120)
+    assert status_of(server)["phase"] == "Running"
+    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
