@@ -63,3 +63,28 @@ async def test_a_connection_without_a_request_is_closed(tmp_path: Path) -> None:
         assert await reader.read() == b""
     writer.close()
     await served.shutdown(timeout_s=1)
+
+
+async def test_a_client_that_vanished_is_noticed(tmp_path: Path) -> None:
+    """Within minutes, while nothing is sent: accepted connections inherit the keep-alive."""
+    seen: list[int] = []
+
+    async def look(request: web.BaseRequest) -> web.StreamResponse:
+        assert request.transport is not None
+        accepted = request.transport.get_extra_info("socket")
+        options = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        seen.append(accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+        seen.extend(accepted.getsockopt(socket.IPPROTO_TCP, option) for option in options)
+        return web.Response()
+
+    tls = ClusterPki(tmp_path).server_context()
+    served = HttpsServer(look, context=tls, cancel_on_disconnect=True, head_timeout_s=1)
+    await served.listen(host="127.0.0.1", port=0)
+    context = ssl.create_default_context(cafile=tmp_path / "cluster-ca.pem")
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port, ssl=context)
+    writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    async with asyncio.timeout(5):
+        await reader.read()
+    writer.close()
+    await served.shutdown(timeout_s=1)
+    assert seen == [1, 15, 15, 9]
