@@ -15,9 +15,8 @@ from aiohttp import web
 from provider.edge_link.site_session import Attachment, Refused, SiteSession
 from provider.edge_link.websocket_pipe import ServerPipe, accept_websocket
 from provider.serving.https_server import HttpsServer
-from provider.serving.tls import subject_of
 from tunnel.errors import IdentityError
-from tunnel.identity import SiteName, site_of_subject
+from tunnel.identity import SiteName, site_of_peer_certificate
 from tunnel.protocol import INSTANCE_HEADER, SESSION_HEADER, TUNNEL_PATH, TUNNEL_SUBPROTOCOL
 
 if TYPE_CHECKING:
@@ -120,7 +119,7 @@ class EdgeListener:
         if not certificate:
             raise Refused(401, "Unauthorized")
         try:
-            site = site_of_subject(subject_of(certificate))
+            site = site_of_peer_certificate(certificate)
         except IdentityError as exc:
             raise Refused(403, str(exc)) from exc
         if site != self._site:

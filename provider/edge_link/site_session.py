@@ -53,11 +53,6 @@ class LinkReporter(Protocol):
         """Record it."""
 
 
-def report_nothing(*, reason: str, message: str) -> None:
-    """Record no event; the log has it anyway."""
-    del reason, message
-
-
 class Attachment:
     """One admitted edge: its session, and the connection below once there is one."""
 
@@ -105,7 +100,7 @@ class SiteSession:
         report: Records the event DuplicateSite.
     """
 
-    def __init__(self, *, edge_client: EdgeClient, report: LinkReporter = report_nothing) -> None:
+    def __init__(self, *, edge_client: EdgeClient, report: LinkReporter) -> None:
         self._edge_client = edge_client
         self._report = report
         self._present: Attachment | None = None
