@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from provider.edge_link import edge_client
 from tests.fakes.edge import connected_edge
 from tests.fakes.kubelet_port import ClusterPki, kubelet_port
 from tunnel.errors import HeadError
@@ -200,3 +201,22 @@ async def test_heads_that_no_kubelet_sends_are_refused(pki: ClusterPki, head: Re
     ):
         await client.request("GET", LOGS, "Connection: close")
         assert (await client.head())[0] in (500, 502)
+
+
+@pytest.mark.parametrize("upgrade", [(), ("Connection: Upgrade", "Upgrade: SPDY/3.1")])
+async def test_a_call_too_many_is_told_so(
+    pki: ClusterPki, monkeypatch: pytest.MonkeyPatch, upgrade: tuple[str, ...]
+) -> None:
+    """It never takes the streams that the provider keeps for itself."""
+    monkeypatch.setattr(edge_client, "MAX_CALLS", 0)
+    async with (
+        connected_edge(lambda stream: stream.wait_closed()) as edge,
+        kubelet_port(edge.client, pki) as port,
+        port.connect() as client,
+        asyncio.timeout(5),
+    ):
+        await client.request("GET", "/exec/ns/pod/c" if upgrade else LOGS, *upgrade)
+        status, headers = await client.head()
+        body = await client.reader.readexactly(int(headers["content-length"]))
+    assert status == 503
+    assert body == b"site site-a takes no more calls now: 0 are running"
