@@ -1,13 +1,16 @@
 """Errors of the tunnel.
 
-TunnelError ├── IdentityError              a name or certificate that is no site's ├── HeadError
-a request or response head that cannot be sent; nothing was sent ├── ProtocolError              the
-peer broke the rules; carries the HTTP/2 error code that answers it │   ├── WindowExceeded
-more bytes than were granted │   ├── FrameTooLarge          a frame longer than was allowed │   ├──
-ExcessiveLoad          headers without end, or frames that carry nothing, in masses │   ├──
-PipeError              a message of the pipe that cannot be true │   └── SyncError              a
-sync message or fragment that cannot be read ├── SessionClosed              the session is over, for
-whatever reason └── StreamReset                one stream was ended early by either end
+TunnelError
+├── IdentityError              a name or certificate that is no site's
+├── HeadError                  a request or response head that cannot be sent; nothing was sent
+├── ProtocolError              the peer broke the rules; carries the HTTP/2 error code that answers
+│   ├── WindowExceeded         more bytes than were granted
+│   ├── FrameTooLarge          a frame longer than was allowed
+│   ├── ExcessiveLoad          headers without end, or frames that carry nothing, in masses
+│   ├── PipeError              a message of the pipe that cannot be true
+│   └── SyncError              a sync message or fragment that cannot be read
+├── SessionClosed              the session is over, for whatever reason
+└── StreamReset                one stream was ended early by either end
 """
 
 from __future__ import annotations
