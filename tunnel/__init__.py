@@ -3,7 +3,7 @@
 errors      the TunnelError tree
 identity    site name <-> certificate names (pure)
 sync        messages of the sync stream and their fragments (pure)
-pipe        the reliable pipe under HTTP/2: message header, counts, acknowledgements (pure)
+pipe        the reliable pipe under HTTP/2: counts, acknowledgements, replay (pure)
 frames      lengths and floods, judged before HTTP/2 is parsed (pure)
 heads       request and response heads <-> header lists (pure)
 flow        receive windows and the memory they may take (pure)
@@ -14,5 +14,6 @@ stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
 outbox      what goes into the next message
 handlers    the tasks that answer the client's streams
-session     Session: drives the protocol over a message pipe; liveness, go-away
+attachment  one WebSocket while it carries a session, and the tasks that do it
+session     Session: one HTTP/2 session over one WebSocket after another; resume, drain, go-away
 """

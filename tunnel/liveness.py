@@ -2,7 +2,7 @@
 
 An end is dead for the other when a PING to it has been unanswered for 10 s and nothing sent to it
 was acknowledged since. A busy link that is merely slow keeps acknowledging, so it is not taken for
-dead.
+dead. What dies is one connection; the session may go on over the next.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ DEAD_AFTER_S = 10.0
 # While data flows its round trip is measured anew, at most so often.
 PROBE_EVERY_S = 0.05
 # Of ours under way; one every 5 s and one per round trip, and 10 s without an answer end the
-# session.
+# connection.
 MAX_PINGS_UNDER_WAY = 16
 _OPAQUE_BYTES = 8
 
@@ -40,6 +40,16 @@ class Liveness:
         self._probe: bytes | None = None
         self._next_probe_at = -math.inf
         self._acknowledged_at = -math.inf
+
+    def restart(self, *, now: float) -> None:
+        """Begin anew on a fresh connection: a PING is due at once.
+
+        PINGs that were under way are answered some time, but measure nothing.
+        """
+        self._under_way.clear()
+        self._probe = None
+        self._next_ping_at = now
+        self._acknowledged_at = now
 
     def ping(self, *, now: float) -> bytes:
         """Note a PING that is sent now; returns its eight opaque bytes."""

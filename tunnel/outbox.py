@@ -1,7 +1,8 @@
 """Outbox: what goes into the next message of the pipe.
 
-First what keeps the pipe going (ACK, DRAIN), then the frames of HTTP/2 itself, then one DATA frame
-after another as the schedule says, until the message is full.
+First what keeps the pipe going (ACK, DRAIN), then what was sent before and did not arrive, then the
+frames of HTTP/2 itself, then one DATA frame after another as the schedule says, until the message
+is full.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class Outbox:
         self._schedule.forget(stream_id)
 
     def send_first(self, message: bytes) -> None:
-        """Send one whole message of the pipe before anything else."""
+        """Send one whole message of the pipe, other than DATA, before anything else."""
         self._urgent = message
 
     def next_message(self, *, now: float, with_data: bool) -> bytes | None:
@@ -66,12 +67,15 @@ class Outbox:
         if self._urgent is not None:
             message, self._urgent = self._urgent, None
             return message
+        message = self._pipe.take_replay()
+        if message is not None:
+            return message
         room = min(MAX_PAYLOAD_BYTES, self._pipe.room_bytes)
         if with_data:
             self._fill(room)
         if room <= 0 or not self._protocol.output_bytes:
             return None
-        return self._pipe.encode_data(self._protocol.take_output(room))
+        return self._pipe.encode_data([self._protocol.take_output(room)])
 
     def _fill(self, room: int) -> None:
         while self._protocol.output_bytes + FRAME_HEADER_BYTES + MAX_FRAME_BYTES <= room:

@@ -1,11 +1,12 @@
-"""Session: drives the protocol over a pipe of messages, and owns the tasks that do it.
+"""Session: one HTTP/2 session over one WebSocket after another.
 
-    reader      message -> Pipe -> Protocol -> Streams; never waits for anybody
-    writer      Streams -> Outbox (Schedule, Protocol, Pipe) -> message
-    keep-alive  a PING every five seconds, and the end of patience
-    handlers    on the server, one task for each stream that the client opened
+    interrupted ──attach()──> attached ──detach(), or the WebSocket ended──> interrupted
+         │                        │
+         └──not resumed in time───┴──a rule broken, drained, closed, cancelled──> ended
 
-State changes are synchronous functions; only ``_read``, ``_write`` and ``_keep_alive`` wait.
+What arrives goes Pipe -> Protocol -> Streams, what is sent goes Streams -> Outbox (Schedule,
+Protocol, Pipe). State changes are synchronous functions; waiting is done by the attachment's tasks
+and by callers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import logging
 import typing
 
 from tunnel import pipe as wire
-from tunnel.errors import ExcessiveLoad, ProtocolError, SessionClosed
+from tunnel.attachment import Attachment, WebSocketPipe
+from tunnel.errors import ExcessiveLoad, PipeError, ProtocolError, SessionClosed
 from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
 from tunnel.handlers import Handler, Handlers
 from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
@@ -36,39 +38,14 @@ from tunnel.slots import StreamSlots
 from tunnel.stream import REFUSED_STREAM, Stream
 from tunnel.streams import Streams
 
-if typing.TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 __all__ = ["Handler", "Limits", "Role", "Session", "WebSocketPipe"]
 
 logger = logging.getLogger(__name__)
 
-# Answers of HTTP/2 itself (PING, SETTINGS, window updates) that wait because the socket takes
-# nothing.
+# Frames other than DATA that wait because the socket takes nothing, or there is none.
 MAX_WAITING_OUTPUT_BYTES = 1 << 20
-# How long the last frame may take to go out, and then the peer to hang up.
-FAREWELL_S = 1.0
-
-
-class WebSocketPipe(typing.Protocol):
-    """One attached WebSocket that carries binary messages of at most 64 KiB."""
-
-    async def receive(self) -> bytes:
-        """Return the next message.
-
-        Raises:
-            SessionClosed: The WebSocket ended, or a text or oversized message came.
-        """
-
-    async def send(self, message: bytes) -> None:
-        """Send one message; waits while more than 64 KiB wait below.
-
-        Raises:
-            SessionClosed: The WebSocket ended.
-        """
-
-    def abort(self) -> None:
-        """Drop the connection at once (``transport.abort()``); may be called again."""
+RESUME_TIMEOUT_S = 120.0
+_STOPPING = "this end of the tunnel is stopping"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,17 +57,21 @@ class Limits:
         receive_budget_bytes: Sum of all receive windows; at least 64 KiB for each stream.
         ping_every_s: Between two PINGs.
         dead_after_s: A PING unanswered for so long, and nothing acknowledged since, ends the
-            session.
+            attachment.
+        resume_timeout_s: An interruption that lasts longer ends the session.
     """
 
     max_streams: int = MAX_STREAMS
     receive_budget_bytes: int = BUDGET_BYTES
     ping_every_s: float = PING_EVERY_S
     dead_after_s: float = DEAD_AFTER_S
+    resume_timeout_s: float = RESUME_TIMEOUT_S
 
 
 class Session:
-    """One HTTP/2 session over one WebSocket.
+    """One HTTP/2 session that outlives its WebSockets.
+
+    The owner awaits ``run`` and gives it one WebSocket after another with ``attach``.
 
     The server's ``handler`` runs as one task for each stream. Its exception ends only its stream
     (INTERNAL_ERROR) and is logged here; if it returns without having ended its half, the stream is
@@ -102,6 +83,8 @@ class Session:
         name: Short hash of the id, for logs.
         close_reason: One sentence once the session has ended, else None.
         draining: Whether either end has announced its stop; no streams are opened any more.
+        interrupted_since: The loop's time at which the last WebSocket ended, or the session began
+            to wait for its first; None while one is attached.
     """
 
     def __init__(
@@ -117,14 +100,20 @@ class Session:
         self.name = hashlib.blake2b(session_id.encode(), digest_size=6).hexdigest()
         self.close_reason: str | None = None
         self.draining = False
+        self.interrupted_since: float | None = None
         self._role = role
-        self._dead_after_s = limits.dead_after_s
-        self._has_run = False
+        self._limits = limits
         self._has_left = False
         self._heard = False
         self._fault: ProtocolError | None = None
+        self._attachment: Attachment | None = None
         self._ack_timer: asyncio.TimerHandle | None = None
+        self._resume_timer: asyncio.TimerHandle | None = None
+        self._drain_until: float | None = None
+        self._pings: dict[bytes, asyncio.Event] = {}
         self._wake = asyncio.Event()
+        self._started = asyncio.Event()
+        self._drain_announced = asyncio.Event()
         self._over = asyncio.Event()
         self._done = asyncio.Event()
         self._protocol = Protocol(role, max_streams=limits.max_streams)
@@ -146,13 +135,23 @@ class Session:
             slots=StreamSlots(max_streams=limits.max_streams),
             handlers=self._handlers,
             liveness=self._liveness,
-            wake=self._wake,
+            wake=self._output_queued,
         )
 
     @property
     def is_live(self) -> bool:
-        """Whether the peer has spoken and the session has not ended."""
+        """Whether the peer has spoken and the session has not ended; it may be interrupted."""
         return self._heard and not self._over.is_set()
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a WebSocket carries the session now."""
+        return self._attachment is not None and self._attachment.reason is None
+
+    @property
+    def received_bytes(self) -> int:
+        """What the peer is told when it resumes; read it after ``detach``."""
+        return self._counts.received_bytes
 
     @property
     def round_trip_s(self) -> float | None:
@@ -164,13 +163,17 @@ class Session:
         """How many streams are open now."""
         return len(self._streams)
 
-    # What callers do.
+    # What its owner does.
 
-    async def run(self, pipe: WebSocketPipe) -> str:
-        """Drive the session until it ends; then every stream has ended. Can be called once.
+    async def run(self, pipe: WebSocketPipe | None = None) -> str:
+        """Keep the session until it ends; then every stream has ended. Can be called once.
 
         Streams that were open end with SessionClosed. Cancelling ends the session and all handlers
         at once, without a word to the peer (see ``drain``).
+
+        Args:
+            pipe: The only WebSocket that it will ever have: the session ends with it. None when
+                the owner attaches them.
 
         Returns:
             Why the session ended, in one sentence.
@@ -178,33 +181,73 @@ class Session:
         Raises:
             ProtocolError: The peer broke the rules; it was told so.
         """
-        if self._has_run:
+        if self._started.is_set():
             raise AssertionError("a session runs once")
-        self._has_run = True
         self._protocol.start()
         try:
             async with asyncio.TaskGroup() as tasks:
-                await self._run_in(tasks, pipe)
+                self._handlers.run_in(tasks, ended=self._streams.handler_ended)
+                self._started.set()
+                if pipe is not None:
+                    tasks.create_task(self._attach_only(pipe))
+                await self._run_to_end()
         finally:
             self._done.set()
         if self._fault is not None:
             raise self._fault
         return self.close_reason or ""
 
-    async def open(self, head: RequestHead) -> Stream:
-        """Send a request's head and return its stream.
+    async def attach(self, pipe: WebSocketPipe, *, peer_received_bytes: int) -> str:
+        """Carry the session over this WebSocket until either ends.
 
-        The body follows with ``write`` and ``close_write``; a request without one needs
-        ``close_write`` too. Waits for the peer's SETTINGS and for a free stream. Cancelling is
-        safe: no stream is opened.
+        One that is attached is detached first; but the count that the peer was told had to be read
+        after a ``detach`` already. Cancelling drops the WebSocket, and the session is interrupted.
+
+        Args:
+            pipe: The WebSocket; it is aborted in the end.
+            peer_received_bytes: The peer's ``received_bytes``; 0 for the first WebSocket.
+
+        Returns:
+            Why it ended, in one sentence.
 
         Raises:
-            HeadError: The head cannot be sent, or the peer does not do extended CONNECT.
-            SessionClosed: The session has ended or drains, or 1024 calls wait already.
+            PipeError: The peer's count cannot be true; the session has ended.
         """
-        if self._role is not Role.CLIENT:
-            raise AssertionError("only the client opens streams")
-        return await self._streams.open(head)
+        self.detach("another WebSocket took its place")
+        if self._over.is_set():
+            pipe.abort()
+            return self.close_reason or ""
+        try:
+            epoch = self._counts.attach(peer_received_bytes=peer_received_bytes)
+        except PipeError as exc:
+            pipe.abort()
+            self.peer_failed(exc)
+            raise
+        attachment = Attachment(pipe, epoch=epoch, owner=self, wake=self._wake)
+        self._begin(attachment)
+        try:
+            await self._started.wait()
+            return await attachment.run()
+        finally:
+            attachment.end("the attachment was cancelled")
+            if self._attachment is attachment:
+                self.detach(attachment.reason or "")
+
+    def detach(self, reason: str) -> None:
+        """Abort the WebSocket, if there is one, and take nothing from it any more."""
+        attachment, self._attachment = self._attachment, None
+        if attachment is None:
+            return
+        attachment.end(reason)
+        self._counts.detach()
+        self._streams.pause()
+        if not self._over.is_set():
+            logger.info("session %s interrupted: %s", self.name, attachment.reason)
+            self._wait_for_attach(f"it was interrupted ({attachment.reason})")
+
+    def close(self, reason: str) -> None:
+        """End the session at once, without a word to the peer; the first reason stays."""
+        self._end(reason)
 
     async def drain(self, deadline_s: float = 10, *, reason: str = "it is stopping") -> None:
         """End the session as planned, and return when it has ended.
@@ -216,89 +259,112 @@ class Session:
             deadline_s: How long open streams may go on.
             reason: What the peer is told.
         """
-        if not self._has_run or self._over.is_set():
-            self._end("this end of the tunnel is stopping")
+        if not self._started.is_set() or self._over.is_set():
+            self._end(_STOPPING)
             return
-        self._stop_opening("this end of the tunnel is stopping")
+        self._stop_opening(_STOPPING)
         self._streams.stop_answering()
-        self._outbox.send_first(wire.encode_drain(deadline_s))
-        self._wake.set()
+        self._drain_until = _now() + deadline_s
+        self._announce_drain()
         try:
             async with asyncio.timeout(deadline_s):
                 await self._streams.wait_idle()
         except TimeoutError:
             logger.info("session %s: %d streams outlived the drain", self.name, self.open_streams)
-        self._leave(reason, own_reason="this end of the tunnel is stopping")
+        self._leave(reason, own_reason=_STOPPING)
         await self._done.wait()
 
-    # The tasks.
+    async def wait_draining(self) -> bool:
+        """Wait until the peer announces its stop; returns False if the session ends before."""
+        await self._drain_announced.wait()
+        return not self._over.is_set()
 
-    async def _run_in(self, tasks: asyncio.TaskGroup, pipe: WebSocketPipe) -> None:
-        self._handlers.run_in(tasks, ended=self._streams.handler_ended)
-        reader = tasks.create_task(self._guard(lambda: self._read(pipe)))
-        writer = tasks.create_task(self._guard(lambda: self._write(pipe)))
-        keeper = tasks.create_task(self._guard(self._keep_alive))
+    # What callers do.
+
+    async def open(self, head: RequestHead) -> Stream:
+        """Send a request's head and return its stream.
+
+        The body follows with ``write`` and ``close_write``; a request without one needs
+        ``close_write`` too. Waits for the peer's SETTINGS, for a free stream, and for the end of an
+        interruption. Cancelling is safe: no stream is opened.
+
+        Raises:
+            HeadError: The head cannot be sent, or the peer does not do extended CONNECT.
+            SessionClosed: The session has ended or drains, or 1024 calls wait already.
+        """
+        if self._role is not Role.CLIENT:
+            raise AssertionError("only the client opens streams")
+        return await self._streams.open(head)
+
+    async def ping(self, timeout_s: float) -> bool:
+        """Ask the peer for a sign of life.
+
+        Returns:
+            Whether it came in time; False at once while no WebSocket is attached.
+        """
+        if not self.is_attached:
+            return False
+        opaque = self._liveness.ping(now=_now())
+        answered = self._pings[opaque] = asyncio.Event()
+        self._protocol.ping(opaque)
+        self._output_queued()
         try:
+            async with asyncio.timeout(timeout_s):
+                await answered.wait()
+        except TimeoutError:
+            return False
+        finally:
+            del self._pings[opaque]
+        return not self._over.is_set()
+
+    # How it lives.
+
+    async def _attach_only(self, pipe: WebSocketPipe) -> None:
+        self._end(await self.attach(pipe, peer_received_bytes=0))
+
+    async def _run_to_end(self) -> None:
+        try:
+            if self._attachment is None and not self._over.is_set():
+                self._wait_for_attach("it never began")
             await self._over.wait()
-            if self._has_left:
-                # GOAWAY is the last frame. Let it out, and let the peer hang up, so that it is not
-                # lost with the socket.
-                await asyncio.wait([writer], timeout=FAREWELL_S)
-                await asyncio.wait([reader], timeout=FAREWELL_S)
+            if self._attachment is not None:
+                await self._attachment.wait_done()
         finally:
             self._end("the session was cancelled")
-            pipe.abort()
-            for task in (reader, writer, keeper):
-                task.cancel()
-            if self._ack_timer is not None:
-                self._ack_timer.cancel()
         await self._handlers.stop()
 
-    async def _guard(self, loop: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await loop()
-        except SessionClosed as exc:
-            self._end(exc.reason)
-        except ProtocolError as exc:
-            if not self._over.is_set():
-                self._fault = exc
-                self._leave(f"protocol error: {exc}", error_code=exc.error_code)
+    def _begin(self, attachment: Attachment) -> None:
+        self._attachment = attachment
+        self.interrupted_since = None
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
+        self._liveness.restart(now=_now())
+        self._streams.resume()
+        if self._drain_until is not None:
+            self._announce_drain()
+        logger.info("session %s attached, epoch %d", self.name, self._counts.epoch)
 
-    async def _read(self, pipe: WebSocketPipe) -> None:
-        while True:
-            message = await pipe.receive()
-            # After the end only the peer's hanging up is of interest.
-            if not self._over.is_set():
-                self._take_message(message)
+    def _wait_for_attach(self, why: str) -> None:
+        self.interrupted_since = _now()
+        limit_s = self._limits.resume_timeout_s
+        reason = f"{why} and was not resumed within {limit_s:g} s"
+        self._resume_timer = asyncio.get_running_loop().call_later(limit_s, self._end, reason)
 
-    async def _write(self, pipe: WebSocketPipe) -> None:
-        while True:
-            is_over = self._over.is_set()
-            message = self._outbox.next_message(now=_now(), with_data=not is_over)
-            if message is not None:
-                await pipe.send(message)
-            elif is_over:
-                return
-            else:
-                self._wake.clear()
-                await self._wake.wait()
+    def _announce_drain(self) -> None:
+        if self._drain_until is not None:
+            self._outbox.send_first(wire.encode_drain(self._drain_until - _now()))
+            self._wake.set()
 
-    async def _keep_alive(self) -> None:
-        while True:
-            now = _now()
-            if self._liveness.is_dead(now=now):
-                raise SessionClosed(f"no answer to a PING for {self._dead_after_s:g} s")
-            opaque = self._liveness.regular_ping(now=now)
-            if opaque is not None:
-                self._protocol.ping(opaque)
-                self._wake.set()
-            await asyncio.sleep(max(self._liveness.next_at() - now, wire.TIMER_SLACK_S))
+    # For the attachment (AttachmentOwner).
 
-    # What arrives.
+    def take_message(self, message: bytes, *, epoch: int) -> None:
+        """Apply what arrived.
 
-    def _take_message(self, message: bytes) -> None:
+        Raises:
+            ProtocolError: The peer broke the rules.
+        """
         now = _now()
-        received = self._counts.receive_message(message, now=now)
+        received = self._counts.receive_message(message, epoch=epoch, now=now)
         match received:
             case wire.Data(payload):
                 for event in self._protocol.receive_data(payload, now=now):
@@ -309,16 +375,44 @@ class Session:
             case wire.Drain():
                 # It overtakes frames: a server still answers what the client opened before it.
                 self._stop_opening("the other end of the tunnel is stopping")
+                self._drain_announced.set()
+            case None:
+                return
             case _:
                 typing.assert_never(received)
-        if self._protocol.output_bytes > MAX_WAITING_OUTPUT_BYTES:
-            raise ExcessiveLoad("the peer asks for answers and does not take them")
-        self._wake.set()
+        self._output_queued()
+
+    def next_message(self) -> bytes | None:
+        """Choose what is sent next."""
+        return self._outbox.next_message(now=_now(), with_data=not self._over.is_set())
+
+    def keep_alive(self) -> float:
+        """Queue a PING when one is due, and return after how many seconds to ask again.
+
+        Raises:
+            SessionClosed: The peer is dead.
+        """
+        now = _now()
+        if self._liveness.is_dead(now=now):
+            raise SessionClosed(f"no answer to a PING for {self._limits.dead_after_s:g} s")
+        opaque = self._liveness.regular_ping(now=now)
+        if opaque is not None:
+            self._protocol.ping(opaque)
+            self._output_queued()
+        return max(self._liveness.next_at() - now, wire.TIMER_SLACK_S)
+
+    def peer_failed(self, error: ProtocolError) -> None:
+        """End the session for a fault of the peer, and tell it."""
+        if not self._over.is_set():
+            self._fault = error
+            self._leave(f"protocol error: {error}", error_code=error.error_code)
 
     def _react(self, event: Event, *, now: float) -> None:
         match event:
             case PingAnswered(opaque):
                 self._liveness.answered(opaque, now=now)
+                if opaque in self._pings:
+                    self._pings[opaque].set()
             case PeerLeft(error_code, reason):
                 code = f" ({error_name(error_code)})" if error_code else ""
                 self._end(f"the other end closed the session{code}: {reason or 'no reason given'}")
@@ -328,10 +422,16 @@ class Session:
             case _:
                 self._streams.reactions[type(event)](event)
 
+    def _output_queued(self) -> None:
+        """Wake the writer; end the session when too much waits for it."""
+        if self._protocol.output_bytes > MAX_WAITING_OUTPUT_BYTES:
+            self.peer_failed(ExcessiveLoad("the peer asks for answers and does not take them"))
+        self._wake.set()
+
     def _watch_ack(self) -> None:
         """Wake the writer when an ACK falls due."""
         ack_at = self._counts.ack_at
-        if ack_at is not None and self._ack_timer is None:
+        if ack_at is not None and self._ack_timer is None and not self._over.is_set():
             self._ack_timer = asyncio.get_running_loop().call_at(ack_at, self._on_ack_timer)
 
     def _on_ack_timer(self) -> None:
@@ -360,8 +460,15 @@ class Session:
             return
         self.close_reason = reason
         self._over.set()
+        self._drain_announced.set()
         self._streams.fail_all(reason)
-        self._wake.set()
+        for timer in (self._ack_timer, self._resume_timer):
+            if timer is not None:
+                timer.cancel()
+        for answered in self._pings.values():
+            answered.set()
+        if self._attachment is not None:
+            (self._attachment.finish if self._has_left else self._attachment.end)(reason)
         logger.info("session %s ended: %s", self.name, reason)
 
 

@@ -47,7 +47,7 @@ class Streams:
         slots: Counts the streams that the client may open.
         handlers: Answer the streams that the client opened.
         liveness: Knows the round trip, and is asked for PINGs that measure it.
-        wake: Says that there may be something to send.
+        wake: Is called when there may be something to send.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Streams:
         slots: StreamSlots,
         handlers: Handlers,
         liveness: Liveness,
-        wake: asyncio.Event,
+        wake: Callable[[], None],
     ) -> None:
         self._role = role
         self._protocol = protocol
@@ -73,6 +73,8 @@ class Streams:
         self._streams: dict[int, Stream] = {}
         self._one_ended = asyncio.Event()
         self._refuses = False
+        self._is_paused = True
+        self._peer_allows = 0
         self.reactions: dict[type, Callable[[Any], None]] = {
             DataArrived: self.on_data,
             WindowOpened: self.on_window,
@@ -90,6 +92,8 @@ class Streams:
 
     async def open(self, head: RequestHead) -> Stream:
         """Wait for a slot, and open a stream. Cancelling is safe: no stream is opened.
+
+        There is no slot while the session is interrupted.
 
         Raises:
             HeadError: The head cannot be sent, or the peer does not do extended CONNECT.
@@ -112,6 +116,16 @@ class Streams:
     def handler_ended(self) -> None:
         """Look again whether all is idle."""
         self._one_ended.set()
+
+    def pause(self) -> None:
+        """Let calls wait for a slot until ``resume``; what is open stays open."""
+        self._is_paused = True
+        self._slots.allow(0)
+
+    def resume(self) -> None:
+        """Hand out slots again."""
+        self._is_paused = False
+        self._slots.allow(self._peer_allows)
 
     def stop_opening(self, reason: str) -> None:
         """Open no streams any more; the first reason stays."""
@@ -174,7 +188,8 @@ class Streams:
 
     def on_settings(self, _event: SettingsArrived) -> None:
         """Take what the peer allows: streams, and windows."""
-        self._slots.allow(self._protocol.peer_max_streams)
+        self._peer_allows = self._protocol.peer_max_streams
+        self._slots.allow(self._peer_allows)
         self._outbox.window_opened(0)
 
     # What streams ask for (StreamOwner).
@@ -183,7 +198,7 @@ class Streams:
         """Queue a stream's bytes or end."""
         if stream.id in self._streams:
             self._outbox.ready(stream)
-            self._wake.set()
+            self._wake()
 
     def input_taken(self, stream: Stream, size: int) -> None:
         """Return credit for what a reader took, and measure the round trip meanwhile."""
@@ -194,20 +209,20 @@ class Streams:
         if not credit or stream.receive_ended:
             return
         self._protocol.grant(stream.id, credit)
-        opaque = self._liveness.probing_ping(now=now)
+        opaque = None if self._is_paused else self._liveness.probing_ping(now=now)
         if opaque is not None:
             self._protocol.ping(opaque)
-        self._wake.set()
+        self._wake()
 
     def respond(self, stream: Stream, head: ResponseHead, *, end: bool) -> None:
         """Send a response head."""
         self._protocol.send_response(stream.id, head, end=end)
-        self._wake.set()
+        self._wake()
 
     def reset(self, stream: Stream, *, error_code: int) -> None:
         """Send RST_STREAM."""
         self._protocol.reset_stream(stream.id, error_code=error_code)
-        self._wake.set()
+        self._wake()
 
     def ended(self, stream: Stream) -> None:
         """Let go of a stream that has ended."""
@@ -228,5 +243,5 @@ class Streams:
         stream = Stream(self, stream_id, head, is_server=self._role is Role.SERVER)
         self._streams[stream_id] = stream
         self._flow.open(stream_id, now=asyncio.get_running_loop().time())
-        self._wake.set()
+        self._wake()
         return stream

@@ -55,6 +55,8 @@ class Ends:
         self.server = Protocol(Role.SERVER)
         self.client_pipe = Pipe()
         self.server_pipe = Pipe()
+        for pipe in (self.client_pipe, self.server_pipe):
+            pipe.attach(peer_received_bytes=0)
         self.outbox = Outbox(self.client, self.client_pipe)
         self.owner = Owner(self.outbox, self.client)
         self.client.start()
@@ -75,7 +77,7 @@ class Ends:
         message = self.outbox.next_message(now=0.0, with_data=with_data)
         if message is None:
             return 0, []
-        received = self.server_pipe.receive_message(message, now=0.0)
+        received = self.server_pipe.receive_message(message, epoch=1, now=0.0)
         assert isinstance(received, Data)
         return len(message), self.server.receive_data(received.payload, now=0.0)
 
@@ -154,7 +156,7 @@ def test_drain_goes_first_and_ack_before_it() -> None:
     """Both pass when no DATA may."""
     ends = Ends()
     ends.outbox.send_first(encode_drain(1))
-    ends.client_pipe.receive_message(b"\x01x", now=0.0)
+    ends.client_pipe.receive_message(b"\x01x", epoch=1, now=0.0)
     ends.client_pipe.sent_bytes = MAX_UNACKNOWLEDGED_BYTES
     kinds = []
     while message := ends.outbox.next_message(now=1.0, with_data=True):
