@@ -89,6 +89,8 @@ def configuration(folder: Path, pki: SitePki, *, port: int, endpoint: str) -> di
         "containerLogsDir": str(folder / "containers"),
         "containerRuntimeEndpoint": endpoint,
         "drainTimeout": "500ms",
+        # Nothing runs, so nothing needs a group of this machine's.
+        "cgroupDriver": "systemd",
         "logging": {"format": "json", "level": "debug"},
     }
 
