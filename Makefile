@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Tools that the project installs for itself are found first.
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .PHONY: help demo up down test check format bench deps
 
@@ -40,7 +42,7 @@ bench: $(INSTALLED) deps ## print each figure beside its baseline, measured in t
 	@$(RUN)/python -m benchmarks
 
 # The devcluster names what it lacks by itself; this only spares root on Debian the second command.
-deps: ## install the Debian packages that are missing (as root)
+deps: $(INSTALLED) ## install what is missing: Debian packages (as root), a Go toolchain
 	@missing=(); \
 	need() { command -v "$$1" >/dev/null || [[ -e "$$1" ]] || missing+=("$$2"); }; \
 	PATH="$$PATH:/usr/sbin:/sbin"; \
@@ -57,7 +59,11 @@ deps: ## install the Debian packages that are missing (as root)
 	    echo "packages are missing: run sudo apt-get install --no-install-recommends $${missing[*]}" >&2; exit 2; \
 	  fi; \
 	fi
-	@command -v go >/dev/null || { echo "Go is missing: install Go 1.26 or newer (https://go.dev/dl) and put its bin folder on PATH" >&2; exit 2; }
+	@go_minor=$$(go env GOVERSION 2>/dev/null | sed -nE 's/^go1\.([0-9]+).*/\1/p' || true); \
+	if (( $${go_minor:-0} < 21 )); then \
+	  echo "no Go of 1.21 or newer is on PATH: installing one into $(VENV)"; \
+	  $(RUN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-go.lock; \
+	fi
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: set PYTHON=…" >&2; exit 2; }

@@ -34,7 +34,6 @@ def variables(cluster: Cluster, site: SiteLayout, *, path: str) -> dict[str, str
         "DEVCLUSTER_PROVIDER_ADDRESS": site.provider_address,
         "DEVCLUSTER_SITE_ROOT": str(site.root),
         "DEVCLUSTER_CONTAINERD_ADDRESS": str(site.containerd_socket),
-        "DEVCLUSTER_EDGE_SOCKET": str(site.edge_socket),
         "DEVCLUSTER_CGROUP_ROOT": site.cgroup_root,
     }
     for name in cluster.state.parts:

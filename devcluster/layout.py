@@ -89,11 +89,6 @@ class SiteLayout:
         return self.run / "containerd.sock"
 
     @property
-    def edge_socket(self) -> Path:
-        """The edge runtime's local API."""
-        return self.run / "edgelet.sock"
-
-    @property
     def cgroup_root(self) -> str:
         """Parent of every pod's cgroup, as a path below each hierarchy's mount."""
         return f"/{self.cluster.prefix}-{self.name}"

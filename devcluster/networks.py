@@ -15,6 +15,7 @@ leave ``/run/netns`` behind as a mount of its own.
 from __future__ import annotations
 
 import enum
+import errno
 import subprocess
 from pathlib import Path
 
@@ -185,7 +186,25 @@ def close_netns(name: str) -> None:
         # Of a file that was never mounted on (a crash between the two), only the unlink is left to
         # do.
         subprocess.run(["umount", "--lazy", path], capture_output=True, check=False)
-        path.unlink()
+        try:
+            path.unlink()
+        except OSError as exc:
+            if exc.errno != errno.EBUSY:
+                raise
+            _unlink_covered(path)
+
+
+def _unlink_covered(path: Path) -> None:
+    """Remove a namespace's file that is mounted on twice.
+
+    Whoever runs ``ip netns add`` while we are up mounts the folder onto itself, and the mounts
+    below are then covered: no path leads to them. A private mount namespace can uncover its own
+    copies, and to unlink the file there detaches what is mounted on it in every other
+    (mount_namespaces(7)).
+    """
+    uncover = 'while umount --lazy "$0"; do :; done; while umount --lazy "$1"; do :; done; rm "$1"'
+    private = ["unshare", "--mount", "--propagation", "private"]
+    run([*private, "sh", "-c", f"{{ {uncover}; }} 2>/dev/null", str(NETNS_FOLDER), path])
 
 
 def close_host_link(cluster: ClusterLayout) -> None:

@@ -76,7 +76,6 @@ def edge_config(site: SiteLayout, site_pki: SitePKI) -> dict[str, object]:
         "containerRuntimeEndpoint": f"unix://{site.containerd_socket}",
         "cgroupRoot": site.cgroup_root,
         "cgroupDriver": "cgroupfs",
-        "localSocket": str(site.edge_socket),
     }
 
 

@@ -1,1 +1,8 @@
-"""The edge runtime: a small kubelet that runs pods through CRI, reached through a tunnel."""
+"""The edge runtime: a small kubelet that runs pods through CRI, reached through a tunnel.
+
+cli.py        the command ``edgelet``
+config.py     EdgeConfig: the configuration file as a value, pure
+app.py        the process: every loop in one TaskGroup, planned stop, exit status
+startup.py    what is asked of runtime and machine once
+pod_parts.py  PodParts: all that runs pods, put together
+"""

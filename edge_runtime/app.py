@@ -20,34 +20,13 @@ from edge_runtime.api.router import Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.config import EDGELET_VERSION
-from edge_runtime.events.event_recorder import EventRecorder
-from edge_runtime.images.image_manager import ImageManager
-from edge_runtime.machine.cgroups import read_machine_resources
-from edge_runtime.machine.machine_info import host_addresses, read_machine_info
 from edge_runtime.machine.node_reporter import NodeReporter
-from edge_runtime.objects.cgroup_names import CgroupDriver
-from edge_runtime.pleg.evented_pleg import EventedPLEG
-from edge_runtime.pleg.generic_pleg import GenericPLEG
-from edge_runtime.pleg.pod_cache import PodCache
-from edge_runtime.pods.dns_config import parse_resolv_conf
+from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.pods.interruption import unless
-from edge_runtime.pods.pod_events import PodEvents
-from edge_runtime.pods.pod_manager import PodManager
-from edge_runtime.pods.pod_sandbox import SandboxMaker
-from edge_runtime.pods.pod_settings import PodSettings
-from edge_runtime.pods.pod_start import ContainerStarter
-from edge_runtime.pods.pod_sync import PodSync
-from edge_runtime.pods.pod_termination import PodTermination
-from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.runtime.cri_client import CriClient
-from edge_runtime.runtime.errors import RuntimeServiceError, Unimplemented
-from edge_runtime.status.status_manager import StatusManager
+from edge_runtime.startup import ask_pod_settings
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
-from edge_runtime.store.event_store import EventStore
-from edge_runtime.store.local_pod_state import LocalPodState
-from edge_runtime.store.pod_store import PodStore
-from edge_runtime.store.status_store import StatusStore
 from edge_runtime.telemetry.logging import configure_logging
 from edge_runtime.uplink.credentials import Credentials, CredentialsError
 from edge_runtime.uplink.dialer import Dialer
@@ -57,6 +36,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
+    from edge_runtime.pods.pod_settings import PodSettings
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +44,6 @@ EXIT_FAILURE = 1
 DATABASE_NAME = "edgelet.db"
 # The Kubernetes version whose kubelet this is built after; the provider may claim another one.
 KUBELET_VERSION = "v1.36.3"
-RUNTIME_RETRY_S = 1.0
 
 
 class StartRefused(Exception):
@@ -106,7 +85,7 @@ async def _serve(config: EdgeConfig, credentials: Credentials, database: Databas
     stop = _stop_on_signals()
     async with CriClient(config.container_runtime_endpoint) as runtime:
         logger.info("edge starts", extra={"site": config.site, "version": EDGELET_VERSION})
-        found = await unless(stop, _pod_settings(config, runtime))
+        found = await unless(stop, ask_pod_settings(config, runtime))
         if found is None:
             return 0
         machine, settings = found
@@ -145,76 +124,27 @@ class Edge:
     ) -> None:
         self._config = config
         self._runtime = runtime
-        # What is remembered.
-        self._statuses = StatusManager(StatusStore(database))
-        self._records = LocalPodState(database)
-        self._events = EventRecorder(EventStore(database))
-        # What the runtime has.
-        cache = PodCache()
-        self._pleg = GenericPLEG(
-            runtime,
-            cache,
-            wake=lambda uid: self._workers.wake(uid),
-            relist_period_s=config.relist_period_s,
-        )
-        self._evented_pleg = EventedPLEG(
-            (runtime.container_events, runtime.containerd_events), pleg=self._pleg, cache=cache
-        )
-        # What is to be done about it.
-        pod_events = PodEvents(self._events)
-        images = ImageManager(runtime, record=self._events.record)
-        termination = PodTermination(
-            runtime, pleg=self._pleg, cache=cache, events=pod_events, settings=settings
-        )
-        sync = PodSync(
-            runtime,
-            cache=cache,
-            images=images,
-            sandboxes=SandboxMaker(runtime, cache=cache, events=pod_events, settings=settings),
-            starter=ContainerStarter(
-                runtime,
-                cache=cache,
-                records=self._records,
-                events=pod_events,
-                settings=settings,
-            ),
-            termination=termination,
-            statuses=self._statuses,
-            records=self._records,
-            events=pod_events,
-            settings=settings,
-        )
-        self._workers = PodWorkers(
-            sync=sync,
-            termination=termination,
-            pleg=self._pleg,
-            statuses=self._statuses,
-            events=pod_events,
-        )
-        self._pods = PodManager(
-            PodStore(database),
-            workers=self._workers,
-            statuses=self._statuses,
-            records=self._records,
-            images=images,
-            cache=cache,
-            termination=termination,
+        self._host_ips = settings.host_ips
+        self._parts = build_pod_parts(
+            database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
         self._dialer = self._build_dialer(credentials, boot_id=machine.boot_id)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run every loop until ``stop`` is set or one of them fails; return the exit status."""
-        # The pods last: their workers look at what the others remember.
-        for part in (self._statuses, self._records, self._events, self._pods):
-            await part.load()
+        parts = self._parts
+        try:
+            await parts.load()
+        except StoreError as exc:
+            raise StartRefused(str(exc)) from exc
         status = 0
         try:
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(self._statuses.run(), name="status manager")
-                loops.create_task(self._events.run(), name="event recorder")
-                loops.create_task(self._pleg.run(), name="PLEG")
-                loops.create_task(self._evented_pleg.run(), name="evented PLEG")
-                loops.create_task(self._pods.run(), name="pod manager")
+                loops.create_task(parts.statuses.run(), name="status manager")
+                loops.create_task(parts.events.run(), name="event recorder")
+                loops.create_task(parts.pleg.run(), name="PLEG")
+                loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
+                loops.create_task(parts.pods.run(), name="pod manager")
                 loops.create_task(self._dialer.run(), name="dialer")
                 loops.create_task(self._stop_as_planned(stop), name="planned stop")
         except* _PlannedStop:
@@ -238,22 +168,25 @@ class Edge:
             root_dir=self._config.root_directory,
             max_pods=self._config.max_pods,
             kubelet_version=KUBELET_VERSION,
+            host_ips=self._host_ips,
+            relist_problem=self._parts.pleg.problem,
+            report_period_s=self._config.node_status_update_frequency_s,
         )
         sync = SyncHandler(
             identity=EdgeIdentity(
                 version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id
             ),
-            pods=self._pods,
-            statuses=self._statuses,
+            pods=self._parts.pods,
+            statuses=self._parts.statuses,
             node=node,
-            events=self._events,
+            events=self._parts.events,
         )
         router = Router(
             edge_routes(
-                pods=self._pods,
-                statuses=self._statuses,
+                pods=self._parts.pods,
+                statuses=self._parts.statuses,
                 runtime=self._runtime,
-                checks={"syncloop": self._check_loop, "runtime": self._check_runtime},
+                checks={"syncloop": self._check_loop},
                 sync=sync,
             )
         )
@@ -265,53 +198,9 @@ class Edge:
         )
 
     async def _check_loop(self) -> str | None:
-        return None if self._pleg.is_healthy() else "the runtime was not relisted for minutes"
-
-    async def _check_runtime(self) -> str | None:
-        try:
-            await self._runtime.version()
-        except RuntimeServiceError as exc:
-            return str(exc)
-        return None
-
-
-async def _pod_settings(config: EdgeConfig, runtime: CriClient) -> tuple[MachineInfo, PodSettings]:
-    """Ask the runtime and the machine for what does not change; wait for a runtime that starts.
-
-    A guess would put pods into cgroups of the wrong driver.
-    """
-    name, driver = await _ask_runtime(config, runtime)
-    machine = await asyncio.to_thread(read_machine_info, config.root_directory)
-    resources = await asyncio.to_thread(read_machine_resources, machine)
-    resolv_conf = Path(config.resolv_conf)
-    return machine, PodSettings(
-        pod_logs_dir=Path(config.pod_logs_dir),
-        container_logs_dir=Path(config.container_logs_dir),
-        cgroup_root=config.cgroup_root,
-        cgroup_driver=driver,
-        cluster_dns=config.cluster_dns,
-        cluster_domain=config.cluster_domain,
-        machine=resources,
-        host_ips=host_addresses,
-        host_dns=lambda: parse_resolv_conf(resolv_conf.read_text()),
-        runtime_name=name,
-    )
-
-
-async def _ask_runtime(config: EdgeConfig, runtime: CriClient) -> tuple[str, CgroupDriver]:
-    last_problem: str | None = None
-    while True:
-        try:
-            name = (await runtime.version()).name
-            try:
-                return name, await runtime.cgroup_driver()
-            except Unimplemented:
-                return name, CgroupDriver(config.cgroup_driver)
-        except RuntimeServiceError as exc:
-            if str(exc) != last_problem:
-                last_problem = str(exc)
-                logger.warning("waiting for the container runtime", extra={"reason": str(exc)})
-        await asyncio.sleep(RUNTIME_RETRY_S)
+        # A runtime that does not answer is the Node's condition, not this: the edge itself is
+        # there, and a Node whose Lease runs out would be taken for one that is not.
+        return None if self._parts.pleg.is_looping() else "the runtime was not asked for minutes"
 
 
 @contextlib.contextmanager

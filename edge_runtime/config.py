@@ -28,7 +28,6 @@ _PATH_FIELDS = (
     "rootDirectory",
     "podLogsDir",
     "containerLogsDir",
-    "localSocket",
     "resolvConf",
 )
 
@@ -65,8 +64,7 @@ class EdgeConfig(
         resolv_conf: The machine's own name servers, for pods that use them.
         max_pods: Published as the Node's capacity.
         relist_period: How often the runtime is asked what it has, a duration.
-        node_status_update_frequency: How often the machine is measured, a duration.
-        local_socket: Where the local CLI will find this process.
+        node_status_update_frequency: How often machine and runtime are looked at, a duration.
         drain_timeout: What running streams get on a planned stop, a duration.
     """
 
@@ -87,7 +85,6 @@ class EdgeConfig(
     max_pods: int = 110
     relist_period: str = "1s"
     node_status_update_frequency: str = "10s"
-    local_socket: str = "/run/edgelet/edgelet.sock"
     drain_timeout: str = "10s"
     logging: LoggingConfig = LoggingConfig()
 

@@ -20,6 +20,7 @@ import msgspec
 
 from edge_runtime.events.correlation import MAX_ENTRIES, EventCorrelation, EventKey
 from edge_runtime.store.changes import ChangeFeed, ChangeReader
+from edge_runtime.store.errors import StoreError
 from tunnel.sync import EventReport
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 MAX_OUTBOX = 1000
 # Source: kubernetes client-go tools/record/event.go; the API refuses longer ones.
 MAX_MESSAGE_CHARACTERS = 1024
+# A disk that refuses is asked again so often.
+RETRY_S = 5.0
 _COMBINED = "(combined from similar events): "
 
 logger = logging.getLogger(__name__)
@@ -96,13 +99,17 @@ class EventRecorder:
     async def run(self) -> None:
         """Persist and tell events until cancelled.
 
-        Raises:
-            StoreError: The disk refuses.
+        While the disk refuses they wait in memory, in the bounds of the outbox.
         """
         while True:
             await self._is_dirty.wait()
             self._is_dirty.clear()
-            await self._persist()
+            try:
+                await self._persist()
+            except StoreError as exc:
+                logger.warning("events cannot be persisted", extra={"error": str(exc)})
+                self._is_dirty.set()
+                await asyncio.sleep(RETRY_S)
 
     def record(
         self, pod: Pod, *, event_type: str, reason: str, message: str, container_name: str = ""
@@ -198,7 +205,13 @@ class EventRecorder:
         self._remove.clear()
         if not entries and not removed:
             return
-        await self._store.change(put=[entry.report for entry in entries], remove=removed)
+        try:
+            await self._store.change(put=[entry.report for entry in entries], remove=removed)
+        except StoreError:
+            waiting = [entry.report.id for entry in entries if entry.report.id in self._outbox]
+            self._put = dict.fromkeys(waiting) | self._put
+            self._remove.update(removed)
+            raise
         for entry in entries:
             entry.is_persisted = True
             self._feed.publish(entry.report.id)

@@ -19,6 +19,7 @@ ERR_IMAGE_NEVER_PULL = "ErrImageNeverPull"
 INSPECT_FAILED = "InspectFailed"
 SANDBOX_CHANGED = "SandboxChanged"
 FAILED_CREATE_POD_SANDBOX = "FailedCreatePodSandBox"
+FAILED_CREATE_POD_CONTAINER = "FailedCreatePodContainer"
 FAILED_SYNC = "FailedSync"
 FAILED_KILL_POD = "FailedKillPod"
 # Ours: the pod asks for what this edgelet cannot do yet, so it is not run at all.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+import weakref
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
@@ -50,9 +51,11 @@ class LogFile:
             self._fd = os.open(path, flags)
         except OSError as exc:
             raise LogReadError(path, exc.strerror or str(exc)) from exc
+        # Also when it is dropped unclosed: whoever waited for it to be opened may be gone by then.
+        self._release = weakref.finalize(self, os.close, self._fd)
         found = os.fstat(self._fd)
         if not stat.S_ISREG(found.st_mode):
-            os.close(self._fd)
+            self._release()
             raise LogReadError(path, "it is not a regular file")
         self._identity = (found.st_dev, found.st_ino)
         self._offset = 0
@@ -128,7 +131,7 @@ class LogFile:
 
     def _close_when_unused(self) -> None:
         if self._is_closing and self._users == 0:
-            os.close(self._fd)
+            self._release()
 
 
 def _find_tail(fd: int, lines: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 # (overlay and network filesystems). Source: cri-client logs.go ``logForceCheckPeriod``.
 CHECK_PERIOD_S = 1.0
 _CHANGES = Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO
+# How often to look where the machine has no inotify instance left (128 per user by default).
+POLL_PERIOD_S = 0.2
+
+logger = logging.getLogger(__name__)
 
 
 async def read_logs(
@@ -54,7 +59,7 @@ async def read_logs(
             await asyncio.to_thread(file.seek_tail, options.tail_lines)
         inotify = _watch(stack, path) if options.follow else None
         yield b""
-        is_ended = inotify is None
+        is_ended = not options.follow
         is_replaced = False
         while not decoder.is_exhausted:
             is_end_of_file, output = await asyncio.to_thread(_read, file, decoder)
@@ -73,7 +78,7 @@ async def read_logs(
             is_replaced = await asyncio.to_thread(file.is_replaced)
             if is_replaced:
                 continue
-            if is_ended or inotify is None:
+            if is_ended:
                 break
             if loop.time() < next_check and await _changed(inotify, name, until=next_check):
                 continue
@@ -84,18 +89,29 @@ async def read_logs(
             yield output
 
 
-def _watch(stack: ExitStack, path: str) -> Inotify:
-    """Watch the folder, since a rotation puts a new file in the old one's place."""
-    inotify = stack.enter_context(Inotify())
-    inotify.add_watch(Path(path).parent, _CHANGES)
+def _watch(stack: ExitStack, path: str) -> Inotify | None:
+    """Watch the folder, since a rotation puts a new file in the old one's place.
+
+    Returns:
+        None where the kernel has no room for it; the file is then looked at now and then.
+    """
+    try:
+        inotify = stack.enter_context(Inotify())
+        inotify.add_watch(Path(path).parent, _CHANGES)
+    except OSError as exc:
+        logger.warning("a log is followed without inotify", extra={"error": str(exc)})
+        return None
     return inotify
 
 
-async def _changed(inotify: Inotify, name: str, *, until: float) -> bool:
+async def _changed(inotify: Inotify | None, name: str, *, until: float) -> bool:
     """Wait for a change of that file; False when there was none until then (loop time).
 
     Other files of the folder do not count: the container's next attempt writes its log there.
     """
+    if inotify is None:
+        await asyncio.sleep(POLL_PERIOD_S)
+        return True
     try:
         async with asyncio.timeout_at(until):
             while True:

@@ -75,7 +75,7 @@ class PodCgroups:
     """Control groups of pods, parents of those of their containers.
 
     With the systemd driver the runtime asks systemd for the slices, and systemd drops those that
-    are empty: there is nothing to do here.
+    are empty: there is nothing to do here, and only containers have limits.
     """
 
     def __init__(self, *, driver: CgroupDriver, mount: Path = CGROUP_MOUNT) -> None:
@@ -114,14 +114,23 @@ class PodCgroups:
             raise CgroupError(parent, f"{exc.filename}: {exc.strerror}") from exc
 
     def _ensure_v1(self, parent: str, limits: PodCgroupLimits) -> None:
-        cpu = self._mount / "cpu" / parent.lstrip("/")
-        cpu.mkdir(parents=True, exist_ok=True)
-        (cpu / "cpu.shares").write_text(str(limits.cpu_shares))
-        (cpu / "cpu.cfs_period_us").write_text(str(CPU_PERIOD_US))
-        (cpu / "cpu.cfs_quota_us").write_text(str(limits.cpu_quota_us or -1))
-        memory = self._mount / "memory" / parent.lstrip("/")
-        memory.mkdir(parents=True, exist_ok=True)
-        (memory / "memory.limit_in_bytes").write_text(str(limits.memory_bytes or -1))
+        files = {
+            "cpu": {
+                "cpu.shares": limits.cpu_shares,
+                "cpu.cfs_period_us": CPU_PERIOD_US,
+                "cpu.cfs_quota_us": limits.cpu_quota_us or -1,
+            },
+            "memory": {"memory.limit_in_bytes": limits.memory_bytes or -1},
+        }
+        for controller, values in files.items():
+            group = self._mount / controller
+            if controller == "memory" and limits.memory_bytes is None and not group.is_dir():
+                continue  # kernels of small boards come without it; nothing is to be limited
+            for part in Path(parent.lstrip("/")).parts:
+                group /= part
+                group.mkdir(exist_ok=True)
+            for name, value in values.items():
+                (group / name).write_text(str(value))
 
     def _ensure_v2(self, parent: str, limits: PodCgroupLimits) -> None:
         group = self._mount

@@ -10,6 +10,7 @@ import ipaddress
 import os
 import platform
 import socket
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from edge_runtime.machine.conditions import EVICTION_MEMORY_BYTES, EVICTION_STOR
 from edge_runtime.objects.quantity import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 _ROOT = Path("/")
 # Go's names, which the API uses, for the kernel's.
@@ -39,6 +40,8 @@ _DEFAULT_ROUTE_V4 = "00000000"
 _DEFAULT_ROUTE_V6 = "0" * 32
 _REJECT_ROUTE = 0x200
 _KIB = 1024
+# Every status of every pod has the addresses, and asking the kernel takes most of a millisecond.
+ADDRESSES_KEPT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,28 @@ def host_addresses(*, proc: Path = Path("/proc")) -> tuple[str, ...]:
         if each.family == family and (address := _usable(each.address)) is not None
     ]
     return tuple(dict.fromkeys(found))
+
+
+class HostAddresses:
+    """Returns ``host_addresses``, at most ADDRESSES_KEPT_S old."""
+
+    def __init__(
+        self,
+        *,
+        read: Callable[[], tuple[str, ...]] = host_addresses,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read = read
+        self._monotonic = monotonic
+        self._known: tuple[str, ...] = ()
+        self._read_at: float | None = None
+
+    def __call__(self) -> tuple[str, ...]:
+        """Return the machine's own addresses."""
+        now = self._monotonic()
+        if self._read_at is None or now - self._read_at >= ADDRESSES_KEPT_S:
+            self._known, self._read_at = self._read(), now
+        return self._known
 
 
 def _usable(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

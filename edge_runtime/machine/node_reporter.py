@@ -38,6 +38,8 @@ Json = dict[str, Any]
 
 # Source: KubeletConfiguration nodeStatusUpdateFrequency.
 REPORT_PERIOD_S = 10.0
+# For all that a report asks of the runtime.
+RUNTIME_TIMEOUT_S = 5.0
 # Source: KubeletConfiguration nodeStatusMaxImages; kubernetes pkg/kubelet/nodestatus/setters.go
 # ``MaxNamesPerImageInNodeStatus``.
 MAX_IMAGES = 50
@@ -76,6 +78,8 @@ class NodeReporter:
         root_dir: str,
         max_pods: int,
         kubelet_version: str,
+        host_ips: Callable[[], tuple[str, ...]] = host_addresses,
+        relist_problem: Callable[[], str | None] = lambda: None,
         report_period_s: float = REPORT_PERIOD_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -86,6 +90,8 @@ class NodeReporter:
             root_dir: Edgelet's root folder.
             max_pods: How many pods the node takes.
             kubelet_version: What the Node shows as its kubelet's version, ``v1.36.3``.
+            host_ips: Returns the machine's own addresses.
+            relist_problem: Returns why the node is not ready although the runtime says it is.
             report_period_s: How often to look for changes.
             monotonic: Clock of the conditions, seconds.
         """
@@ -93,6 +99,8 @@ class NodeReporter:
         self._root_dir = root_dir
         self._max_pods = max_pods
         self._kubelet_version = kubelet_version
+        self._host_ips = host_ips
+        self._relist_problem = relist_problem
         self._report_period_s = report_period_s
         self._monotonic = monotonic
         self._machine: MachineInfo | None = None
@@ -101,6 +109,7 @@ class NodeReporter:
         self._images: tuple[RuntimeImage, ...] = ()
         self._image_dir: Path | None = None
         self._ready_at: float | None = None
+        self._problem: str | None = None
         self._memory, self._disk, self._pid = Pressure(), Pressure(), Pressure()
 
     async def report(self) -> NodeReport:
@@ -116,9 +125,7 @@ class NodeReporter:
             memory=self._memory.observe(is_short=memory_pressure(usage), now=now),
             disk=self._disk.observe(is_short=disk_pressure(usage), now=now),
             pid=self._pid.observe(is_short=pid_pressure(usage), now=now),
-            problems=runtime_problems(
-                self._status, seen_ago_s=None if self._ready_at is None else now - self._ready_at
-            ),
+            problems=self._problems(now),
         )
         return NodeReport(
             capacity=capacity(machine, max_pods=self._max_pods),
@@ -128,7 +135,7 @@ class NodeReporter:
             runtime_handlers=_runtime_handlers(self._status),
             features=_features(self._status),
             images=node_images(self._images),
-            host_addresses=list(host_addresses()),
+            host_addresses=list(self._host_ips()),
         )
 
     async def changes(self) -> AsyncGenerator[NodeReport, None]:
@@ -144,19 +151,34 @@ class NodeReporter:
                 last = current
             await asyncio.sleep(self._report_period_s)
 
+    def _problems(self, now: float) -> list[str]:
+        seen_ago_s = None if self._ready_at is None else now - self._ready_at
+        problems = runtime_problems(self._status, seen_ago_s=seen_ago_s)
+        relist = self._relist_problem()
+        return problems if relist is None else [*problems, relist]
+
     async def _ask_runtime(self) -> None:
         try:
-            self._status = await self._runtime.status()
-            self._version = await self._runtime.version()
-            self._images = tuple(await self._runtime.list_images())
-            filesystems = (await self._runtime.image_fs_info()).image_filesystems
-        except RuntimeServiceError as exc:
-            logger.warning("the container runtime does not answer: %s", exc)
+            # A runtime that hangs must not keep the first report, and with it the sync stream.
+            async with asyncio.timeout(RUNTIME_TIMEOUT_S):
+                self._status = await self._runtime.status()
+                self._version = await self._runtime.version()
+                self._images = tuple(await self._runtime.list_images())
+                filesystems = (await self._runtime.image_fs_info()).image_filesystems
+        except (RuntimeServiceError, TimeoutError) as exc:
+            self._note_problem(str(exc) or f"no answer within {RUNTIME_TIMEOUT_S:g} s")
             return
+        self._note_problem(None)
         self._image_dir = Path(filesystems[0].mountpoint) if filesystems else None
         ready = self._status.condition("RuntimeReady")
         if ready is not None and ready.status:
             self._ready_at = self._monotonic()
+
+    def _note_problem(self, problem: str | None) -> None:
+        # Once per change, not with every report.
+        if problem is not None and problem != self._problem:
+            logger.warning("the container runtime does not answer", extra={"reason": problem})
+        self._problem = problem
 
     def _measure(self) -> tuple[MachineInfo, MachineUsage]:
         if self._machine is None:

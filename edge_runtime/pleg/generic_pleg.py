@@ -85,6 +85,7 @@ class GenericPLEG:
         self._wants_relist = False
         self._parallel = asyncio.Semaphore(_PARALLEL)
         self._last_relist_s: float | None = None
+        self._last_turn_s = monotonic()
         self._started_s = monotonic()
         self._is_failing = False
         # Pods that the runtime has and whose status could not be read yet.
@@ -94,6 +95,7 @@ class GenericPLEG:
         """Relist every period, and follow hints in between, until cancelled."""
         while True:
             await self._relist_logged()
+            self._last_turn_s = self._monotonic()
             next_s = self._monotonic() + self._relist_period_s
             while (left_s := next_s - self._monotonic()) > 0 and not self._wants_relist:
                 await self._wait_for_hint(left_s)
@@ -108,10 +110,19 @@ class GenericPLEG:
             self._hints.add(uid)
         self._hinted.set()
 
-    def is_healthy(self) -> bool:
-        """Whether a relist succeeded within HEALTHY_S, or the start is as recent."""
+    def is_looping(self) -> bool:
+        """Whether the loop turned within HEALTHY_S, whatever the runtime answered."""
+        return self._monotonic() - self._last_turn_s < HEALTHY_S
+
+    def problem(self) -> str | None:
+        """Return why the node is not ready: no relist succeeded for HEALTHY_S, nor since the start.
+
+        Source: kubernetes pkg/kubelet/pleg/generic.go ``Healthy``.
+        """
         last = self._started_s if self._last_relist_s is None else self._last_relist_s
-        return self._monotonic() - last < HEALTHY_S
+        if self._monotonic() - last < HEALTHY_S:
+            return None
+        return f"PLEG is not healthy: no look at the runtime succeeded for {HEALTHY_S:g}s"
 
     def is_known(self, uid: PodUID) -> bool:
         """Whether the cache can be trusted to hold all that the runtime had of a pod.

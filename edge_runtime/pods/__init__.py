@@ -4,10 +4,10 @@ pod_manager.py      PodManager: desired pods, persisted, handed to the workers; 
 pod_work.py         PodWork: where one pod stands between sync and gone, pure
 pod_workers.py      PodWorkers: one worker per UID, the newest update wins, failures stay alone
 pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
-pod_sandbox.py      SandboxMaker: configuration, folders and network of a sandbox
+pod_sandbox.py      SandboxMaker: configuration, folders, cgroup and network of a sandbox
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
-pod_files.py        log folders, log links and cgroups of pods
+pod_files.py        log folders and log links of pods
 pod_settings.py     PodSettings: what of machine and configuration decides how pods run
 interruption.py     unless: give up a call when something more urgent came up
 pod_actions.py      compute_pod_actions: what to do next, pure

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.pods.pod_termination import StillRunning
 from edge_runtime.pods.pod_work import FORGOTTEN_GRACE_PERIOD_S
 from edge_runtime.runtime.errors import RuntimeServiceError
@@ -63,7 +64,7 @@ class OrphanRemover:
                 continue
             try:
                 await self._remove(uid)
-            except (RuntimeServiceError, StillRunning, OSError) as exc:
+            except (RuntimeServiceError, StillRunning, CgroupError, OSError) as exc:
                 extra = {"pod_uid": uid, "error": str(exc)}
                 logger.warning("an orphan cannot be removed", extra=extra)
 

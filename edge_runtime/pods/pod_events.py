@@ -68,6 +68,14 @@ class PodEvents:
         message = f"Failed to create pod sandbox: {error}"
         self._warning(pod, reasons.FAILED_CREATE_POD_SANDBOX, message)
 
+    def cgroup_failed(self, pod: Pod, error: str) -> None:
+        """The pod's own cgroup could not be made.
+
+        Source: kubernetes pkg/kubelet/kubelet.go ``SyncPod``.
+        """
+        message = f"unable to ensure pod container exists: {error}"
+        self._warning(pod, reasons.FAILED_CREATE_POD_CONTAINER, message)
+
     def kill_failed(self, pod: Pod, error: str) -> None:
         """The pod could not be stopped; that is tried again."""
         self._warning(pod, reasons.FAILED_KILL_POD, f"error killing pod: {error}")

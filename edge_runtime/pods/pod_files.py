@@ -1,4 +1,4 @@
-"""Files of pods beside the runtime's own: log folders, links to logs, cgroups.
+"""Files of pods beside the runtime's own: log folders and links to logs.
 
 All functions block on the file system; call them on a thread.
 """
@@ -12,19 +12,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.objects.cgroup_names import pod_cgroup_parent
-from edge_runtime.objects.qos import QOSClass
 from edge_runtime.runtime.cri_config import container_log_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from edge_runtime.objects.pod import ContainerID, Pod, PodUID
     from edge_runtime.pods.pod_settings import PodSettings
 
 _MAX_FILE_NAME = 255
 _LOG_SUFFIX = ".log"
-_MOUNTS = Path("/proc/self/mountinfo")
 
 
 def make_log_folders(settings: PodSettings, pod: Pod) -> None:
@@ -33,9 +28,9 @@ def make_log_folders(settings: PodSettings, pod: Pod) -> None:
     Raises:
         OSError: They cannot be made.
     """
-    folder = settings.pod_logs_dir / pod.log_folder_name
+    folder = _below(settings.pod_logs_dir, pod.log_folder_name)
     for container in pod.containers:
-        (folder / container.name).mkdir(mode=0o755, parents=True, exist_ok=True)
+        _below(folder, container.name).mkdir(mode=0o755, parents=True, exist_ok=True)
     settings.container_logs_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
@@ -77,7 +72,7 @@ def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: Po
     Raises:
         OSError: They are there and cannot be removed.
     """
-    folder = settings.pod_logs_dir / f"{namespace}_{name}_{uid}"
+    folder = _below(settings.pod_logs_dir, f"{namespace}_{name}_{uid}")
     for link in settings.container_logs_dir.glob(f"{name}_{namespace}_*{_LOG_SUFFIX}"):
         if link.is_symlink() and folder in Path(os.readlink(link)).parents:
             link.unlink(missing_ok=True)
@@ -85,48 +80,19 @@ def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: Po
         shutil.rmtree(folder)
 
 
-def remove_pod_cgroups(
-    settings: PodSettings, uid: PodUID, *, mounts: Iterable[Path] | None = None
-) -> None:
-    """Remove a pod's cgroups in every hierarchy, of whatever class the pod was.
+def _below(folder: Path, name: str) -> Path:
+    """Return a direct child of a folder.
+
+    The API server lets no such name through, but a whole tree is removed below this one.
 
     Raises:
-        OSError: One is there and cannot be removed, because something still runs in it.
+        OSError: The name would lead out of the folder.
     """
-    parents = [
-        pod_cgroup_parent(uid, qos, cgroup_root=settings.cgroup_root, driver=settings.cgroup_driver)
-        for qos in QOSClass
-    ]
-    for mount in cgroup_mounts() if mounts is None else mounts:
-        for parent in parents:
-            _remove_cgroup(mount / parent.lstrip("/"))
-
-
-def cgroup_mounts(mountinfo: Path = _MOUNTS) -> list[Path]:
-    """Return where the cgroup hierarchies are mounted, version 1 and 2.
-
-    Raises:
-        OSError: The kernel does not tell.
-    """
-    found = []
-    for line in mountinfo.read_text().splitlines():
-        # proc(5): the file system type is the first field after the lone "-".
-        fields, _, rest = line.partition(" - ")
-        if rest.split(" ", 1)[0] in ("cgroup", "cgroup2"):
-            found.append(Path(fields.split(" ")[4]))
-    return found
+    if "/" in name or name in ("", ".", ".."):
+        raise OSError(errno.EINVAL, "not a file name", name)
+    return folder / name
 
 
 def _link_name(namespace: str, pod: str, container: str, container_id: str) -> str:
     name = f"{pod}_{namespace}_{container}-{container_id}"
     return name[: _MAX_FILE_NAME - len(_LOG_SUFFIX)] + _LOG_SUFFIX
-
-
-def _remove_cgroup(path: Path) -> None:
-    # A cgroup's files vanish with it; only its children must go first.
-    for folder, _, _ in os.walk(path, topdown=False):
-        try:
-            Path(folder).rmdir()
-        except OSError as exc:
-            if exc.errno != errno.ENOENT:
-                raise

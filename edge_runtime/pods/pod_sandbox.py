@@ -9,11 +9,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.objects.cgroup_names import pod_cgroup_parent
+from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.pods.dns_config import compute_dns_config
 from edge_runtime.pods.pod_files import make_log_folders
 from edge_runtime.runtime.cri_config import sandbox_config
+from edge_runtime.runtime.cri_resources import pod_cgroup_limits
 from edge_runtime.runtime.errors import RuntimeServiceError
 
 if TYPE_CHECKING:
@@ -71,12 +72,7 @@ class SandboxMaker:
             pod,
             attempt=attempt,
             pod_logs_dir=str(settings.pod_logs_dir),
-            cgroup_parent=pod_cgroup_parent(
-                pod.uid,
-                compute_qos_class(pod),
-                cgroup_root=settings.cgroup_root,
-                driver=settings.cgroup_driver,
-            ),
+            cgroup_parent=settings.cgroup_parent(pod.uid, compute_qos_class(pod)),
             machine=settings.machine,
             dns=compute_dns_config(
                 pod,
@@ -87,14 +83,20 @@ class SandboxMaker:
         )
 
     async def make(self, pod: Pod, config: SandboxConfig) -> SandboxID:
-        """Make a sandbox; when this returns the cache shows it.
+        """Make a sandbox in the pod's cgroup; when this returns the cache shows it.
 
         Raises:
-            SandboxFailed: The runtime could not make it.
+            SandboxFailed: The kernel or the runtime could not make it.
             RuntimeServiceError: It was made, but its status cannot be read.
         """
+        # Before the sandbox: the runtime would make the group itself, without the pod's limits.
         try:
+            await self._settings.cgroups.ensure(config.cgroup_parent, pod_cgroup_limits(pod))
             sandbox_id = await self._runtime.run_pod_sandbox(config)
+        except CgroupError as exc:
+            self._events.cgroup_failed(pod, str(exc))
+            logger.warning("no cgroup", extra={"pod_uid": pod.uid, "error": str(exc)})
+            raise SandboxFailed from exc
         except RuntimeServiceError as exc:
             self._events.sandbox_failed(pod, exc.message)
             logger.warning("no sandbox", extra={"pod_uid": pod.uid, "error": str(exc)})

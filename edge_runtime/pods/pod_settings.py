@@ -5,11 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_runtime.objects.cgroup_names import pod_cgroup_parent
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from edge_runtime.machine.cgroups import PodCgroups
     from edge_runtime.objects.cgroup_names import CgroupDriver
+    from edge_runtime.objects.pod import PodUID
+    from edge_runtime.objects.qos import QOSClass
     from edge_runtime.objects.runtime_config import DnsConfig
     from edge_runtime.runtime.cri_resources import MachineResources
 
@@ -23,6 +28,7 @@ class PodSettings:
         container_logs_dir: Folder of links to the containers' logs.
         cgroup_root: Below which pods get their cgroups.
         cgroup_driver: The runtime's own where it tells, else the configured one.
+        cgroups: Makes and removes them.
         cluster_dns: Name servers of pods with dnsPolicy ClusterFirst.
         machine: What its kernel can do.
         host_ips: Returns the machine's own addresses now, the primary one first.
@@ -34,9 +40,14 @@ class PodSettings:
     container_logs_dir: Path
     cgroup_root: str
     cgroup_driver: CgroupDriver
+    cgroups: PodCgroups
     cluster_dns: tuple[str, ...]
     cluster_domain: str
     machine: MachineResources
     host_ips: Callable[[], tuple[str, ...]]
     host_dns: Callable[[], DnsConfig]
     runtime_name: str = "containerd"
+
+    def cgroup_parent(self, uid: PodUID, qos: QOSClass) -> str:
+        """Return the cgroup of a pod of that class."""
+        return pod_cgroup_parent(uid, qos, cgroup_root=self.cgroup_root, driver=self.cgroup_driver)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.objects.quantity import QuantityError
+from edge_runtime.pods.interruption import outcome_of
 from edge_runtime.pods.pod_files import link_log
 from edge_runtime.runtime.cri_config import container_config
 from edge_runtime.runtime.cri_security import SecurityConfigError
@@ -117,15 +118,14 @@ class ContainerStarter:
         """
         try:
             container_id = await self._create(pod, container, start, sandbox, image)
-            try:
-                async with asyncio.TaskGroup() as group:
-                    # The runtime holds the attempt too, so both may go on at the same time.
-                    group.create_task(self._remember(pod, start))
-                    group.create_task(self._start(pod, container, container_id))
-            except BaseExceptionGroup as errors:
-                raise errors.exceptions[0] from None
-            finally:
-                await self._look(pod, container_id, sandbox.id)
+            async with asyncio.TaskGroup() as group:
+                # The runtime holds the attempt too, so both may go on at the same time.
+                remembered = group.create_task(outcome_of(self._remember(pod, start)))
+                started = group.create_task(outcome_of(self._start(pod, container, container_id)))
+            # Also after a failure: what was created must be seen, or it is created twice.
+            await self._look(pod, container_id, sandbox.id)
+            started.result().get()
+            remembered.result().get()
         except StartError as exc:
             self._events.failed(pod, container.name, exc.message, container_id=exc.container_id)
             raise

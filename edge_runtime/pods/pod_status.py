@@ -151,14 +151,14 @@ def _assemble(  # one caller, which computed each of them
 
 def _addresses(pod: Pod, status: PodRuntimeStatus, before: Json, host_ips: tuple[str, ...]) -> Json:
     result: Json = {}
-    if host_ips:
-        result["hostIP"] = host_ips[0]
-        result["hostIPs"] = [{"ip": each} for each in host_ips]
-    if pod.host_network:
-        ips = list(host_ips)
-    else:
-        # A finished pod keeps the addresses that it had.
-        ips = list(status.ips) or [str(each["ip"]) for each in before.get("podIPs") or ()]
+    # A machine whose link is down may have no address: what it had is kept, as is what a finished
+    # pod had.
+    hosts = list(host_ips) or [str(each["ip"]) for each in before.get("hostIPs") or ()]
+    if hosts:
+        result["hostIP"] = hosts[0]
+        result["hostIPs"] = [{"ip": each} for each in hosts]
+    found = hosts if pod.host_network else list(status.ips)
+    ips = found or [str(each["ip"]) for each in before.get("podIPs") or ()]
     if ips:
         result["podIP"] = ips[0]
         result["podIPs"] = [{"ip": each} for each in ips]

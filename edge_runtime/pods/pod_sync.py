@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.images.image_manager import ImageError, format_duration
 from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from edge_runtime.pods.container_status import WaitingReason
-from edge_runtime.pods.interruption import unless
+from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed, SandboxMaker
@@ -122,8 +122,9 @@ class PodSync:
     async def sync(self, pod: Pod, memory: SyncMemory) -> SyncResult:
         """Bring a pod that is to run one step nearer to what is desired.
 
-        Nothing is started once `memory.ending` is set. Calls to the runtime are not given up half
-        way, only pulls of images are; cancelling leaves the rest to the next look at the runtime.
+        Nothing is started once `memory.ending` is set. Of calls to the runtime only pulls of images
+        and stops of containers are given up half way then, for both may take long; cancelling
+        leaves the rest to the next look at the runtime.
 
         Raises:
             RuntimeServiceError: The runtime does not answer, or refuses; try again later.
@@ -205,14 +206,19 @@ class PodSync:
         if actions.kill_pod and not status.is_empty:
             if actions.sandbox_id is not None:
                 self._events.sandbox_changed(pod)
-            await self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
+            stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
+            await unless(memory.ending, stopping)
         for kill in actions.kill:
             self._events.killing(pod, kill.name, kill.message)
-            await self._termination.stop_container(
+            stopping = self._termination.stop_container(
                 pod.uid, kill.id, grace_period_s=pod.termination_grace_period_s
             )
+            await unless(memory.ending, stopping)
+        if memory.ending.is_set():
+            # The pod's end stops what still runs, perhaps with less patience.
+            return False
         has_failed = False
-        if (actions.start or actions.create_sandbox) and not memory.ending.is_set():
+        if actions.start or actions.create_sandbox:
             has_failed = await self._start_all(pod, actions, memory)
         await self._remove(pod, actions)
         return has_failed
@@ -220,18 +226,18 @@ class PodSync:
     async def _start_all(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> bool:
         config = await self._sandboxes.config(pod, attempt=actions.sandbox_attempt)
         # Images are looked for, and pulled, while the sandbox gets its network.
-        try:
-            async with asyncio.TaskGroup() as group:
-                sandbox = group.create_task(self._sandbox(pod, actions, config))
-                images = group.create_task(
-                    unless(memory.ending, self._ensure_images(pod, actions, memory))
-                )
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        found = images.result()
+        async with asyncio.TaskGroup() as group:
+            sandbox = group.create_task(outcome_of(self._sandbox(pod, actions, config)))
+            images = group.create_task(
+                outcome_of(unless(memory.ending, self._ensure_images(pod, actions, memory)))
+            )
+            sandbox.add_done_callback(
+                lambda done: done.cancelled() or done.result().error is None or images.cancel()
+            )
+        place = StartedIn(id=sandbox.result().get(), config=config)
+        found = images.result().get()
         if found is None:
             return False
-        place = StartedIn(id=sandbox.result(), config=config)
         return await self._start_containers(pod, actions, memory, place, found)
 
     async def _start_containers(

@@ -10,8 +10,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.objects.qos import QOSClass
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
-from edge_runtime.pods.pod_files import remove_pod_cgroups, remove_pod_logs
+from edge_runtime.pods.pod_files import remove_pod_logs
 from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class PodTermination:
         Raises:
             StillRunning: The runtime still has something of it.
             RuntimeServiceError: The runtime does not answer, or refuses.
-            OSError: A file or cgroup cannot be removed.
+            OSError: A file cannot be removed.
+            CgroupError: A cgroup cannot be removed, because something still runs in it.
         """
         status = await self._pleg.refresh(uid)
         await _all(self._runtime.remove_container(each.id) for each in status.containers)
@@ -156,7 +158,9 @@ class PodTermination:
         await asyncio.to_thread(
             remove_pod_logs, self._settings, namespace=namespace, name=name, uid=uid
         )
-        await asyncio.to_thread(remove_pod_cgroups, self._settings, uid)
+        # Of whatever class it was: of a pod that nobody knows any more only the UID is left.
+        for qos in QOSClass:
+            await self._settings.cgroups.remove(self._settings.cgroup_parent(uid, qos))
 
 
 def _running(status: PodRuntimeStatus) -> list[ContainerStatus]:

@@ -11,12 +11,14 @@ import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
+from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_status import TERMINAL_PHASES, compute_final_status
 from edge_runtime.pods.pod_sync import SyncMemory
 from edge_runtime.pods.pod_termination import StillRunning
 from edge_runtime.pods.pod_work import PodWork, WorkState
 from edge_runtime.runtime.errors import RuntimeServiceError
+from edge_runtime.store.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -180,7 +182,7 @@ class PodWorkers:
         uid = worker.work.pod.uid
         try:
             wait_s = await self._step(worker)
-        except (RuntimeServiceError, StillRunning, OSError) as exc:
+        except (RuntimeServiceError, StillRunning, CgroupError, StoreError, OSError) as exc:
             logger.warning("a pod cannot be worked on", extra={"pod_uid": uid, "error": str(exc)})
             if worker.work.state is WorkState.TERMINATING:
                 self._events.kill_failed(worker.work.pod, str(exc))

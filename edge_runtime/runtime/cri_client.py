@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Self
 from cri_protos import api_pb2 as pb
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.runtime_info import RuntimeVersion
-from edge_runtime.objects.runtime_status import PodRuntimeStatus
+from edge_runtime.objects.runtime_status import (
+    POD_NAME_LABEL,
+    POD_NAMESPACE_LABEL,
+    PodRuntimeStatus,
+)
 from edge_runtime.runtime.containerd_events import ContainerdEvents
 from edge_runtime.runtime.cri_channel import READ_TIMEOUT_S, CriChannel
 from edge_runtime.runtime.cri_containers import CriContainers
@@ -147,11 +151,13 @@ class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
                 )
         sandboxes.sort(key=lambda each: (each.attempt, each.created_at_ns), reverse=True)
         containers.sort(key=lambda each: (each.created_at_ns, each.attempt), reverse=True)
-        newest = sandboxes[0] if sandboxes else None
+        # Labels are on both, and either may be all that is left.
+        found = [each.labels for each in sandboxes] + [each.labels for each in containers]
+        labels = found[0] if found else {}
         return PodRuntimeStatus(
             uid=uid,
-            name=newest.pod_name if newest else "",
-            namespace=newest.pod_namespace if newest else "",
+            name=labels.get(POD_NAME_LABEL, ""),
+            namespace=labels.get(POD_NAMESPACE_LABEL, ""),
             sandboxes=tuple(sandboxes),
             containers=tuple(containers),
         )

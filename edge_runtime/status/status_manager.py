@@ -9,9 +9,11 @@ while a write is under way become one.
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from edge_runtime.store.changes import ChangeFeed, ChangeReader
+from edge_runtime.store.errors import StoreError
 from edge_runtime.store.status_store import StatusStore, StoredStatus
 from tunnel.sync import PodStatus, StatusDigest, compute_status_hash
 
@@ -19,6 +21,12 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from edge_runtime.objects.pod import Json, PodUID
+
+
+# A disk that refuses is asked again so often.
+RETRY_S = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class StatusChanges:
@@ -65,13 +73,18 @@ class StatusManager:
     async def run(self) -> None:
         """Persist and tell changes until cancelled.
 
-        Raises:
-            StoreError: The disk refuses; without it no status may be told.
+        While the disk refuses nothing is told, and the newest status of each pod waits in memory: a
+        full disk must not end a process through which somebody could make room.
         """
         while True:
             await self._is_dirty.wait()
             self._is_dirty.clear()
-            await self._persist(tuple(self._dirty))
+            try:
+                await self._persist(tuple(self._dirty))
+            except StoreError as exc:
+                logger.warning("statuses cannot be persisted", extra={"error": str(exc)})
+                self._is_dirty.set()
+                await asyncio.sleep(RETRY_S)
 
     def get(self, uid: PodUID) -> Json | None:
         """Return the newest status, perhaps not on disk yet; for deciding, not for telling."""

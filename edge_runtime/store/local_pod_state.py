@@ -23,7 +23,8 @@ class ContainerRecord:
     """What outlives a container.
 
     Attributes:
-        attempt: Restart count of the newest attempt, written BEFORE that attempt is created.
+        attempt: Restart count of the newest attempt, written while that attempt is started; until
+            then the runtime alone knows it, from the annotation of the created container.
         backoff_key: What the back-off is for; another key starts a new one. "" for none.
         backoff_s: Delay after the last failure.
         backoff_updated_at_s: When the delay last grew, seconds since the epoch.

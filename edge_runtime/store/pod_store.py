@@ -77,8 +77,11 @@ class PodStore:
         await self._database.write(_PUT, [row])
 
     async def set_state(self, uid: PodUID, state: PodState) -> None:
-        """Change what is wanted of a pod; no row, no change."""
-        await self._database.write("UPDATE pods SET state = ? WHERE uid = ?", [(state.value, uid)])
+        """Change what is wanted of a pod; without a row, or over a tombstone, no change."""
+        await self._database.write(
+            "UPDATE pods SET state = ? WHERE uid = ? AND state <> ?",
+            [(state.value, uid, PodState.GONE.value)],
+        )
 
     async def bury(self, uid: PodUID, *, gone_sequence: int) -> None:
         """Replace a pod, known or not, by its tombstone."""

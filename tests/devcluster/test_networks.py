@@ -148,3 +148,17 @@ def test_next_cluster_gets_another_network(cluster: ClusterLayout) -> None:
     """Two clusters on one machine do not share a range."""
     networks.open_cloud(cluster)
     assert networks.free_network() != cluster.network
+
+
+def test_a_namespace_goes_although_its_folder_was_mounted_onto_itself() -> None:
+    """`ip netns add` does that to the folder; here in a mount namespace of our own."""
+    name = "edgelet-covered-test"
+    script = (
+        "import subprocess; from devcluster import networks as n; "
+        f"assert n._add_netns({name!r}); "
+        "subprocess.run(['mount', '--rbind', n.NETNS_FOLDER, n.NETNS_FOLDER], check=True); "
+        f"n.close_netns({name!r})"
+    )
+    private = ["unshare", "--mount", "--propagation", "private", "--"]
+    processes.run([*private, sys.executable, "-c", script])
+    assert not (networks.NETNS_FOLDER / name).exists()

@@ -128,17 +128,21 @@ def exists() -> bool:
     return load_state(default_root() / "state.json") is not None
 
 
-def bring_up() -> None:
-    """Bring the devcluster up, or start what it lacks; progress goes to our own output."""
-    _run_aloud("up")
+def bring_up() -> str:
+    """Bring the devcluster up, or start what it lacks; progress goes to our own output.
+
+    Returns:
+        What went wrong, empty if nothing did.
+    """
+    return _run_aloud("up")
 
 
-def take_down() -> None:
-    """Take the devcluster down."""
-    _run_aloud("down")
+def take_down() -> str:
+    """Take the devcluster down; return what went wrong, empty if nothing did."""
+    return _run_aloud("down")
 
 
-def _run_aloud(verb: str) -> None:
+def _run_aloud(verb: str) -> str:
     started = time.monotonic()
     done = subprocess.run(
         [*COMMAND, verb],
@@ -149,4 +153,6 @@ def _run_aloud(verb: str) -> None:
         check=False,
     )
     took_s = time.monotonic() - started
-    assert done.returncode == 0, f"devcluster {verb} gave {done.returncode} after {took_s:.0f} s"
+    if done.returncode == 0:
+        return ""
+    return f"devcluster {verb} ended with {done.returncode} after {took_s:.0f} s"

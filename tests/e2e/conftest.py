@@ -54,18 +54,23 @@ def session_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         pytest.skip(missing)
     capture = request.config.pluginmanager.getplugin("capturemanager")
     ours = not exists()
-    with capture.global_and_fixture_disabled():
-        bring_up()
-    cluster = Cluster()
-    eventually(
-        lambda: cluster.node_condition("Ready") == "True",
-        what=f"the node {cluster.site} is Ready",
-        timeout_s=60,
-    )
-    yield cluster
-    if ours:
+    try:
         with capture.global_and_fixture_disabled():
-            take_down()
+            failure = bring_up()
+        if failure:
+            # Without it there is nothing that the other end-to-end tests could tell.
+            pytest.exit(failure, returncode=pytest.ExitCode.TESTS_FAILED)
+        cluster = Cluster()
+        eventually(
+            lambda: cluster.node_condition("Ready") == "True",
+            what=f"the node {cluster.site} is Ready",
+            timeout_s=60,
+        )
+        yield cluster
+    finally:
+        if ours:
+            with capture.global_and_fixture_disabled():
+                assert not take_down()
 
 
 @pytest.fixture(scope="module")

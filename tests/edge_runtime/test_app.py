@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from edge_runtime.store.database import Database
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.site_pki import SitePki
 from tests.fakes.sync_end import SyncEnd
@@ -89,6 +90,8 @@ def configuration(folder: Path, pki: SitePki, *, port: int, endpoint: str) -> di
         "containerLogsDir": str(folder / "containers"),
         "containerRuntimeEndpoint": endpoint,
         "drainTimeout": "500ms",
+        # Nothing runs, so nothing needs a group of this machine's.
+        "cgroupDriver": "systemd",
         "logging": {"format": "json", "level": "debug"},
     }
 
@@ -254,3 +257,18 @@ async def test_edge_waits_for_a_runtime_that_is_not_there(tmp_path: Path) -> Non
     status, _ = await process.ended()
 
     assert status == 0
+
+
+async def test_unreadable_row_is_one_sentence(tmp_path: Path) -> None:
+    """Not a traceback: a person must decide what to do with the file."""
+    pki = SitePki(tmp_path / "pki", site="site-a")
+    database = Database(tmp_path / "root/edgelet.db")
+    await database.write("INSERT INTO pods VALUES (?, 'r', 'desired', x'7b', 0)", [("u1",)])
+    database.close()
+    async with FakeCri(tmp_path) as cri:
+        process = EdgeProcess(tmp_path, configuration(tmp_path, pki, port=1, endpoint=cri.endpoint))
+        await process.start()
+        status, log = await process.ended()
+    assert status == 2
+    assert "the stored pod u1 cannot be read" in log
+    assert "Traceback" not in log

@@ -7,29 +7,15 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.events.event_recorder import EventRecorder
-from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.machine.cgroups import PodCgroups
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod import PodUID
 from edge_runtime.objects.runtime_config import DnsConfig
-from edge_runtime.pleg.generic_pleg import GenericPLEG
-from edge_runtime.pleg.pod_cache import PodCache
-from edge_runtime.pods.pod_events import PodEvents
-from edge_runtime.pods.pod_manager import PodManager
-from edge_runtime.pods.pod_sandbox import SandboxMaker
+from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.pods.pod_settings import PodSettings
-from edge_runtime.pods.pod_start import ContainerStarter
-from edge_runtime.pods.pod_sync import PodSync
-from edge_runtime.pods.pod_termination import PodTermination
-from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.runtime.cri_resources import MachineResources
-from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.database import Database
-from edge_runtime.store.event_store import EventStore
-from edge_runtime.store.local_pod_state import LocalPodState
-from edge_runtime.store.pod_store import PodStore
-from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -72,6 +58,8 @@ class EdgePods:
             container_logs_dir=folder / "containers",
             cgroup_root="/edgelet-test-that-does-not-exist",
             cgroup_driver=CgroupDriver.CGROUPFS,
+            # Nothing runs, so nothing needs a group of this machine's.
+            cgroups=PodCgroups(driver=CgroupDriver.SYSTEMD),
             cluster_dns=("10.96.0.10",),
             cluster_domain="cluster.local",
             machine=MachineResources(memory_bytes=8 << 30, cgroup_v2=True),
@@ -79,61 +67,19 @@ class EdgePods:
             host_dns=DnsConfig,
         )
         self.database = Database(folder / "edgelet.db")
-        self.statuses = StatusManager(StatusStore(self.database))
-        self.records = LocalPodState(self.database)
-        self.recorder = EventRecorder(EventStore(self.database))
-        self.cache = PodCache()
-        events = PodEvents(self.recorder)
-        images = ImageManager(client, record=self.recorder.record)
-        self.pleg = GenericPLEG(
-            client,
-            self.cache,
-            wake=lambda uid: self.workers.wake(uid),
-            relist_period_s=RELIST_PERIOD_S,
+        parts = build_pod_parts(
+            self.database, client, settings=self.settings, relist_period_s=RELIST_PERIOD_S
         )
-        termination = PodTermination(
-            client, pleg=self.pleg, cache=self.cache, events=events, settings=self.settings
-        )
-        starter = ContainerStarter(
-            client, cache=self.cache, records=self.records, events=events, settings=self.settings
-        )
-        sync = PodSync(
-            client,
-            cache=self.cache,
-            images=images,
-            sandboxes=SandboxMaker(client, cache=self.cache, events=events, settings=self.settings),
-            starter=starter,
-            termination=termination,
-            statuses=self.statuses,
-            records=self.records,
-            events=events,
-            settings=self.settings,
-        )
-        self.workers = PodWorkers(
-            sync=sync,
-            termination=termination,
-            pleg=self.pleg,
-            statuses=self.statuses,
-            events=events,
-        )
-        self.manager = PodManager(
-            PodStore(self.database),
-            workers=self.workers,
-            statuses=self.statuses,
-            records=self.records,
-            images=images,
-            cache=self.cache,
-            termination=termination,
-        )
+        self.parts = parts
+        self.statuses, self.records, self.recorder = parts.statuses, parts.records, parts.events
+        self.cache, self.pleg = parts.cache, parts.pleg
+        self.workers, self.manager = parts.workers, parts.pods
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[EdgePods]:
         """Load and run everything meanwhile."""
         try:
-            await self.statuses.load()
-            await self.records.load()
-            await self.recorder.load()
-            await self.manager.load()
+            await self.parts.load()
             async with asyncio.TaskGroup() as group:
                 parts = (self.statuses, self.recorder, self.pleg, self.manager)
                 tasks = [group.create_task(part.run()) for part in parts]

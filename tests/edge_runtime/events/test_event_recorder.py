@@ -154,3 +154,27 @@ async def test_many_wordings_are_combined(database: Database) -> None:
     combined = recorder.pending()[-1]
     assert combined.message == "(combined from similar events): error 11"
     assert combined.count == 2
+
+
+async def _limit_pages(database: Database, pages: int) -> None:
+    """Let the file grow to so many pages and no further, as a full disk does."""
+    await database.run(lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchone())
+
+
+async def test_full_disk_is_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not on disk is not told, and nothing is lost."""
+    monkeypatch.setattr(event_recorder, "RETRY_S", 0.01)
+    await _limit_pages(database, 1)
+    recorder = _recorder(database)
+    changes = recorder.changed()
+    async with _running(recorder):
+        for number in range(20):
+            pod = Pod({"metadata": {"uid": f"u{number}", "name": "p", "namespace": "ns"}})
+            message = f"{number} {'x' * 1000}"
+            recorder.record(pod, event_type="Normal", reason="Pulled", message=message)
+        await asyncio.sleep(0.03)  # several refusals of the disk
+        assert recorder.pending() == []
+        await _limit_pages(database, 10_000)
+        async with asyncio.timeout(10):
+            told = [(await anext(changes)).id for _ in range(20)]
+    assert told == [f"e{number}" for number in range(1, 21)]

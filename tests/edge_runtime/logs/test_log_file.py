@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from edge_runtime.logs.log_file import PIECE_BYTES, LogFile, LogReadError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def record(text: str, *, tag: str = "F") -> bytes:
@@ -111,3 +108,17 @@ def test_tail_of_nothing(tmp_path: Path) -> None:
     with LogFile(str(path)) as file:
         file.seek_tail(5)
         assert read_all(file) == b""
+
+
+def test_file_that_nobody_closes_is_closed_with_its_value(tmp_path: Path) -> None:
+    """A client may go while a thread opens its log; and the number is closed once only."""
+    path = tmp_path / "0.log"
+    path.write_text("x")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    LogFile(str(path))
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    file = LogFile(str(path))
+    file.close()
+    with path.open() as other:  # gets the same number
+        file.close()
+        assert other.read() == "x"

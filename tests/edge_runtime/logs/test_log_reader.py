@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING
@@ -192,3 +193,23 @@ async def test_leaving_it_closes_everything(log: Path) -> None:
         assert await anext(pieces) == b""
         assert await anext(pieces) == b"one\ntwo\nthree\n"
     assert open_descriptors() == before
+
+
+async def test_log_is_followed_where_the_kernel_has_no_watches_left(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later by the fifth of a second, and not refused."""
+
+    def refuse() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("edge_runtime.logs.log_reader.Inotify", refuse)
+    running = Running()
+    pieces = read_logs(str(log), LogOptions(follow=True, tail_lines=0), is_running=running)
+    async with aclosing(pieces), asyncio.timeout(10):
+        assert await anext(pieces) == b""
+        append(log, "four")
+        assert await anext(pieces) == b"four\n"
+        running.is_running = False
+        append(log, "five")
+        assert [piece async for piece in pieces] == [b"five\n"]

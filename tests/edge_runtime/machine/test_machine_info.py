@@ -9,6 +9,8 @@ import psutil
 import pytest
 
 from edge_runtime.machine.machine_info import (
+    ADDRESSES_KEPT_S,
+    HostAddresses,
     MachineInfo,
     allocatable,
     capacity,
@@ -141,3 +143,20 @@ def test_without_a_default_route_every_address_counts(tmp_path: Path) -> None:
     (tmp_path / "net").mkdir()
     (tmp_path / "net/route").write_text(V4_ROUTES.splitlines()[0] + "\n")
     assert host_addresses(proc=tmp_path) == ("10.88.0.1", "192.168.2.5", "2001:db8::5", "10.9.0.5")
+
+
+def test_addresses_are_read_again_only_after_a_while() -> None:
+    """Every status of every pod asks; a changed address is seen seconds later."""
+    now, found = [100.0], [("192.0.2.1",)]
+    reads: list[float] = []
+
+    def read() -> tuple[str, ...]:
+        reads.append(now[0])
+        return found[0]
+
+    addresses = HostAddresses(read=read, monotonic=lambda: now[0])
+    assert addresses() == addresses() == ("192.0.2.1",)
+    found[0] = ("192.0.2.2",)
+    now[0] += ADDRESSES_KEPT_S
+    assert addresses() == ("192.0.2.2",)
+    assert reads == [100.0, 100.0 + ADDRESSES_KEPT_S]

@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
+    import pytest
+
 
 class Clock:
     """Monotonic time as the test says."""
 
     now = 1000.0
+    relist_problem: str | None = None
 
     def __call__(self) -> float:
         """Return it."""
@@ -41,6 +44,8 @@ async def machine(folder: Path) -> AsyncIterator[tuple[FakeCri, NodeReporter, Cl
                 root_dir=str(folder / "edgelet"),
                 max_pods=50,
                 kubelet_version="v1.36.3",
+                host_ips=lambda: ("192.0.2.7",),
+                relist_problem=lambda: clock.relist_problem,
                 report_period_s=0.001,
                 monotonic=clock,
             ),
@@ -74,6 +79,7 @@ async def test_a_report(tmp_path: Path) -> None:
     assert [handler["name"] for handler in report.runtime_handlers] == ["", "runc"]
     assert report.runtime_handlers[0]["features"]["recursiveReadOnlyMounts"]
     assert report.features == {}
+    assert report.host_addresses == ["192.0.2.7"]
     assert ready(report.conditions) == ("True", "kubelet is posting ready status")
 
 
@@ -116,6 +122,27 @@ async def test_a_runtime_that_never_came(tmp_path: Path) -> None:
         "container runtime status check may not have completed yet",
     )
     assert report.node_info["containerRuntimeVersion"] == ""
+
+
+async def test_a_runtime_that_hangs_keeps_no_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sync stream waits for the first one."""
+    monkeypatch.setattr("edge_runtime.machine.node_reporter.RUNTIME_TIMEOUT_S", 0.05)
+    async with machine(tmp_path) as (fake, reporter, _):
+        released = fake.hold("Status")
+        async with asyncio.timeout(5):
+            report = await reporter.report()
+        released.set()
+    assert ready(report.conditions)[0] == "False"
+
+
+async def test_a_runtime_that_can_no_more_be_looked_at(tmp_path: Path) -> None:
+    """It says that it is ready, and yet nobody knows what it has."""
+    async with machine(tmp_path) as (_, reporter, clock):
+        clock.relist_problem = "PLEG is not healthy: x"
+        report = await reporter.report()
+    assert ready(report.conditions) == ("False", "PLEG is not healthy: x")
 
 
 async def test_only_changes_are_told(tmp_path: Path) -> None:

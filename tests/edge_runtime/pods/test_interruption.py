@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
-from edge_runtime.pods.interruption import unless
+from edge_runtime.pods.interruption import outcome_of, unless
 
 pytestmark = pytest.mark.looptime
 
@@ -45,3 +46,43 @@ async def test_cancellation_ends_both() -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1):
             await unless(asyncio.Event(), _value(100))
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_cancellation_that_meets_a_failure_is_not_lost(turns: int) -> None:
+    """However near they are: a loop that handles the failure would never end."""
+    release = asyncio.Event()
+
+    async def fail() -> None:
+        await release.wait()
+        raise KeyError("mine")
+
+    async def worker() -> None:
+        while True:
+            with contextlib.suppress(KeyError):
+                await unless(asyncio.Event(), fail())
+            await asyncio.Event().wait()
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(worker())
+        await asyncio.sleep(1)
+        release.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait([task], timeout=10)
+        task.cancel()
+
+    assert done
+
+
+async def test_failure_is_kept_until_it_is_asked_for() -> None:
+    """And then it is the call's own."""
+
+    async def fail() -> None:
+        raise KeyError("mine")
+
+    outcome = await outcome_of(fail())
+    with pytest.raises(KeyError, match="mine"):
+        outcome.get()
+    assert (await outcome_of(_value(1))).get() == 7

@@ -1,26 +1,27 @@
-"""Log folders, links and cgroups: made, and removed without a trace."""
+"""Log folders and links: made, and removed without a trace."""
 
 from __future__ import annotations
 
-import dataclasses
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_runtime.machine.cgroups import PodCgroups
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod import ContainerID, Pod, PodUID
 from edge_runtime.objects.runtime_config import DnsConfig
 from edge_runtime.pods.pod_files import (
-    cgroup_mounts,
     link_log,
     make_log_folders,
     remove_log,
-    remove_pod_cgroups,
     remove_pod_logs,
 )
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.runtime.cri_resources import MachineResources
 from tests.fakes.edge_pods import pod_json
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 POD = Pod(pod_json())
 UID = PodUID("u")
@@ -34,6 +35,7 @@ def settings(tmp_path: Path) -> PodSettings:
         container_logs_dir=tmp_path / "containers",
         cgroup_root="/site",
         cgroup_driver=CgroupDriver.CGROUPFS,
+        cgroups=PodCgroups(driver=CgroupDriver.CGROUPFS, mount=tmp_path / "cgroup"),
         cluster_dns=(),
         cluster_domain="cluster.local",
         machine=MachineResources(memory_bytes=1 << 30, cgroup_v2=True),
@@ -91,47 +93,16 @@ def test_removal_takes_this_pods_logs_only(settings: PodSettings) -> None:
     assert [each.name for each in settings.container_logs_dir.iterdir()] == ["p_ns_c-id2.log"]
 
 
-def test_cgroups_go_in_every_hierarchy(settings: PodSettings, tmp_path: Path) -> None:
-    """Of whatever class, with empty children; twice is once."""
-    mounts = [tmp_path / "cpu", tmp_path / "memory"]
-    for mount in mounts:
-        (mount / "site/kubepods/besteffort/podu/child").mkdir(parents=True)
-        (mount / "site/kubepods/besteffort/podother").mkdir()
-    remove_pod_cgroups(settings, UID, mounts=mounts)
-    remove_pod_cgroups(settings, UID, mounts=mounts)
-    for mount in mounts:
-        kept = [each.name for each in (mount / "site/kubepods/besteffort").iterdir()]
-        assert kept == ["podother"]
+def test_name_that_leads_elsewhere_removes_nothing(settings: PodSettings, tmp_path: Path) -> None:
+    """Whatever came down, only folders of pods are made and removed."""
+    other = tmp_path / "other"
+    other.mkdir()
+    (settings.pod_logs_dir / "ns_p_u").mkdir(parents=True)
+    with pytest.raises(OSError, match="not a file name"):
+        remove_pod_logs(settings, namespace="ns", name="p", uid=PodUID("u/../../other"))
+    escaping = pod_json(containers=[{"name": "../../x", "image": "i"}])
+    with pytest.raises(OSError, match="not a file name"):
+        make_log_folders(settings, Pod(escaping))
 
-
-def test_cgroup_in_use_is_an_error(settings: PodSettings, tmp_path: Path) -> None:
-    """Something still runs there: try again, do not forget it."""
-    folder = tmp_path / "site/kubepods/podu"
-    folder.mkdir(parents=True)
-    (folder / "in-use").touch()
-    with pytest.raises(OSError, match="not empty"):
-        remove_pod_cgroups(settings, UID, mounts=[tmp_path])
-
-
-def test_systemd_slices_are_found_too(settings: PodSettings, tmp_path: Path) -> None:
-    """Under their own names."""
-    folder = tmp_path / "site.slice/site-kubepods.slice/site-kubepods-podu.slice"
-    folder.mkdir(parents=True)
-    systemd = dataclasses.replace(settings, cgroup_driver=CgroupDriver.SYSTEMD)
-    remove_pod_cgroups(systemd, UID, mounts=[tmp_path])
-    assert not folder.exists()
-
-
-def test_hierarchies_are_found_in_mountinfo(tmp_path: Path) -> None:
-    """Both versions, by file system type."""
-    mountinfo = tmp_path / "mountinfo"
-    mountinfo.write_text(
-        "22 1 0:20 / /proc rw - proc proc rw\n"
-        "30 23 0:26 / /sys/fs/cgroup ro shared:9 - tmpfs tmpfs ro\n"
-        "31 30 0:27 / /sys/fs/cgroup/unified rw shared:10 - cgroup2 cgroup2 rw\n"
-        "34 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n"
-    )
-    assert cgroup_mounts(mountinfo) == [
-        Path("/sys/fs/cgroup/unified"),
-        Path("/sys/fs/cgroup/memory"),
-    ]
+    assert other.is_dir()
+    assert not (tmp_path / "x").exists()

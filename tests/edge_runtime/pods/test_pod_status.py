@@ -314,3 +314,17 @@ def test_no_order_of_looks_breaks_what_must_hold(
             if old["phase"] in TERMINAL_PHASES:
                 assert new["phase"] == old["phase"]
         old = new
+
+
+@pytest.mark.parametrize("host_network", [False, True])
+def test_machine_without_an_address_keeps_the_ones_that_were_told(*, host_network: bool) -> None:
+    """Its link is down; the pod is where it was."""
+    pod = Pod(pod_json(hostNetwork=host_network))
+    runtime = _runtime(container())
+    before = _compute(runtime, pod=pod)
+    context = StatusContext(now="2026-01-01T00:01:00Z", host_ips=())
+    after = compute_pod_status(pod, runtime, before, context)
+
+    assert before["hostIPs"] == [{"ip": "192.0.2.1"}]
+    for key in ("hostIP", "hostIPs", "podIP", "podIPs"):
+        assert after.get(key) == before.get(key)

@@ -409,3 +409,42 @@ async def test_runtime_that_went_away_costs_no_pod(tmp_path: Path) -> None:
         body = edge.statuses.body(UID)
         assert body is not None
         assert is_running(body.status)
+
+
+async def test_pod_deleted_while_a_changed_container_is_stopped_takes_the_shorter_grace(
+    tmp_path: Path,
+) -> None:
+    """The stop for the new image may take an hour; nobody waits for it who deletes the pod."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        pod = pod_json(terminationGracePeriodSeconds=3600)
+        await edge.put(pod)
+        await edge.status("u", is_running)
+        released = fake.hold("StopContainer")
+        changed = pod_json(
+            containers=[{"name": "c", "image": "busybox:2", "imagePullPolicy": "Never"}],
+            terminationGracePeriodSeconds=3600,
+        )
+        await edge.put(changed, revision="r2")
+        async with asyncio.timeout(10):
+            await fake.reached("StopContainer", 1)
+        await edge.put(deleted(changed, grace_period_s=3), revision="r3")
+        async with asyncio.timeout(10):
+            await fake.reached("StopContainer", 2)
+        assert [each.timeout for each in fake.called("StopContainer")] == [3600, 3]
+        released.set()
+        await edge.gone("u")
+
+
+async def test_orphan_of_which_only_a_container_is_left_leaves_no_logs(tmp_path: Path) -> None:
+    """Its name is on the container as well."""
+    async with FakeCri(tmp_path) as fake:
+        fake.add_image("busybox:1")
+        async with edge_pods(tmp_path, fake) as edge:
+            await edge.put(pod_json())
+            await edge.status("u", is_running)
+            assert (tmp_path / "pods/ns_p_u").is_dir()
+            fake.sandboxes.clear()
+            fake.exit_container(fake.container_named("c"), 1)
+            status = await edge.pleg.refresh(UID)
+    assert (status.name, status.namespace, status.sandboxes) == ("p", "ns", ())

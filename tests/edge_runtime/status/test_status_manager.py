@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edge_runtime.objects.pod import Json, PodUID
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.database import Database
+from edge_runtime.store.errors import StoreError
 from edge_runtime.store.status_store import StatusStore
 from tunnel.sync import StatusDigest, compute_status_hash
 
@@ -135,3 +136,28 @@ def test_sequences_never_go_back(
             database.close()
 
     asyncio.run(scenario())
+
+
+async def _limit_pages(database: Database, pages: int) -> None:
+    """Let the file grow to so many pages and no further, as a full disk does."""
+    await database.run(lambda c: c.execute(f"PRAGMA max_page_count={pages}").fetchone())
+
+
+async def test_full_disk_is_waited_for(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not on disk is not told; the process lives, so that somebody can make room."""
+    monkeypatch.setattr("edge_runtime.status.status_manager.RETRY_S", 0.01)
+    await _limit_pages(database, 1)
+    manager = StatusManager(StatusStore(database))
+    changes = manager.changed()
+    large = {"phase": "Pending", "message": "x" * 100_000}
+    async with asyncio.TaskGroup() as group:
+        loop = group.create_task(manager.run())
+        manager.set(UID, large)
+        with pytest.raises(StoreError, match="full"):
+            await manager.persist(UID)
+        await asyncio.sleep(0.03)  # several refusals of the disk
+        assert manager.statuses() == {}
+        await _limit_pages(database, 10_000)
+        async with asyncio.timeout(10):
+            assert (await anext(changes)).status == large
+        loop.cancel()

@@ -54,3 +54,12 @@ async def test_unreadable_row_is_named(database: Database) -> None:
     )
     with pytest.raises(StoreDamaged, match="pod u "):
         await PodStore(database).load()
+
+
+async def test_tombstone_is_not_turned_back_into_a_pod_that_ends(database: Database) -> None:
+    """PodForget and the pod's own end may meet: a pod without its JSON could never be worked on."""
+    store = PodStore(database)
+    await store.put(POD, revision="r1")
+    await store.bury(PodUID("u1"), gone_sequence=7)
+    await store.set_state(PodUID("u1"), PodState.FORGOTTEN)
+    assert [(each.state, each.gone_sequence) for each in await store.load()] == [(PodState.GONE, 7)]

@@ -1,0 +1,122 @@
+"""All that runs pods, put together: from the store to the workers, over one runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_runtime.events.event_recorder import EventRecorder
+from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.pleg.evented_pleg import EventedPLEG
+from edge_runtime.pleg.generic_pleg import GenericPLEG
+from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.pod_events import PodEvents
+from edge_runtime.pods.pod_manager import PodManager
+from edge_runtime.pods.pod_sandbox import SandboxMaker
+from edge_runtime.pods.pod_start import ContainerStarter
+from edge_runtime.pods.pod_sync import PodSync
+from edge_runtime.pods.pod_termination import PodTermination
+from edge_runtime.pods.pod_workers import PodWorkers
+from edge_runtime.status.status_manager import StatusManager
+from edge_runtime.store.event_store import EventStore
+from edge_runtime.store.local_pod_state import LocalPodState
+from edge_runtime.store.pod_store import PodStore
+from edge_runtime.store.status_store import StatusStore
+
+if TYPE_CHECKING:
+    from edge_runtime.pods.pod_settings import PodSettings
+    from edge_runtime.runtime.cri_client import CriClient
+    from edge_runtime.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodParts:
+    """The parts that others talk to, or that have a loop of their own.
+
+    Attributes:
+        statuses: What is told of each pod.
+        records: What the edge alone knows of containers.
+        events: The outbox of events.
+        cache: What the runtime has.
+        pleg: Keeps the cache true.
+        evented_pleg: Makes it look sooner.
+        workers: Work on each pod.
+        pods: The desired pods.
+    """
+
+    statuses: StatusManager
+    records: LocalPodState
+    events: EventRecorder
+    cache: PodCache
+    pleg: GenericPLEG
+    evented_pleg: EventedPLEG
+    workers: PodWorkers
+    pods: PodManager
+
+    async def load(self) -> None:
+        """Take up what the last process left on disk; once, before any loop runs.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        # The pods last: their workers look at what the others remember.
+        for part in (self.statuses, self.records, self.events, self.pods):
+            await part.load()
+
+
+def build_pod_parts(
+    database: Database, runtime: CriClient, *, settings: PodSettings, relist_period_s: float
+) -> PodParts:
+    """Build all parts; nothing runs and nothing is asked yet."""
+    statuses = StatusManager(StatusStore(database))
+    records = LocalPodState(database)
+    recorder = EventRecorder(EventStore(database))
+    events, images = PodEvents(recorder), ImageManager(runtime, record=recorder.record)
+    cache = PodCache()
+    pleg = GenericPLEG(
+        runtime, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
+    )
+    termination = PodTermination(runtime, pleg=pleg, cache=cache, events=events, settings=settings)
+    workers = PodWorkers(
+        sync=PodSync(
+            runtime,
+            cache=cache,
+            images=images,
+            sandboxes=SandboxMaker(runtime, cache=cache, events=events, settings=settings),
+            starter=ContainerStarter(
+                runtime, cache=cache, records=records, events=events, settings=settings
+            ),
+            termination=termination,
+            statuses=statuses,
+            records=records,
+            events=events,
+            settings=settings,
+        ),
+        termination=termination,
+        pleg=pleg,
+        statuses=statuses,
+        events=events,
+    )
+    return PodParts(
+        statuses=statuses,
+        records=records,
+        events=recorder,
+        cache=cache,
+        pleg=pleg,
+        evented_pleg=_evented_pleg(runtime, pleg, cache),
+        workers=workers,
+        pods=PodManager(
+            PodStore(database),
+            workers=workers,
+            statuses=statuses,
+            records=records,
+            images=images,
+            cache=cache,
+            termination=termination,
+        ),
+    )
+
+
+def _evented_pleg(runtime: CriClient, pleg: GenericPLEG, cache: PodCache) -> EventedPLEG:
+    sources = (runtime.container_events, runtime.containerd_events)
+    return EventedPLEG(sources, pleg=pleg, cache=cache)

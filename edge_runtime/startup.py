@@ -1,0 +1,81 @@
+"""What an edge asks its runtime and its machine once, before it does anything."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.machine.cgroups import PodCgroups, read_machine_resources
+from edge_runtime.machine.machine_info import HostAddresses, read_machine_info
+from edge_runtime.objects.cgroup_names import CgroupDriver
+from edge_runtime.pods.dns_config import parse_resolv_conf
+from edge_runtime.pods.pod_settings import PodSettings
+from edge_runtime.runtime.errors import RuntimeServiceError, Unimplemented
+
+if TYPE_CHECKING:
+    from edge_runtime.config import EdgeConfig
+    from edge_runtime.machine.machine_info import MachineInfo
+    from edge_runtime.objects.runtime_info import RuntimeVersion
+
+RUNTIME_RETRY_S = 1.0
+
+logger = logging.getLogger(__name__)
+
+
+class AskedRuntime(Protocol):
+    """What is asked (runtime/cri_client.py); both methods raise RuntimeServiceError."""
+
+    async def version(self) -> RuntimeVersion:
+        """Return name and version."""
+        ...
+
+    async def cgroup_driver(self) -> CgroupDriver:
+        """Return its cgroup driver; Unimplemented where it does not tell."""
+        ...
+
+
+async def ask_pod_settings(
+    config: EdgeConfig, runtime: AskedRuntime
+) -> tuple[MachineInfo, PodSettings]:
+    """Ask for what does not change while the process runs; wait for a runtime that starts.
+
+    A guess would put pods into cgroups of the wrong driver. Cancelling is safe.
+
+    Raises:
+        OSError: A file that every Linux has cannot be read.
+    """
+    name, driver = await _ask_runtime(config, runtime)
+    machine = await asyncio.to_thread(read_machine_info, config.root_directory)
+    resources = await asyncio.to_thread(read_machine_resources, machine)
+    resolv_conf = Path(config.resolv_conf)
+    return machine, PodSettings(
+        pod_logs_dir=Path(config.pod_logs_dir),
+        container_logs_dir=Path(config.container_logs_dir),
+        cgroup_root=config.cgroup_root,
+        cgroup_driver=driver,
+        cgroups=PodCgroups(driver=driver),
+        cluster_dns=config.cluster_dns,
+        cluster_domain=config.cluster_domain,
+        machine=resources,
+        host_ips=HostAddresses(),
+        host_dns=lambda: parse_resolv_conf(resolv_conf.read_text()),
+        runtime_name=name,
+    )
+
+
+async def _ask_runtime(config: EdgeConfig, runtime: AskedRuntime) -> tuple[str, CgroupDriver]:
+    last_problem: str | None = None
+    while True:
+        try:
+            name = (await runtime.version()).name
+            try:
+                return name, await runtime.cgroup_driver()
+            except Unimplemented:
+                return name, CgroupDriver(config.cgroup_driver)
+        except RuntimeServiceError as exc:
+            if str(exc) != last_problem:
+                last_problem = str(exc)
+                logger.warning("waiting for the container runtime", extra={"reason": str(exc)})
+        await asyncio.sleep(RUNTIME_RETRY_S)
