@@ -15,7 +15,6 @@ import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
-import msgspec
 from h2.errors import ErrorCodes
 from h2.settings import SettingCodes, Settings
 from hyperframe.exceptions import HyperframeError
@@ -27,6 +26,18 @@ from tunnel.errors import (
     ProtocolError,
     SessionClosed,
     WindowExceeded,
+)
+from tunnel.events import (
+    DataArrived,
+    EndArrived,
+    Event,
+    PeerLeft,
+    PingAnswered,
+    RequestArrived,
+    ResetArrived,
+    ResponseArrived,
+    SettingsArrived,
+    WindowOpened,
 )
 from tunnel.flow import (
     CONNECTION_WINDOW_BYTES,
@@ -56,20 +67,10 @@ __all__ = [
     "SESSION_HEADER",
     "TUNNEL_PATH",
     "TUNNEL_SUBPROTOCOL",
-    "DataArrived",
-    "EndArrived",
-    "Event",
-    "PeerLeft",
-    "PingAnswered",
     "Protocol",
-    "RequestArrived",
     "RequestHead",
-    "ResetArrived",
-    "ResponseArrived",
     "ResponseHead",
     "Role",
-    "SettingsArrived",
-    "WindowOpened",
     "error_name",
 ]
 
@@ -91,82 +92,6 @@ class Role(enum.Enum):
 
     CLIENT = "client"
     SERVER = "server"
-
-
-class _Event(msgspec.Struct, frozen=True, gc=False):
-    """Base of what ``receive_data`` reports."""
-
-
-class SettingsArrived(_Event, frozen=True):
-    """The peer's SETTINGS are in force: window sizes and the number of streams may have changed."""
-
-
-class RequestArrived(_Event, frozen=True):
-    """The client opened a stream."""
-
-    stream_id: int
-    head: RequestHead
-
-
-class ResponseArrived(_Event, frozen=True):
-    """The server answered."""
-
-    stream_id: int
-    head: ResponseHead
-
-
-class DataArrived(_Event, frozen=True):
-    """Payload of one DATA frame; ``credit`` is what it took from the window, with padding."""
-
-    stream_id: int
-    data: bytes
-    credit: int
-
-
-class EndArrived(_Event, frozen=True):
-    """The peer will send no more on this stream."""
-
-    stream_id: int
-
-
-class ResetArrived(_Event, frozen=True):
-    """The stream is over; ``by_peer`` is False where our own h2 had to reset it."""
-
-    stream_id: int
-    error_code: int
-    by_peer: bool
-
-
-class WindowOpened(_Event, frozen=True):
-    """More may be sent on this stream; 0 means on the connection."""
-
-    stream_id: int
-
-
-class PingAnswered(_Event, frozen=True):
-    """The answer to our PING with these eight bytes."""
-
-    opaque: bytes
-
-
-class PeerLeft(_Event, frozen=True):
-    """GOAWAY: the last that comes."""
-
-    error_code: int
-    reason: str
-
-
-Event = (
-    SettingsArrived
-    | RequestArrived
-    | ResponseArrived
-    | DataArrived
-    | EndArrived
-    | ResetArrived
-    | WindowOpened
-    | PingAnswered
-    | PeerLeft
-)
 
 
 class _Connection(h2.connection.H2Connection):

@@ -20,20 +20,12 @@ import typing
 from tunnel import pipe as wire
 from tunnel.attachment import Attachment, WebSocketPipe
 from tunnel.errors import ExcessiveLoad, PipeError, ProtocolError, SessionClosed
+from tunnel.events import Event, PeerLeft, PingAnswered, SettingsArrived
 from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
 from tunnel.handlers import Handler, Handlers
 from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
 from tunnel.outbox import Outbox
-from tunnel.protocol import (
-    Event,
-    PeerLeft,
-    PingAnswered,
-    Protocol,
-    RequestHead,
-    Role,
-    SettingsArrived,
-    error_name,
-)
+from tunnel.protocol import Protocol, RequestHead, Role, error_name
 from tunnel.slots import StreamSlots
 from tunnel.stream import REFUSED_STREAM, Stream
 from tunnel.streams import Streams

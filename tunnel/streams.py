@@ -10,20 +10,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from tunnel.errors import HeadError, SessionClosed, StreamReset
-from tunnel.protocol import (
+from tunnel.events import (
     DataArrived,
     EndArrived,
-    Protocol,
     RequestArrived,
-    RequestHead,
     ResetArrived,
     ResponseArrived,
-    ResponseHead,
-    Role,
     SettingsArrived,
     WindowOpened,
-    error_name,
 )
+from tunnel.protocol import Protocol, RequestHead, ResponseHead, Role, error_name
 from tunnel.stream import REFUSED_STREAM, Stream
 
 if TYPE_CHECKING:

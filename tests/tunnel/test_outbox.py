@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tunnel.events import DataArrived
 from tunnel.outbox import Outbox
 from tunnel.pipe import MAX_MESSAGE_BYTES, MAX_UNACKNOWLEDGED_BYTES, Data, Pipe, encode_drain
-from tunnel.protocol import DataArrived, Protocol, RequestHead, ResponseHead, Role
+from tunnel.protocol import Protocol, RequestHead, ResponseHead, Role
 from tunnel.schedule import MAX_FRAME_BYTES
 from tunnel.stream import Stream
 
 if TYPE_CHECKING:
-    from tunnel.protocol import Event
+    from tunnel.events import Event
 
 GET = RequestHead(method="GET", path="/")
 

@@ -12,24 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnel.errors import ExcessiveLoad, FrameTooLarge, HeadError, ProtocolError, WindowExceeded
-from tunnel.flow import CONNECTION_WINDOW_BYTES, START_WINDOW_BYTES
-from tunnel.frames import PREFACE
-from tunnel.heads import RequestHead, ResponseHead
-from tunnel.protocol import (
+from tunnel.events import (
     DataArrived,
     EndArrived,
     Event,
     PeerLeft,
     PingAnswered,
-    Protocol,
     RequestArrived,
     ResetArrived,
     ResponseArrived,
-    Role,
     SettingsArrived,
     WindowOpened,
-    error_name,
 )
+from tunnel.flow import CONNECTION_WINDOW_BYTES, START_WINDOW_BYTES
+from tunnel.frames import PREFACE
+from tunnel.heads import RequestHead, ResponseHead
+from tunnel.protocol import Protocol, Role, error_name
 
 GET = RequestHead(method="GET", path="/pods")
 OK = ResponseHead(status=200)
