@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime
 from typing import TYPE_CHECKING, Protocol
@@ -17,14 +18,14 @@ if TYPE_CHECKING:
     from tunnel.identity import SiteName
     from tunnel.stream import Stream
 
-# An edge that was just lost is mostly back within a second or two; a call waits this long for it,
-# counted from the loss.
-INTERRUPTED_S = 5.0
-# All streams of the session are in use, or its peer does not read.
-OPEN_TIMEOUT_S = 5.0
+# What a call waits at most: for an edge that was just lost or whose session is interrupted, and for
+# a free stream, together. An edge is mostly back within a second or two.
+PATIENCE_S = 5.0
 # The other streams are for the sync stream and for asking the edge whether it is there: people who
 # follow many logs must not make the node NotReady.
 MAX_CALLS = MAX_STREAMS - 8
+# Timers may be early by a clock's resolution; waiting again for less than this would spin.
+_CLOCK_SLACK_S = 0.001
 _HEALTH = RequestHead(method="GET", path="/healthz")
 
 
@@ -44,17 +45,26 @@ class SiteOffline(Exception):
 class LinkState:
     """One state of the link; states are compared by value.
 
+    connected ──the connection is cut──> interrupted ──not resumed in time──> offline
+        ^────────────resumed────────────────┘                                    │
+        └────────────────────────────a new session───────────────────────────────┘
+
     Attributes:
-        connected: Whether there is a live session.
-        since: When this state began, UTC.
-        last_error: Why there is no session, one sentence; "" while there is one.
-        session_id_hash: Names the session in logs; "" without one.
+        connected: Whether a connection carries a session now.
+        since: When this began; being interrupted and being offline are one time to people. UTC.
+        last_error: Why there is no connection, one sentence; "" while there is one.
+        session_id_hash: Names the session in logs, also while it is interrupted; "" without one.
     """
 
     connected: bool
     since: datetime.datetime
     last_error: str
     session_id_hash: str
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether there is a session that waits for its next connection."""
+        return not self.connected and bool(self.session_id_hash)
 
 
 class Caller(Protocol):
@@ -89,6 +99,8 @@ class EdgeClient:
         self._monotonic = monotonic
         self._session: Caller | None = None
         self._lost_at: float | None = None
+        # Calls that are being opened, so that those that wait together do not all pass the limit.
+        self._opening = 0
         self._change = asyncio.Event()
         self.state = LinkState(
             connected=False,
@@ -99,23 +111,33 @@ class EdgeClient:
 
     # for SiteSession
 
-    def session_started(self, session: Caller, *, session_id_hash: str) -> None:
-        """Use this session from now on."""
+    def session_attached(self, session: Caller, *, session_id_hash: str) -> None:
+        """Use this session from now on: it is new, or goes on after an interruption."""
+        if self._session is session and self.state.connected:
+            return
         self._session = session
-        self._set_state(last_error="", session_id_hash=session_id_hash)
+        self._set_state(connected=True, last_error="", session_id_hash=session_id_hash)
+
+    def session_interrupted(self, session: Caller, *, error: str) -> None:
+        """Let calls wait for this session; nothing happens when it is not the present one."""
+        if self._session is session and self.state.connected:
+            self._lose(error, session_id_hash=self.state.session_id_hash)
 
     def session_ended(self, session: Caller, *, error: str) -> None:
         """Stop using this session; nothing happens when another one took its place already."""
-        if self._session is not session:
-            return
-        self._session = None
-        self._lost_at = self._clock()
-        self._set_state(last_error=error, session_id_hash="")
+        if self._session is session:
+            self._session = None
+            self._lose(error, session_id_hash="")
 
-    def _set_state(self, *, last_error: str, session_id_hash: str) -> None:
+    def _lose(self, error: str, *, session_id_hash: str) -> None:
+        if self.state.connected:
+            self._lost_at = self._clock()
+        self._set_state(connected=False, last_error=error, session_id_hash=session_id_hash)
+
+    def _set_state(self, *, connected: bool, last_error: str, session_id_hash: str) -> None:
         self.state = LinkState(
-            connected=self._session is not None,
-            since=self._now(),
+            connected=connected,
+            since=self._now() if connected or self.state.connected else self.state.since,
             last_error=last_error,
             session_id_hash=session_id_hash,
         )
@@ -134,8 +156,8 @@ class EdgeClient:
         return self.state
 
     async def wait_connected(self) -> None:
-        """Return when there is a live session, at once if there is; safe to cancel."""
-        while self._session is None:
+        """Return when a connection carries a session, at once if it does; safe to cancel."""
+        while not self.state.connected:
             await self._change.wait()
 
     async def open_call(self, head: RequestHead) -> Stream:
@@ -145,15 +167,13 @@ class EdgeClient:
             SiteOffline: The edge is not there, or takes no more calls now.
             HeadError: The head cannot be sent.
         """
-        if (await self._live_session()).open_streams >= MAX_CALLS:
-            raise SiteOffline(f"site {self.site} takes no more calls now: {MAX_CALLS} are running")
-        return await self.open(head)
+        return await self._open_in_time(head, max_streams=MAX_CALLS)
 
     async def open(self, head: RequestHead) -> Stream:
         """Begin a call of the provider's own.
 
-        Offline, it fails at once; within INTERRUPTED_S of a loss it waits for the edge to come
-        back, until they are over.
+        While the session is interrupted, or was lost within PATIENCE_S, it waits for the edge to
+        come back, for PATIENCE_S at most; without a session for longer it fails at once.
 
         Returns:
             The stream. Whoever cancels or fails after that must reset it.
@@ -162,17 +182,33 @@ class EdgeClient:
             SiteOffline: The edge is not there, or takes no more calls now.
             HeadError: The head cannot be sent.
         """
-        session = await self._live_session()
+        return await self._open_in_time(head, max_streams=MAX_STREAMS)
+
+    async def _open_in_time(self, head: RequestHead, *, max_streams: int) -> Stream:
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT_S):
-                return await session.open(head)
-        except SessionClosed as exc:
-            if self._session is session:  # it drains
-                message = f"site {self.site} takes no more calls now: {exc.reason}"
-                raise SiteOffline(message) from exc
-            raise SiteOffline(self._offline_message()) from exc
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._open(head, max_streams=max_streams)
         except TimeoutError as exc:
+            if not self.state.connected:
+                raise SiteOffline(self._offline_message()) from exc
             raise SiteOffline(f"site {self.site} takes no more calls now") from exc
+
+    async def _open(self, head: RequestHead, *, max_streams: int) -> Stream:
+        while True:
+            session = await self._connected_session()
+            # MUST be no await between the wait and this: all who waited go on in the same turn.
+            if max_streams < MAX_STREAMS and session.open_streams + self._opening >= max_streams:
+                message = f"site {self.site} takes no more calls now: {max_streams} are running"
+                raise SiteOffline(message)
+            self._opening += 1
+            try:
+                return await session.open(head)
+            except SessionClosed as exc:
+                if self._session is session:  # it drains
+                    message = f"site {self.site} takes no more calls now: {exc.reason}"
+                    raise SiteOffline(message) from exc
+            finally:
+                self._opening -= 1
 
     async def answers(self, *, timeout_s: float) -> bool:
         """Whether the edge runtime itself, not only its tunnel, answered within ``timeout_s``."""
@@ -194,16 +230,19 @@ class EdgeClient:
             raise
         return head.status == 200
 
-    async def _live_session(self) -> Caller:
-        if self._session is None and self._lost_at is not None:
-            try:
-                async with asyncio.timeout(self._lost_at + INTERRUPTED_S - self._clock()):
-                    await self.wait_connected()
-            except TimeoutError:
-                pass
-        if self._session is None:
-            raise SiteOffline(self._offline_message())
+    async def _connected_session(self) -> Caller:
+        while self._session is None or not self.state.connected:
+            wait_s = PATIENCE_S if self._session is not None else self._hope_left_s()
+            if wait_s <= _CLOCK_SLACK_S:
+                raise SiteOffline(self._offline_message())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._change.wait()
         return self._session
+
+    def _hope_left_s(self) -> float:
+        """How long an edge without a session may still be on its way back."""
+        return 0.0 if self._lost_at is None else self._lost_at + PATIENCE_S - self._clock()
 
     def _offline_message(self) -> str:
         since = self.state.since.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -12,12 +12,18 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from provider.edge_link.site_session import Attachment, Refused, SiteSession
+from provider.edge_link.site_session import Admission, Refused, SiteSession
 from provider.edge_link.websocket_pipe import ServerPipe, accept_websocket
 from provider.serving.https_server import HttpsServer
 from tunnel.errors import IdentityError
 from tunnel.identity import SiteName, site_of_peer_certificate
-from tunnel.protocol import INSTANCE_HEADER, SESSION_HEADER, TUNNEL_PATH, TUNNEL_SUBPROTOCOL
+from tunnel.protocol import (
+    INSTANCE_HEADER,
+    RECEIVED_HEADER,
+    SESSION_HEADER,
+    TUNNEL_PATH,
+    TUNNEL_SUBPROTOCOL,
+)
 
 if TYPE_CHECKING:
     import ssl
@@ -27,6 +33,9 @@ logger = logging.getLogger(__name__)
 # A connection serves one request: this much for its head, after the 10 s for the handshake.
 HEAD_TIMEOUT_S = 10.0
 _INSTANCE = re.compile(r"[0-9a-f]{32}")
+_SESSION = re.compile(r"[0-9a-f]{32}|")
+# A count of 64 bits.
+_RECEIVED = re.compile(r"[0-9]{1,20}")
 
 
 class EdgeListener:
@@ -72,25 +81,32 @@ class EdgeListener:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             instance = self._check(request)
-            attachment = await self._site_session.admit(instance=instance)
+            session_id, received_bytes = _resume_request(request)
+            admission = await self._site_session.admit(
+                instance=instance, session_id=session_id, received_bytes=received_bytes
+            )
         except Refused as exc:
             logger.warning("tunnel from %s refused: %s", request.remote, exc)
             response = web.Response(status=exc.status, text=str(exc))
             response.force_close()
             return response
         try:
-            return await self._serve(request, attachment)
+            return await self._serve(request, admission)
         finally:
-            self._site_session.release(attachment)
+            self._site_session.release(admission)
 
-    async def _serve(self, request: web.BaseRequest, attachment: Attachment) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest, admission: Admission) -> web.StreamResponse:
         websocket = accept_websocket(
-            protocol=TUNNEL_SUBPROTOCOL, headers={SESSION_HEADER: attachment.session_id}
+            protocol=TUNNEL_SUBPROTOCOL,
+            headers={
+                SESSION_HEADER: admission.session.session_id,
+                RECEIVED_HEADER: str(admission.received_bytes),
+            },
         )
         await websocket.prepare(request)
         if request.transport is None:
             return websocket
-        await self._site_session.run(attachment, ServerPipe(websocket, request.transport))
+        await self._site_session.attach(admission, ServerPipe(websocket, request.transport))
         return websocket
 
     def _check(self, request: web.BaseRequest) -> str:
@@ -124,3 +140,16 @@ class EdgeListener:
             raise Refused(403, str(exc)) from exc
         if site != self._site:
             raise Refused(403, f"this is the provider of {self._site}, not of {site}")
+
+
+def _resume_request(request: web.BaseRequest) -> tuple[str, int]:
+    """Return the session to go on with, "" for a new one, and what the edge has received of it.
+
+    Raises:
+        Refused: The headers are not of their form.
+    """
+    session_id = request.headers.get(SESSION_HEADER, "")
+    received = request.headers.get(RECEIVED_HEADER, "0")
+    if not _SESSION.fullmatch(session_id) or not _RECEIVED.fullmatch(received):
+        raise Refused(400, f"the headers {SESSION_HEADER} and {RECEIVED_HEADER} are malformed")
+    return session_id, int(received)

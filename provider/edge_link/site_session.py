@@ -1,12 +1,15 @@
-"""At most one live session of the site, and who may take its place.
+"""At most one session of the site, who may carry it on, and who may take its place.
 
-- The same instance comes again: the old connection is dead, or about to be; it is replaced.
-- Another instance comes: the old one is asked. An answer within 2 s refuses the newcomer, silence
-  replaces the old one.
-- The provider stops: nobody is admitted any more.
+    dial of the edge                                  answer
+    the session's id, the same instance               the session goes on over the new connection
+    another id or none, the same instance             a new session; the old one ends
+    another instance, the old one answers             409, and the event DuplicateSite
+    another instance, the old one is silent for 2 s   a new session; the old one ends
+    whoever, while the provider stops                 503
 
 An instance is one start of the edge process. Two of them at once are two machines with one identity
-(a cloned disk, a restored backup): the one that works keeps the site.
+(a cloned disk, a restored backup): the one that works keeps the site. Who dials is known by the
+certificate of this very connection; a session's id proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -16,11 +19,13 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Protocol
 
-from tunnel.errors import ProtocolError, SessionClosed, TunnelError
-from tunnel.protocol import RequestHead, Role
-from tunnel.session import Session, WebSocketPipe
+from tunnel.errors import PipeError, ProtocolError
+from tunnel.protocol import Role
+from tunnel.session import Limits, Session, WebSocketPipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from provider.edge_link.edge_client import EdgeClient
 
 logger = logging.getLogger(__name__)
@@ -28,10 +33,10 @@ logger = logging.getLogger(__name__)
 # How long the present session may take to show that it lives.
 PROBE_TIMEOUT_S = 2.0
 REPORT_EVERY_S = 600.0
-# How long a session that was aborted may take to end its streams.
+# How long a session that was closed may take to end its streams.
 _END_TIMEOUT_S = 5.0
-_PROBE = RequestHead(method="GET", path="/healthz")
 DUPLICATE_SITE = "DuplicateSite"
+STOPPING = "the provider is stopping"
 
 
 class Refused(Exception):
@@ -53,42 +58,57 @@ class LinkReporter(Protocol):
         """Record it."""
 
 
-class Attachment:
-    """One admitted edge: its session, and the connection below once there is one."""
+class Admission:
+    """The right of one accepted connection to carry a session, until a later one has it.
 
-    def __init__(self, *, instance: str) -> None:
+    Attributes:
+        session: The session, new or interrupted.
+        received_bytes: What the edge is told that has arrived of this session.
+        peer_received_bytes: What the edge says that it has received.
+    """
+
+    def __init__(self, held: _Held, *, peer_received_bytes: int) -> None:
+        self.held = held
+        self.session = held.session
+        self.received_bytes = held.session.received_bytes
+        self.peer_received_bytes = peer_received_bytes
+
+
+class _Held:
+    """The site's session, and whose it is."""
+
+    def __init__(self, *, instance: str, limits: Limits | None) -> None:
         self.instance = instance
-        self.session_id = secrets.token_hex(16)
-        self.session = Session(role=Role.CLIENT, session_id=self.session_id, handler=None)
-        self.pipe: WebSocketPipe | None = None
-        self.replaced_by: str | None = None
+        self.session = Session(
+            role=Role.CLIENT, session_id=secrets.token_hex(16), handler=None, limits=limits
+        )
+        # The newest; an older one has nothing to carry any more.
+        self.admission = Admission(self, peer_received_bytes=0)
+        self.was_attached = False
+        self.attached = asyncio.Event()
         self.ended = asyncio.Event()
 
     async def answers(self, timeout_s: float) -> bool:
-        """Whether the edge answers anything at all through this session."""
-        if self.pipe is None:
-            return False
+        """Whether the edge answers a PING in time, perhaps over a connection that it makes now."""
         try:
             async with asyncio.timeout(timeout_s):
-                stream = await self.session.open(_PROBE)
-                try:
-                    await stream.response()
-                finally:
-                    stream.reset()
-        except (TimeoutError, TunnelError):
+                while True:
+                    await self.attached.wait()
+                    if await self.session.ping(timeout_s):
+                        return True
+                    if self.attached.is_set():
+                        return False
+        except TimeoutError:
             return False
-        return True
 
-    async def replace(self, reason: str) -> None:
-        """Reset the connection and wait, for a while, until the session has ended its streams."""
-        self.replaced_by = reason
-        if self.pipe is not None:
-            self.pipe.abort()
+    async def end(self, reason: str) -> None:
+        """End the session and wait, for a while, until its streams have ended."""
+        self.session.close(reason)
         try:
             async with asyncio.timeout(_END_TIMEOUT_S):
                 await self.ended.wait()
         except TimeoutError:
-            # It is not the present one any more, and has no connection: it can only end.
+            # It is closed and has no connection: it can only end.
             logger.warning("session %s ends slowly", self.session.name)
 
 
@@ -96,47 +116,111 @@ class SiteSession:
     """Holds the site's session and tells ``EdgeClient`` of it.
 
     Args:
-        edge_client: Is told of every start and end.
+        edge_client: Is told of every attachment, interruption and end.
         report: Records the event DuplicateSite.
+        limits: Of each session.
+        count: Told how each attached connection came: ``resumed``, ``new session`` or
+            ``new instance``; the very first one is not counted.
     """
 
-    def __init__(self, *, edge_client: EdgeClient, report: LinkReporter) -> None:
+    def __init__(
+        self,
+        *,
+        edge_client: EdgeClient,
+        report: LinkReporter,
+        limits: Limits | None = None,
+        count: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._edge_client = edge_client
         self._report = report
-        self._present: Attachment | None = None
+        self._limits = limits
+        self._count = count
+        self._present: _Held | None = None
+        self._last_instance: str | None = None
         self._is_stopping = False
         self._reported_at: float | None = None
         self._admission = asyncio.Lock()
+        self._sessions: asyncio.TaskGroup | None = None
+        self._stopped = asyncio.Event()
 
-    async def admit(self, *, instance: str) -> Attachment:
-        """Give the site to this instance, if it may have it.
+    @property
+    def session(self) -> Session | None:
+        """The present session, for those who measure it."""
+        return self._present.session if self._present is not None else None
 
-        The caller must ``run`` or ``release`` what it gets; until then nobody else is admitted
-        without asking it.
+    async def run(self) -> None:
+        """Keep the sessions, whatever becomes of their connections, until drained or cancelled.
+
+        Nobody is admitted before.
+        """
+        async with asyncio.TaskGroup() as self._sessions:
+            await self._stopped.wait()
+
+    async def admit(
+        self, *, instance: str, session_id: str = "", received_bytes: int = 0
+    ) -> Admission:
+        """Let this instance carry its session on, or give it a new one, if it may have the site.
+
+        The caller must ``attach`` or ``release`` what it gets. An interrupted session has no
+        connection any more when this returns, so that what the edge is told to have arrived stays
+        true.
+
+        Args:
+            instance: Who dials.
+            session_id: The session that it wants to go on with; "" for a new one.
+            received_bytes: What the edge has received of that session.
 
         Raises:
             Refused: Another instance has the site and answers, or the provider stops.
         """
+        resumed = self._resume(instance, session_id, received_bytes)
+        if resumed is not None:
+            return resumed
+        # Not for resuming: who is being asked whether it lives may show it by that.
         async with self._admission:
-            if self._is_stopping:
-                raise Refused(503, "the provider is stopping")
+            self._check_open()
             if self._present is not None:
                 await self._make_room(self._present, instance)
-            self._present = Attachment(instance=instance)
-            return self._present
+            return self._begin(instance)
 
-    async def _make_room(self, present: Attachment, instance: str) -> None:
-        if present.instance != instance:
-            if await present.answers(PROBE_TIMEOUT_S):
-                message = (
-                    f"a second edge with the identity of {self._edge_client.site} was refused: "
-                    "one is connected and answers; are there two machines with one identity?"
-                )
-                self._report_duplicate(message)
-                raise Refused(409, message)
-            await present.replace("another edge process took the silent one's place")
-            return
-        await present.replace("the edge connected anew")
+    def _check_open(self) -> asyncio.TaskGroup:
+        if self._is_stopping:
+            raise Refused(503, STOPPING)
+        if self._sessions is None:
+            raise Refused(503, "the provider is starting")
+        return self._sessions
+
+    def _resume(self, instance: str, session_id: str, received_bytes: int) -> Admission | None:
+        self._check_open()
+        held = self._present
+        if held is None or (held.instance, held.session.session_id) != (instance, session_id):
+            return None
+        if held.session.close_reason is not None:
+            return None
+        # The old connection first: what it still brought would be missing in the count.
+        held.session.detach("the edge connected anew")
+        held.admission = Admission(held, peer_received_bytes=received_bytes)
+        return held.admission
+
+    def _begin(self, instance: str) -> Admission:
+        sessions = self._check_open()
+        held = _Held(instance=instance, limits=self._limits)
+        self._present = held
+        sessions.create_task(self._keep(held), name=f"session {held.session.name}")
+        return held.admission
+
+    async def _make_room(self, present: _Held, instance: str) -> None:
+        if present.instance == instance:
+            await present.end("the edge connected anew, without its session")
+        elif await present.answers(PROBE_TIMEOUT_S):
+            message = (
+                f"a second edge with the identity of {self._edge_client.site} was refused: "
+                "one is connected and answers; are there two machines with one identity?"
+            )
+            self._report_duplicate(message)
+            raise Refused(409, message)
+        else:
+            await present.end("another edge process took the silent one's place")
 
     def _report_duplicate(self, message: str) -> None:
         # A refused edge dials on; one event in a while says it as well as one per dial.
@@ -145,52 +229,90 @@ class SiteSession:
             self._reported_at = now
             self._report(reason=DUPLICATE_SITE, message=message)
 
-    def release(self, attachment: Attachment) -> None:
-        """Give back an admission that did not come to a connection."""
-        attachment.ended.set()
-        if self._present is attachment:
-            self._present = None
+    def release(self, admission: Admission) -> None:
+        """Give back an admission that did not come to a connection; nothing happens after one.
 
-    async def run(self, attachment: Attachment, pipe: WebSocketPipe) -> None:
-        """Run an admitted session over its connection until either ends; so do its streams."""
-        session = attachment.session
-        if attachment.replaced_by is not None or self._is_stopping:
-            # Replaced, or the provider began to stop, while the WebSocket was being accepted.
-            pipe.abort()
-            self.release(attachment)
+        A session that was to be carried on waits for the next connection, a new one ends.
+        """
+        held = admission.held
+        if held.admission is not admission or held.attached.is_set():
             return
-        attachment.pipe = pipe
-        logger.info("session %s began", session.name)
-        self._edge_client.session_started(session, session_id_hash=session.name)
+        error = "the connection was lost while it was accepted"
+        if not held.was_attached:
+            held.session.close(error)
+        self._edge_client.session_interrupted(held.session, error=error)
+
+    async def attach(self, admission: Admission, pipe: WebSocketPipe) -> None:
+        """Carry an admitted session over its connection until the connection ends.
+
+        Whoever was admitted later, or the provider's stop, makes an admission void.
+        """
+        held, session = admission.held, admission.session
+        if held is not self._present or held.admission is not admission or self._is_stopping:
+            pipe.abort()
+            self.release(admission)
+            return
+        self._count_attachment(held)
+        held.was_attached = True
+        held.attached.set()
+        self._edge_client.session_attached(session, session_id_hash=session.name)
+        error = "its connection was cancelled"
+        try:
+            error = await session.attach(pipe, peer_received_bytes=admission.peer_received_bytes)
+        except PipeError as exc:
+            error = _broken(exc)
+        finally:
+            if held.admission is admission:
+                held.attached.clear()
+            if held.admission is admission and session.close_reason is None:
+                self._edge_client.session_interrupted(session, error=error)
+
+    def _count_attachment(self, held: _Held) -> None:
+        if held.was_attached:
+            self._count("resumed")
+        elif self._last_instance is not None:
+            is_known = held.instance == self._last_instance
+            self._count("new session" if is_known else "new instance")
+        self._last_instance = held.instance
+
+    async def _keep(self, held: _Held) -> None:
+        """Run a session to its end, and tell why it ended."""
+        session = held.session
         error = "the session was cancelled"
         try:
-            error = await _run_session(session, pipe)
+            error = await session.run()
+        except ProtocolError as exc:
+            error = _broken(exc)
+            logger.warning("session %s: %s", session.name, error)
+        except Exception as exc:
+            # What an edge does may end its session, never the provider.
+            logger.exception("session %s failed", session.name)
+            error = f"the provider failed: {type(exc).__name__}"
         finally:
-            pipe.abort()
-            error = attachment.replaced_by or error
+            held.ended.set()
             self._edge_client.session_ended(session, error=error)
-            self.release(attachment)
-            logger.info("session %s ended: %s", session.name, error)
+            if self._present is held:
+                self._present = None
 
     async def drain(self, *, deadline_s: float) -> None:
-        """Admit nobody any more, and end the present session; its streams get ``deadline_s``."""
+        """Admit nobody any more, and end the present session; its streams get ``deadline_s``.
+
+        A session that is interrupted ends at once: nobody can carry it on. Then ``run`` returns.
+        """
         self._is_stopping = True
         present = self._present
-        if present is None or present.pipe is None:
-            return
-        await present.session.drain(deadline_s)
-        present.pipe.abort()
-        async with asyncio.timeout(_END_TIMEOUT_S):
-            await present.ended.wait()
+        try:
+            if present is None:
+                return
+            if not present.session.is_attached:
+                await present.end(STOPPING)
+                return
+            await present.session.drain(deadline_s)
+            async with asyncio.timeout(_END_TIMEOUT_S):
+                await present.ended.wait()
+        finally:
+            self._stopped.set()
 
 
-async def _run_session(session: Session, pipe: WebSocketPipe) -> str:
-    """Run a session to its end and return why it ended."""
-    try:
-        reason = await session.run(pipe)
-    except SessionClosed as exc:
-        return exc.reason
-    except ProtocolError as exc:
-        logger.warning("the edge broke the protocol: %s", exc)
-        return f"the edge broke the protocol: {exc}"
-    return reason
+def _broken(error: ProtocolError) -> str:
+    return f"the edge broke the protocol: {error}"

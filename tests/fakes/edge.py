@@ -52,7 +52,7 @@ async def connected_edge(handler: Callable[[Stream], Awaitable[None]]) -> AsyncI
             tasks.create_task(run(session, near)),
             tasks.create_task(run(edge_session, far)),
         ]
-        client.session_started(session, session_id_hash=session.name)
+        client.session_attached(session, session_id_hash=session.name)
         try:
             yield FakeEdge(client, session, near)
         finally:

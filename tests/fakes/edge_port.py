@@ -25,7 +25,7 @@ from tunnel.protocol import (
     TUNNEL_SUBPROTOCOL,
     ResponseHead,
 )
-from tunnel.session import Role, Session
+from tunnel.session import Limits, Role, Session
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -54,13 +54,20 @@ class EdgePort:
         client: What the front doors get.
         site_session: Who has the site.
         events: Reasons and messages of the events that were reported.
+        reconnects: How each connection after the first came.
     """
 
-    def __init__(self, pki: SitePki) -> None:
+    def __init__(self, pki: SitePki, *, limits: Limits | None = None) -> None:
         self.pki = pki
         self.events: list[tuple[str, str]] = []
         self.client = EdgeClient(site=SITE)
-        self.site_session = SiteSession(edge_client=self.client, report=self._report)
+        self.reconnects: list[str] = []
+        self.site_session = SiteSession(
+            edge_client=self.client,
+            report=self._report,
+            limits=limits,
+            count=self.reconnects.append,
+        )
         context = server_context(
             certificate_file=str(pki.server_certificate_file),
             key_file=str(pki.server_key_file),
@@ -91,6 +98,7 @@ class EdgePort:
         self,
         *,
         instance: str = INSTANCE_A,
+        headers: dict[str, str] | None = None,
         context: ssl.SSLContext | None = None,
         path: str = TUNNEL_PATH,
         subprotocol: str = TUNNEL_SUBPROTOCOL,
@@ -101,7 +109,7 @@ class EdgePort:
             ssl=context or self.edge_context(),
             server_hostname=provider_dns_name(SITE),
             subprotocols=[Subprotocol(subprotocol)],
-            additional_headers={INSTANCE_HEADER: instance},
+            additional_headers={INSTANCE_HEADER: instance, **(headers or {})},
             user_agent_header=None,
             compression=None,
             proxy=None,
@@ -151,13 +159,15 @@ class DialledEdge:
 
 
 @contextlib.asynccontextmanager
-async def edge_port(pki: SitePki) -> AsyncIterator[EdgePort]:
+async def edge_port(pki: SitePki, *, limits: Limits | None = None) -> AsyncIterator[EdgePort]:
     """Serve the edge port until the block is left."""
-    port = EdgePort(pki)
-    await port.listener.listen(host="127.0.0.1", port=0)
-    try:
-        yield port
-    finally:
-        port.listener.stop_accepting()
-        await port.site_session.drain(deadline_s=0)
-        await port.listener.shutdown(timeout_s=1)
+    port = EdgePort(pki, limits=limits)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(port.site_session.run())
+        await port.listener.listen(host="127.0.0.1", port=0)
+        try:
+            yield port
+        finally:
+            port.listener.stop_accepting()
+            await port.site_session.drain(deadline_s=0)
+            await port.listener.shutdown(timeout_s=1)

@@ -58,7 +58,7 @@ async def test_a_call_waits_five_seconds_from_the_loss() -> None:
     """An edge that was just lost is mostly back soon; the wait counts from the loss."""
     loop = asyncio.get_running_loop()
     client, session = EdgeClient(site=SITE, now=lambda: NOON), NoCalls()
-    client.session_started(session, session_id_hash="x")
+    client.session_attached(session, session_id_hash="x")
     client.session_ended(session, error="the connection was lost")
     await asyncio.sleep(2)
     with pytest.raises(SiteOffline, match=r"\(last error: the connection was lost\)$"):
@@ -72,12 +72,12 @@ async def test_a_call_waits_five_seconds_from_the_loss() -> None:
 async def test_a_call_goes_on_when_the_edge_comes_back_in_time() -> None:
     """A short interruption costs a call nothing but time."""
     client, lost = EdgeClient(site=SITE), NoCalls()
-    client.session_started(lost, session_id_hash="x")
+    client.session_attached(lost, session_id_hash="x")
     client.session_ended(lost, error="lost")
     async with connected_edge(echo) as edge, asyncio.TaskGroup() as tasks:
         call = tasks.create_task(client.open(HEAD))
         await asyncio.sleep(0)
-        client.session_started(edge.session, session_id_hash="y")
+        client.session_attached(edge.session, session_id_hash="y")
         stream = await call
         await stream.close_write()
         assert (await stream.response()).status == 200
@@ -87,7 +87,7 @@ async def test_a_call_goes_on_when_the_edge_comes_back_in_time() -> None:
 async def test_a_session_without_a_free_stream_is_told_after_five_seconds() -> None:
     """All streams in use is another story than offline."""
     client = EdgeClient(site=SITE)
-    client.session_started(NoCalls(), session_id_hash="x")
+    client.session_attached(NoCalls(), session_id_hash="x")
     with pytest.raises(SiteOffline, match="takes no more calls now"):
         await client.open(HEAD)
     assert asyncio.get_running_loop().time() == 5
@@ -96,8 +96,8 @@ async def test_a_session_without_a_free_stream_is_told_after_five_seconds() -> N
 async def test_the_end_of_a_replaced_session_changes_nothing() -> None:
     """The new session is there before the old one has ended."""
     client, old, new = EdgeClient(site=SITE), NoCalls(), NoCalls()
-    client.session_started(old, session_id_hash="old")
-    client.session_started(new, session_id_hash="new")
+    client.session_attached(old, session_id_hash="old")
+    client.session_attached(new, session_id_hash="new")
     client.session_ended(old, error="replaced")
     assert client.state.connected
     assert client.state.session_id_hash == "new"
@@ -111,7 +111,7 @@ async def test_changes_are_seen_by_everyone_who_waits() -> None:
         waiting = [tasks.create_task(client.changed()) for _ in range(2)]
         connected = tasks.create_task(client.wait_connected())
         await asyncio.sleep(0)
-        client.session_started(session, session_id_hash="x")
+        client.session_attached(session, session_id_hash="x")
     assert connected.done()
     states = [task.result() for task in waiting]
     assert states[0] == states[1] == client.state != before
@@ -166,7 +166,7 @@ class BusySession(NoCalls):
 async def test_calls_leave_streams_for_the_provider_itself() -> None:
     """Many followed logs make the node neither NotReady nor blind."""
     client = EdgeClient(site=SITE)
-    client.session_started(BusySession(MAX_CALLS), session_id_hash="x")
+    client.session_attached(BusySession(MAX_CALLS), session_id_hash="x")
     with pytest.raises(SiteOffline, match=f"^site site-a takes no more calls now: {MAX_CALLS} are"):
         await client.open_call(HEAD)
     with pytest.raises(SiteOffline, match=r"is stopping$"):
@@ -178,7 +178,7 @@ async def test_calls_leave_streams_for_the_provider_itself() -> None:
 async def test_a_session_that_drains_is_not_called_offline() -> None:
     """The time of its beginning would be told as that of its end."""
     client = EdgeClient(site=SITE)
-    client.session_started(BusySession(0), session_id_hash="x")
+    client.session_attached(BusySession(0), session_id_hash="x")
     with pytest.raises(SiteOffline) as caught:
         await client.open_call(HEAD)
     assert str(caught.value) == (

@@ -157,10 +157,16 @@ async def test_a_refusal_leaves_the_listener_at_work(pki: SitePki) -> None:
 
 async def test_a_stopping_provider_admits_nobody(pki: SitePki) -> None:
     """Whoever comes during the drain is sent away."""
+    async with edge_port(pki) as port:
+        await port.site_session.drain(deadline_s=0)
+        assert (await refusal(port.dial()))[0] == 503
+
+
+async def test_a_provider_that_only_starts_admits_nobody(pki: SitePki) -> None:
+    """There is nobody yet who keeps sessions."""
     port = EdgePort(pki)
     await port.listener.listen(host="127.0.0.1", port=0)
     try:
-        await port.site_session.drain(deadline_s=0)
-        assert (await refusal(port.dial()))[0] == 503
+        assert (await refusal(port.dial())) == (503, "the provider is starting")
     finally:
         await port.listener.shutdown(timeout_s=1)

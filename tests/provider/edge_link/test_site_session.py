@@ -57,14 +57,14 @@ async def test_another_instance_is_refused_while_the_first_answers(pki: SitePki)
 async def test_another_instance_replaces_a_silent_one_after_two_seconds(pki: SitePki) -> None:
     """A machine that was restored elsewhere takes over from one that is gone."""
     loop = asyncio.get_running_loop()
-    async with edge_port(pki) as port, port.edge(silent, instance=INSTANCE_A) as first:
+    async with edge_port(pki) as port, port.dial(instance=INSTANCE_A) as frozen:
+        await port.client.wait_connected()
         started = loop.time()
-        async with port.edge(instance=INSTANCE_B):
-            # Returns once B is connected; until then A was asked.
-            await first.ended.wait()
-            assert 1.9 < loop.time() - started < 4
-            assert await port.client.answers(timeout_s=5)
+        async with port.dial(instance=INSTANCE_B), asyncio.TaskGroup() as tasks:
+            tasks.create_task(frozen.wait_closed())
+        assert 1.9 < loop.time() - started < 4
         assert port.events == []
+        assert port.reconnects == ["new instance"]
 
 
 async def test_two_newcomers_at_once_leave_one_session(pki: SitePki) -> None:
@@ -116,10 +116,10 @@ async def test_drain_without_a_session_returns_at_once(pki: SitePki) -> None:
 async def test_no_session_begins_once_the_provider_stops(pki: SitePki) -> None:
     """Its WebSocket was being accepted when the stop came: nobody would ever end it in order."""
     async with edge_port(pki) as port:
-        attachment = await port.site_session.admit(instance=INSTANCE_A)
+        admission = await port.site_session.admit(instance=INSTANCE_A)
         await port.site_session.drain(deadline_s=0)
         near, _ = memory_pipes()
         async with asyncio.timeout(1):
-            await port.site_session.run(attachment, near)
-        assert attachment.ended.is_set()
+            await port.site_session.attach(admission, near)
+        assert admission.session.close_reason is not None
         assert not port.client.state.connected
