@@ -3,6 +3,7 @@
     serve
       KubeletServer   API server ──> EdgeClient ══ edge          (connections, each its own task)
       EdgeListener    edge ──> SiteSession ──> EdgeClient        (one connection)
+      SiteSession     the session, also between connections      (task; it ends last)
       NodeController  the Node                                   (task)
       NodeLease       its Lease, while the edge answers          (task)
       PodController   pods down, what the edge says up           (task)
@@ -45,6 +46,7 @@ from provider.serving.https_server import ListenError
 from provider.serving.tls import CredentialError, check_serving_certificate, server_context
 from provider.telemetry.logging import configure_logging
 from tunnel.identity import provider_dns_name
+from tunnel.session import Limits
 from tunnel.sync import EventAck
 
 if TYPE_CHECKING:
@@ -59,7 +61,9 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 # How long running calls may go on after a signal; then they end with an error that says so.
 DRAIN_S = 10.0
-# How long their last bytes may take to reach the clients.
+# How long it may take to tell the API server that the tunnel is no more.
+TELL_STOP_S = 3.0
+# How long the calls' last bytes may take to reach the clients.
 FLUSH_S = 6.0
 
 
@@ -171,7 +175,11 @@ class Provider:
             on_node_report=self._node.report,
             on_event=self._events.report,
         )
-        self._site_session = SiteSession(edge_client=self.edge, report=self._report)
+        self._site_session = SiteSession(
+            edge_client=self.edge,
+            report=self._report,
+            limits=Limits(resume_timeout_s=config.session_resume_timeout_s),
+        )
         self.edge_listener = EdgeListener(
             site=site, site_session=self._site_session, context=edge_tls
         )
@@ -198,11 +206,22 @@ class Provider:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run every loop until ``stop`` is set.
+        """Run every loop until ``stop`` is set, then end the calls in order.
+
+        No new ones are taken; running ones get DRAIN_S, then an error, and their clients are told.
 
         Raises:
-            BaseExceptionGroup: A loop failed; the others were cancelled.
+            BaseExceptionGroup: A loop failed; the others were cancelled, and the calls were ended
+                in the same way.
         """
+        async with asyncio.TaskGroup() as sessions:
+            sessions.create_task(self._site_session.run(), name="sessions")
+            try:
+                await self._run_loops(stop)
+            finally:
+                await self._drain()
+
+    async def _run_loops(self, stop: asyncio.Event) -> None:
         loops = {
             "node": self._node.run,
             "node lease": self._lease.run,
@@ -219,13 +238,17 @@ class Provider:
             for task in running:
                 task.cancel()
 
-    async def shutdown(self) -> None:
-        """Stop in order: no new calls; running ones get DRAIN_S, then an error; then close."""
+    async def _drain(self) -> None:
         self.kubelet.stop_accepting()
         self.edge_listener.stop_accepting()
-        # What is left of the calls ends with the session, and tells its clients so.
-        with contextlib.suppress(TimeoutError):
-            await self._site_session.drain(deadline_s=DRAIN_S)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._node.tell_stop(timeout_s=TELL_STOP_S))
+            # What is left of the calls ends with the session, and tells its clients so.
+            with contextlib.suppress(TimeoutError):
+                await self._site_session.drain(deadline_s=DRAIN_S)
+
+    async def shutdown(self) -> None:
+        """Close both ports and all their connections; the last bytes get FLUSH_S."""
         await self.kubelet.shutdown(timeout_s=FLUSH_S)
         await self.edge_listener.shutdown(timeout_s=FLUSH_S)
 

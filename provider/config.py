@@ -18,6 +18,7 @@ EDGELET_VERSION = "0.1.0"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
+Duration = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}[sm]$")]
 
 _NAMES = {
     "cluster_client_ca_file": "clusterClientCAFile",
@@ -55,6 +56,8 @@ class Config(
         edge_serving_certificate_file: Shown to the edge; must carry
             ``provider.<site>.edgelet.internal``.
         edge_serving_key_file: Its key.
+        session_resume_timeout: How long the calls of a site whose connection is cut wait for the
+            next one, as ``120s`` or ``2m``; then they end with an error.
         register_with_taints: Whether the Node starts with the taint ``edgelet.dev/site``.
         kubelet_version: The version that the Node reports.
         log_level: How much is logged.
@@ -74,6 +77,7 @@ class Config(
     edge_listen_address: Text = "0.0.0.0"  # noqa: S104
     kubeconfig: Text | None = None
     api_server_client_name: Text = "kube-apiserver-kubelet-client"
+    session_resume_timeout: Duration = "120s"
     register_with_taints: bool = True
     kubelet_version: Text = "v1.36.3"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -82,6 +86,12 @@ class Config(
     def site(self) -> SiteName:
         """The site's name, checked."""
         return parse_site_name(self.site_name)
+
+    @property
+    def session_resume_timeout_s(self) -> float:
+        """``session_resume_timeout`` in seconds."""
+        number, unit = self.session_resume_timeout[:-1], self.session_resume_timeout[-1]
+        return float(number) * {"s": 1.0, "m": 60.0}[unit]
 
 
 def parse_config(document: object) -> Config:

@@ -138,7 +138,7 @@ async def list_and_watch(
     while True:
         try:
             if not version:
-                listed = await _list(api, path, selectors)
+                listed = await list_all(api, path, query=selectors)
                 version = listed.resource_version
                 yield listed
             started = asyncio.get_running_loop().time()
@@ -164,21 +164,30 @@ async def list_and_watch(
         await asyncio.sleep(delay_s)
 
 
-async def _list(api: KubeApi, path: str, selectors: Mapping[str, str]) -> Listed:
+async def list_all(api: KubeApi, path: str, *, query: Mapping[str, str]) -> Listed:
     """List all pages as of one moment.
 
     Without a resource version the list is read through a quorum, so that a provider that has just
     started never acts on an older picture than its predecessor's.
+
+    Args:
+        api: The identity to list as.
+        path: Of the collection.
+        query: Selectors.
+
+    Raises:
+        ApiError: A page could not be had.
+        CredentialsError: There is no valid credential.
     """
     items: list[Json] = []
-    query = {**selectors, "limit": str(PAGE_SIZE)}
+    paging = {**query, "limit": str(PAGE_SIZE)}
     while True:
-        page = await api.list(path, query=query)
+        page = await api.list(path, query=paging)
         items += page.get("items") or ()
         metadata = page.get("metadata") or {}
         if not metadata.get("continue"):
             return Listed(items=items, resource_version=str(metadata.get("resourceVersion", "")))
-        query["continue"] = metadata["continue"]
+        paging["continue"] = metadata["continue"]
 
 
 async def _watch(

@@ -12,9 +12,10 @@ class LinkState(Protocol):
     """One state of the link; states are compared by value.
 
     Attributes:
-        connected: Whether a live session exists.
+        connected: Whether a connection carries a session.
         since: When this state began.
         last_error: Why there is no session, one sentence; "" when nobody has said.
+        session_id_hash: Names the session, also one that is interrupted and may go on; "" without.
     """
 
     @property
@@ -23,6 +24,8 @@ class LinkState(Protocol):
     def since(self) -> datetime: ...  # noqa: D102
     @property
     def last_error(self) -> str: ...  # noqa: D102
+    @property
+    def session_id_hash(self) -> str: ...  # noqa: D102
 
 
 class Link(Protocol):
@@ -33,7 +36,7 @@ class Link(Protocol):
         """The state of this moment."""
 
     async def wait_connected(self) -> None:
-        """Return when a live session exists, at once if it does."""
+        """Return when a connection carries a session, at once if it does."""
 
     async def changed(self) -> LinkState:
         """Return the state after its next change."""

@@ -32,6 +32,7 @@ from provider.kube.watch import (
 )
 from provider.node.link import wait_change
 from provider.node.node_object import (
+    TunnelReason,
     build_addresses,
     build_node,
     build_status,
@@ -108,9 +109,10 @@ class NodeController:
         self._is_listed = False
         self._was_deleted = False
         self._published = ""
-        # The edge's newest report; of this session only if it is fresh.
+        # The edge's newest report, and of which session. One that merely goes on after an
+        # interruption tells of its machine only what has changed.
         self._report: NodeReport | None = None
-        self._report_is_fresh = False
+        self._report_session = ""
         self._heartbeat_at = 0.0
         self._wake = asyncio.Event()
         self._exists = asyncio.Event()
@@ -130,11 +132,12 @@ class NodeController:
         for condition in report.conditions:
             if not all(isinstance(condition.get(key), str) for key in ("type", "status")):
                 raise SyncError("a NodeReport holds a condition without type or status")
-        if not self._report_is_fresh:
+        session = self._link.state.session_id_hash
+        if self._report_session != session:
             # The node controller may have given the site up: say Ready again without waiting.
             self._heartbeat_at = 0.0
         self._report = report
-        self._report_is_fresh = True
+        self._report_session = session
         self._wake.set()
 
     async def run(self) -> None:
@@ -159,6 +162,26 @@ class NodeController:
                         self._set_live(None)
                 self._wake.set()
 
+    async def tell_stop(self, *, timeout_s: float) -> None:
+        """Say in the Node that its provider stops, if that can be done in time.
+
+        ``run`` has ended. Ready is left to the node controller, as while the site is offline.
+        """
+        if self._live is None:
+            return
+        time = format_time(self._now())
+        tunnel = build_tunnel_condition(
+            self._settings.name, TunnelReason.PROVIDER_STOPPED, since=time, last_error=""
+        )
+        patch = compute_status_patch(
+            self._live, {}, stamp_conditions(self._live, [tunnel], now=time)
+        )
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._patch(self._as_node, patch or {}, subresource="status")
+        except (ApiError, CredentialsError, TimeoutError) as exc:
+            logger.warning("the Node does not say that its provider stopped: %s", exc)
+
     async def _watch_link(self) -> None:
         state = self._link.state
         while True:
@@ -167,9 +190,8 @@ class NodeController:
             if state.connected:
                 self._events.record_node("Normal", "TunnelConnected", f"Site {name} is connected")
             else:
-                self._report_is_fresh = False
                 message = f"Site {name} lost its connection: {state.last_error or 'no reason'}"
-                self._events.record_node("Warning", "TunnelDisconnected", message)
+                self._events.record_node("Warning", "TunnelLost", message)
             self._wake.set()
 
     async def _reconcile_forever(self) -> None:
@@ -190,7 +212,9 @@ class NodeController:
     async def _reconcile(self) -> None:
         if not self._is_listed:
             return  # whether there is a Node is not known yet
-        report = self._report if self._report_is_fresh and self._link.state.connected else None
+        state = self._link.state
+        is_fresh = state.connected and state.session_id_hash == self._report_session
+        report = self._report if is_fresh else None
         if self._live is None:
             if report is None:
                 return  # nobody can say what the machine is
@@ -246,9 +270,10 @@ class NodeController:
 
     def _conditions(self, live: Json | None, report: NodeReport | None) -> list[Json]:
         state = self._link.state
+        reason = TunnelReason.INTERRUPTED if state.session_id_hash else TunnelReason.LOST
         tunnel = build_tunnel_condition(
             self._settings.name,
-            connected=state.connected,
+            TunnelReason.CONNECTED if state.connected else reason,
             since=format_time(state.since),
             last_error=state.last_error,
         )

@@ -9,6 +9,7 @@ status.go, preparePatchBytesforNodeStatus (addresses are replaced, not merged).
 
 from __future__ import annotations
 
+import enum
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -94,22 +95,39 @@ def build_status(settings: NodeSettings, report: NodeReport) -> Json:
     }
 
 
-def build_tunnel_condition(site: str, *, connected: bool, since: str, last_error: str) -> Json:
+class TunnelReason(enum.StrEnum):
+    """Reasons of EdgeletTunnelReady; the first alone means True."""
+
+    CONNECTED = "TunnelConnected"
+    INTERRUPTED = "TunnelInterrupted"
+    LOST = "TunnelLost"
+    PROVIDER_STOPPED = "ProviderStopped"
+
+
+_TUNNEL_STATES = {
+    TunnelReason.CONNECTED: "is connected",
+    TunnelReason.INTERRUPTED: "has no connection, and its calls wait for the next one,",
+    TunnelReason.LOST: "is offline",
+    TunnelReason.PROVIDER_STOPPED: "is not served",
+}
+
+
+def build_tunnel_condition(site: str, reason: TunnelReason, *, since: str, last_error: str) -> Json:
     """Return EdgeletTunnelReady without its times.
 
     Args:
         site: The site's name.
-        connected: Whether a live session exists.
+        reason: What the tunnel's state is.
         since: When this state began, as text.
-        last_error: Why there is no session, or "".
+        last_error: Why there is no connection, or "".
     """
-    if connected:
-        reason, message = "TunnelConnected", f"site {site} is connected since {since}"
-    else:
-        detail = f" (last error: {last_error})" if last_error else ""
-        reason, message = "TunnelDisconnected", f"site {site} is offline since {since}{detail}"
-    status = "True" if connected else "False"
-    return {"type": TUNNEL_CONDITION, "status": status, "reason": reason, "message": message}
+    detail = f" (last error: {last_error})" if last_error else ""
+    return {
+        "type": TUNNEL_CONDITION,
+        "status": "True" if reason is TunnelReason.CONNECTED else "False",
+        "reason": str(reason),
+        "message": f"site {site} {_TUNNEL_STATES[reason]} since {since}{detail}",
+    }
 
 
 def order_conditions(reported: Iterable[Json], tunnel: Json) -> list[Json]:

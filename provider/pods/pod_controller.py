@@ -1,9 +1,10 @@
 """Watches the node's pods and keeps the edge's desired state equal to the API's.
 
-Two loops that share nothing but the pods: the watch, which never stops while the edge is away, and
-the sync stream, one per session, which begins with a comparison of everything. What the edge may
-forget because of its absence it learns only from ``Desired{complete}``, which waits for the first
-complete list (DESIGN law 2).
+The watch never stops while the edge is away; the sync stream, one per session, begins with a
+comparison of everything, and goes on through interruptions. What the edge may forget because of its
+absence it learns only from ``Desired{complete}``, which waits for the first complete list, and for
+a fresh one when the edge knows pods that we do not: another provider may have told it of them, and
+our watch may be behind (DESIGN law 2).
 """
 
 from __future__ import annotations
@@ -15,7 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from provider.edge_link.edge_client import SiteOffline
 from provider.kube.client import resource_path
-from provider.kube.watch import Added, Backoff, Deleted, Listed, Modified, list_and_watch
+from provider.kube.errors import ApiError, CredentialsError
+from provider.kube.watch import (
+    Added,
+    Backoff,
+    Deleted,
+    Listed,
+    Modified,
+    list_all,
+    list_and_watch,
+)
 from provider.pods.desired_state import compute_pod_put, compute_revision, pod_uid
 from provider.pods.sync_stream import SyncOutbox, run_sync_stream
 from tunnel.errors import TunnelError
@@ -28,6 +38,7 @@ from tunnel.sync import (
     PodForget,
     PodGone,
     PodStatus,
+    StatusWant,
     TokenWant,
 )
 
@@ -80,7 +91,7 @@ class PodController:
         """
         self._api = api
         self._edge = edge
-        self._node_name = node_name
+        self._selector = {"fieldSelector": f"spec.nodeName={node_name}"}
         self._outbox = outbox
         self._status_writer = status_writer
         self._on_node_report = on_node_report
@@ -94,6 +105,9 @@ class PodController:
         # UIDs of which the edge has stored something; the others get their status with the pod.
         self._stored: set[str] = set()
         self._is_started = False
+        # UIDs of the Hello that were not in the list then; None once Desired{complete} is sent.
+        self._doubted: set[str] | None = None
+        self._doubt = asyncio.Event()
 
     def put_node(self, message: NodePut) -> None:
         """Take what the edge is to know of its Node, now and at the start of each session."""
@@ -105,12 +119,13 @@ class PodController:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch_pods())
             tasks.create_task(self._sync_forever())
+            tasks.create_task(self._settle_doubts())
+            tasks.create_task(self._watch_link())
 
     # The watch.
 
     async def _watch_pods(self) -> None:
-        selector = {"fieldSelector": f"spec.nodeName={self._node_name}"}
-        watch = list_and_watch(self._api, resource_path("pods"), query=selector)
+        watch = list_and_watch(self._api, resource_path("pods"), query=self._selector)
         async with contextlib.aclosing(watch) as events:
             async for event in events:
                 self._handle_watch_event(event)
@@ -168,7 +183,7 @@ class PodController:
             except (SiteOffline, TunnelError, TimeoutError) as exc:
                 reason = str(exc) or "the edge does not answer"
             finally:
-                self._known, self._is_started = None, False
+                self._known, self._is_started, self._doubted = None, False, None
                 self._status_writer.session_ended()
             if asyncio.get_running_loop().time() - began_at >= _GOOD_STREAM_S:
                 backoff.reset()
@@ -190,9 +205,57 @@ class PodController:
         if self._known is None or not self._is_listed or self._is_started:
             return
         self._is_started = True
+        self._doubted = set(self._known) - set(self._pods)
         for uid in self._pods:
             self._send_pod(uid)
+        if self._doubted:
+            self._doubt.set()
+        else:
+            self._send_desired()
+
+    def _send_desired(self) -> None:
+        self._doubted = None
         self._outbox.put(Desired(pods=dict(self._revisions), complete=True))
+
+    async def _settle_doubts(self) -> None:
+        """List afresh when the edge knows pods that our list lacks, and only then say it is all."""
+        backoff = Backoff(first_s=_FIRST_DELAY_S, cap_s=_MAX_DELAY_S)
+        while True:
+            await self._doubt.wait()
+            self._doubt.clear()
+            doubted = self._doubted
+            try:
+                listed = await list_all(self._api, resource_path("pods"), query=self._selector)
+            except (ApiError, CredentialsError) as exc:
+                logger.warning("it is not known which pods the edge may forget: %s", exc)
+                self._doubt.set()
+                await asyncio.sleep(backoff.next_delay_s())
+                continue
+            backoff.reset()
+            # Only the session whose Hello came before the list: a later one begins anew.
+            if doubted is not None and doubted is self._doubted:
+                self._take_missed({pod_uid(pod): pod for pod in listed.items}, doubted)
+                self._send_desired()
+
+    def _take_missed(self, listed: dict[str, Json], doubted: set[str]) -> None:
+        for uid in doubted & set(listed) - set(self._pods):
+            logger.info("pod %s is known to the edge before our watch tells of it", uid)
+            self._store_pod(listed[uid])
+            self._status_writer.pod_changed(uid, listed[uid])
+            self._outbox.put(StatusWant(uid=uid))
+
+    async def _watch_link(self) -> None:
+        """Write no statuses while the link is cut: then a silent node's pods are rightly unready.
+
+        The session and its sync stream go on afterwards.
+        """
+        while True:
+            state = self._edge.state
+            self._status_writer.set_connected(connected=state.connected)
+            # ``changed`` registers its interest before it first suspends: there MUST be no await
+            # between the comparison and that.
+            while self._edge.state == state:
+                await self._edge.changed()
 
     def _send_pod(self, uid: str) -> None:
         if self._known is None or self._known.get(uid) == self._revisions[uid]:

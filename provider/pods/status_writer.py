@@ -9,8 +9,8 @@ One worker at a time looks at a pod, and several look at different pods:
     status or watch event ─> queue ─> patch the difference ─> StatusAck
                                    ─> gone at the edge, terminal in the API? ─> DELETE
 
-Without a session nothing is written: a status of before the silence is no news, and a node
-controller that says Ready=False then is right.
+Without a session, and while its connection is cut, nothing is written: a status of before the
+silence is no news, and a node controller that says Ready=False then is right.
 
 Source: pkg/kubelet/status/status_manager.go, syncPod and canBeDeleted.
 """
@@ -83,6 +83,7 @@ class StatusWriter:
         self._pods: dict[str, Json] = {}
         self._is_listed = False
         self._has_session = False
+        self._is_connected = True
         # What the edge said: statuses that it offers, bodies, and pods of which nothing is left.
         self._offered: Mapping[str, StatusDigest] = {}
         self._held: dict[str, _Held] = {}
@@ -141,6 +142,13 @@ class StatusWriter:
     def session_ended(self) -> None:
         """Write nothing until the next Hello; what is held stays."""
         self._has_session = False
+
+    def set_connected(self, *, connected: bool) -> None:
+        """Write nothing while the session's connection is cut; then look at everything again."""
+        if connected and not self._is_connected:
+            for uid in {*self._held, *self._gone}:
+                self._queue.add(uid)
+        self._is_connected = connected
 
     def status_arrived(self, message: PodStatus) -> None:
         """Take a status; one older than what is held is dropped.
@@ -234,7 +242,7 @@ class StatusWriter:
         self._queue.add_after(uid, delay_s)
 
     async def _sync_pod(self, uid: str) -> None:
-        if not self._has_session:
+        if not (self._has_session and self._is_connected):
             return
         try:
             if held := self._held.get(uid):

@@ -35,6 +35,7 @@ from tunnel.sync import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from provider.edge_link.edge_client import LinkState
     from tunnel.stream import Stream
 
 PROTOCOL_VERSION: Final = 1
@@ -50,8 +51,15 @@ _Key = tuple[str, str]
 class Edge(Protocol):
     """What this package needs to know of the edge; edge_link.EdgeClient fits."""
 
+    @property
+    def state(self) -> LinkState:
+        """The state of this moment."""
+
+    async def changed(self) -> LinkState:
+        """Return the state after its next change."""
+
     async def wait_connected(self) -> None:
-        """Return when a live session exists, at once if it does."""
+        """Return when a connection carries a session, at once if it does."""
 
     async def open(self, head: RequestHead) -> Stream:
         """Begin a call.

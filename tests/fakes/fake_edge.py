@@ -129,6 +129,7 @@ class FakeEdge:
 
     def __init__(self) -> None:
         self.healthy = True
+        self._sessions = 0
         self._change = asyncio.Event()
         self._streams: list[MemoryStream] = []
         self._accepted: asyncio.Queue[EdgeSide] = asyncio.Queue()
@@ -161,8 +162,14 @@ class FakeEdge:
         return cast("Stream", stream)
 
     def connect(self) -> None:
-        """Begin a session."""
+        """Begin a session, or go on with one that is interrupted."""
+        if not self.state.session_id_hash:
+            self._sessions += 1
         self._set(self._state(connected=True, last_error=""))
+
+    def interrupt(self, error: str = "no answer") -> None:
+        """Lose the connection; the session and its streams stay."""
+        self._set(self._state(connected=False, last_error=error, has_session=True))
 
     def cut(self, error: str = "no answer") -> None:
         """Lose the session and all its streams."""
@@ -183,12 +190,12 @@ class FakeEdge:
         self._change.set()
         self._change = asyncio.Event()
 
-    def _state(self, *, connected: bool, last_error: str) -> LinkState:
+    def _state(self, *, connected: bool, last_error: str, has_session: bool = False) -> LinkState:
         return LinkState(
             connected=connected,
             since=datetime.now(UTC),
             last_error=last_error,
-            session_id_hash="abc" if connected else "",
+            session_id_hash=f"session-{self._sessions}" if connected or has_session else "",
         )
 
 

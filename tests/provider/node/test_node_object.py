@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from provider.node.node_object import (
     NodeSettings,
+    TunnelReason,
     build_addresses,
     build_node,
     build_status,
@@ -30,7 +31,7 @@ Json = dict[str, Any]
 SETTINGS = NodeSettings(
     name="site-a", address="10.0.0.9", kubelet_port=10250, kubelet_version="v1.36.3"
 )
-TUNNEL = build_tunnel_condition("site-a", connected=True, since="T0", last_error="")
+TUNNEL = build_tunnel_condition("site-a", TunnelReason.CONNECTED, since="T0", last_error="")
 
 
 def make_node() -> Json:
@@ -146,7 +147,7 @@ def test_a_moved_provider_replaces_its_address() -> None:
 def test_offline_only_the_tunnels_condition_is_patched() -> None:
     """Ready and its heartbeat are the node controller's now."""
     node = make_node()
-    lost = build_tunnel_condition("site-a", connected=False, since="T2", last_error="cut")
+    lost = build_tunnel_condition("site-a", TunnelReason.LOST, since="T2", last_error="cut")
     conditions = stamp_conditions(node, [lost], now="T3")
     patch = compute_status_patch(node, build_addresses(SETTINGS), conditions)
     assert patch is not None
