@@ -65,6 +65,8 @@ class EdgeConfig(
         max_pods: Published as the Node's capacity.
         relist_period: How often the runtime is asked what it has, a duration.
         node_status_update_frequency: How often machine and runtime are looked at, a duration.
+        session_resume_timeout: How long the calls of a tunnel whose connection is cut wait for the
+            next one, a duration; then they end with an error.
         drain_timeout: What running streams get on a planned stop, a duration.
     """
 
@@ -85,6 +87,7 @@ class EdgeConfig(
     max_pods: int = 110
     relist_period: str = "1s"
     node_status_update_frequency: str = "10s"
+    session_resume_timeout: str = "2m"
     drain_timeout: str = "10s"
     logging: LoggingConfig = LoggingConfig()
 
@@ -107,6 +110,11 @@ class EdgeConfig(
     def node_status_update_frequency_s(self) -> float:
         """``node_status_update_frequency`` in seconds."""
         return parse_duration_s(self.node_status_update_frequency)
+
+    @property
+    def session_resume_timeout_s(self) -> float:
+        """``session_resume_timeout`` in seconds."""
+        return parse_duration_s(self.session_resume_timeout)
 
     @property
     def drain_timeout_s(self) -> float:
@@ -183,6 +191,7 @@ def _check(config: EdgeConfig) -> None:
         "server_address",
         "relist_period_s",
         "node_status_update_frequency_s",
+        "session_resume_timeout_s",
         "drain_timeout_s",
     ):
         try:

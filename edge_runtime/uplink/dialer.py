@@ -1,9 +1,14 @@
-"""Dials the provider, serves the session over the WebSocket, and dials again.
+"""Keeps one session with the provider: dials, carries it on, dials again.
 
-   ┌──────── wait ◀── failed ──┐
-   ▼                           │
-dialing ── upgraded ──▶ attached ── lost ──▶ wait …
-   └───────── drain ───────────┴──▶ stopped
+       ┌────── wait ◀── failed ──┐
+       ▼                         │
+    dialing ── upgraded ──▶ attached ── cut ──▶ wait, with the session kept ──▶ dialing …
+       ▲                         │
+       └──── the provider drains ┘ (its session goes on beside the next one)
+
+The session outlives its connections: the next dial names it, and the provider goes on with it or,
+if it does not know it any more, gives a new one. A change of the network is answered at once: by a
+dial where one was waited for, by a PING where there is a connection.
 """
 
 from __future__ import annotations
@@ -11,182 +16,176 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 import time
-from typing import TYPE_CHECKING
-
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
-from websockets.typing import Subprotocol
+from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.uplink.backoff import Backoff
-from edge_runtime.uplink.credentials import Credentials, CredentialsError
-from edge_runtime.uplink.dial_error import DialError, describe_dial_error
-from edge_runtime.uplink.websocket_pipe import WRITE_LIMIT_BYTES, ClientWebSocketPipe, tune_socket
-from tunnel.errors import TunnelError
-from tunnel.pipe import MAX_MESSAGE_BYTES
-from tunnel.protocol import (
-    INSTANCE_HEADER,
-    SESSION_HEADER,
-    TUNNEL_PATH,
-    TUNNEL_SUBPROTOCOL,
-    Role,
-)
-from tunnel.session import Session
+from edge_runtime.uplink.dial_error import DialError
+from tunnel.errors import PipeError, ProtocolError
+from tunnel.protocol import Role
+from tunnel.session import Limits, Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from edge_runtime.uplink.dial import Dialled
     from tunnel.stream import Stream
 
 logger = logging.getLogger(__name__)
 
-DIAL_TIMEOUT_S = 2.0
-_CLOSE_TIMEOUT_S = 2.0
+# After a change of the network, a connection that is silent for so long is given up.
+PROBE_TIMEOUT_S = 2.0
+CONNECTION_LOST = "connection lost"
+NETWORK_CHANGED = "network changed"
+PROVIDER_DRAINS = "provider drains"
+_NETWORK_CHANGED = "the network changed, and the connection is silent since"
+_UNKNOWN = "the provider does not know the session any more: it was restarted, or gave it up"
+_STOPPING = "the edge is stopping"
 _chance = random.SystemRandom().random
-_SESSION_ID = re.compile(r"[0-9A-Za-z_-]{16,128}")
-# Messages that may wait between socket and session; the session reads at once, so a few will do.
-_MAX_QUEUED_MESSAGES = 16
 
 
-class _Dial(connect):
-    """``connect`` that follows no redirect: the edge dials the configured address and no other."""
+class Dial(Protocol):
+    """Dials once; ``uplink.dial.ProviderDial`` fits."""
 
-    def process_redirect(self, exc: Exception) -> Exception | str:
-        """Take a redirect for the refusal that it is here."""
-        return exc
+    async def __call__(self, *, session_id: str, received_bytes: int) -> Dialled:
+        """Dial, to go on with a session or, with "", for a new one.
+
+        Raises:
+            DialError: There is no tunnel.
+        """
+
+
+class NetworkChanges(Protocol):
+    """Tells of changes of the machine's links and addresses."""
+
+    async def wait(self) -> None:
+        """Return at the next change."""
 
 
 class Dialer:
-    """Keeps one session with the provider alive.
+    """Keeps a session with the provider alive.
 
     Args:
-        server: Host and port of the provider.
-        credentials: Read again for every dial, so that a new certificate needs no restart.
-        instance_id: 128 random bits of this process, as text.
+        dial: Dials once.
         handler: Serves each stream that the provider opens.
+        limits: Of each session.
         backoff: Delays between dials.
+        network: Tells when dialling at once is worth it; None where nobody can tell.
+        count: Told why each connection after the first was needed: CONNECTION_LOST,
+            NETWORK_CHANGED or PROVIDER_DRAINS.
         clock: Monotonic seconds.
         chance: Uniform in [0, 1).
-        dial_timeout_s: A dial that is not attached by then is abandoned.
     """
 
     def __init__(
         self,
         *,
-        server: tuple[str, int],
-        credentials: Credentials,
-        instance_id: str,
+        dial: Dial,
         handler: Callable[[Stream], Awaitable[None]],
+        limits: Limits | None = None,
         backoff: Backoff | None = None,
+        network: NetworkChanges | None = None,
+        count: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _chance,
-        dial_timeout_s: float = DIAL_TIMEOUT_S,
     ) -> None:
-        host, port = server
-        self._address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self._credentials = credentials
-        self._instance_id = instance_id
+        self._dial = dial
         self._handler = handler
+        self._limits = limits
         self._backoff = backoff or Backoff()
+        self._network = network
+        self._count = count
         self._clock = clock
         self._chance = chance
-        self._dial_timeout_s = dial_timeout_s
+        # The session that is dialled for; None before the first and after the end of one.
         self._session: Session | None = None
-        self._stop = asyncio.Event()
+        # Sessions that the provider ends: their calls go on until it does.
+        self._draining: set[Session] = set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._stop = False
+        # Ends a wait between dials.
+        self._hurry = asyncio.Event()
+        # Ends the wait for the end of the present connection.
+        self._over = asyncio.Event()
+        self._cause: str | None = None
         self._last_problem: str | None = None
 
     @property
+    def session(self) -> Session | None:
+        """The present session, for those who measure it."""
+        return self._session
+
+    @property
     def is_attached(self) -> bool:
-        """Whether a session with the provider is being served."""
-        return self._session is not None
+        """Whether a connection to the provider carries a session."""
+        return self._session is not None and self._session.is_attached
 
     async def run(self) -> None:
         """Dial and serve until drained or cancelled.
 
         Cancelling aborts the connection; all streams end with an error on both ends.
         """
-        while not self._stop.is_set():
+        async with asyncio.TaskGroup() as self._tasks:
+            watching = None
+            if self._network is not None:
+                watching = self._tasks.create_task(self._watch_network(self._network))
+            await self._dial_until_stopped(self._tasks)
+            if watching is not None:
+                watching.cancel()
+
+    async def drain(self, *, deadline_s: float) -> None:
+        """Stop for good: no new dial, no new streams; running ones get ``deadline_s`` seconds.
+
+        A session that is interrupted ends at once.
+        """
+        self._stop = True
+        self._hurry.set()
+        async with asyncio.TaskGroup() as tasks:
+            for session in {self._session, *self._draining} - {None}:
+                if session is None or not session.is_attached:
+                    continue
+                tasks.create_task(session.drain(deadline_s))
+        if self._session is not None:
+            self._session.close(_STOPPING)
+
+    # Dialling.
+
+    async def _dial_until_stopped(self, tasks: asyncio.TaskGroup) -> None:
+        while not self._stop:
+            session = self._resumable_session()
             try:
-                connection, session_id = await self._dial()
+                dialled = await self._dial_for(session)
             except DialError as exc:
                 self._note_problem(str(exc))
             else:
-                await self._serve(connection, session_id)
+                await self._carry(tasks, session, dialled)
             await self._pause()
 
-    async def drain(self, *, deadline_s: float) -> None:
-        """Stop for good: no new dial, no new streams; running ones get ``deadline_s`` seconds."""
-        self._stop.set()
-        if self._session is not None:
-            await self._session.drain(deadline_s)
+    def _resumable_session(self) -> Session | None:
+        session = self._session
+        return session if session is not None and session.close_reason is None else None
 
-    async def _dial(self) -> tuple[ClientConnection, str]:
-        try:
-            connection = await self._connect()
-        # ImportError and ValueError: a proxy of a kind, or a name, that cannot be used.
-        except (OSError, CredentialsError, WebSocketException, ImportError, ValueError) as exc:
-            raise DialError(self._describe(exc)) from exc
-        try:
-            session_id = _check_answer(connection)
-            tune_socket(connection.transport)
-        except (DialError, OSError) as exc:
-            connection.transport.abort()
-            raise DialError(self._describe(exc)) from exc
-        return connection, session_id
-
-    async def _connect(self) -> ClientConnection:
-        return await _Dial(
-            f"wss://{self._address}{TUNNEL_PATH}",
-            ssl=self._credentials.tls_context(),
-            server_hostname=self._credentials.server_hostname,
-            subprotocols=[Subprotocol(TUNNEL_SUBPROTOCOL)],
-            additional_headers={INSTANCE_HEADER: self._instance_id},
-            user_agent_header=None,
-            compression=None,
-            proxy=True,
-            open_timeout=self._dial_timeout_s,
-            close_timeout=_CLOSE_TIMEOUT_S,
-            ping_interval=None,
-            max_size=MAX_MESSAGE_BYTES,
-            max_queue=_MAX_QUEUED_MESSAGES,
-            write_limit=WRITE_LIMIT_BYTES,
+    async def _dial_for(self, session: Session | None) -> Dialled:
+        if session is None:
+            return await self._dial(session_id="", received_bytes=0)
+        # The old connection first: what it still brought would be missing in the count.
+        session.detach("the edge dials anew")
+        return await self._dial(
+            session_id=session.session_id, received_bytes=session.received_bytes
         )
-
-    def _describe(self, exc: Exception) -> str:
-        return describe_dial_error(
-            exc,
-            address=self._address,
-            server_hostname=self._credentials.server_hostname,
-            ca_file=self._credentials.ca_certificate_file,
-        )
-
-    async def _serve(self, connection: ClientConnection, session_id: str) -> None:
-        """Serve one session over one WebSocket until either ends."""
-        self._backoff.attached()
-        self._last_problem = None
-        self._session = Session(role=Role.SERVER, session_id=session_id, handler=self._handler)
-        pipe = ClientWebSocketPipe(connection)
-        logger.info("tunnel open", extra={"server": self._address})
-        try:
-            reason = await self._session.run(pipe)
-        except TunnelError as exc:
-            reason = str(exc)
-        finally:
-            self._session = None
-            self._backoff.lost(now=self._clock())
-            pipe.abort()
-        logger.warning("tunnel lost", extra={"server": self._address, "reason": reason})
 
     async def _pause(self) -> None:
-        if self._stop.is_set():
-            return
-        delay_s = self._backoff.next_delay_s(now=self._clock(), chance=self._chance())
+        delay_s = self._backoff.next_delay_s(
+            now=self._clock(),
+            chance=self._chance(),
+            resumable=self._resumable_session() is not None,
+        )
         try:
             async with asyncio.timeout(delay_s):
-                await self._stop.wait()
+                await self._hurry.wait()
         except TimeoutError:
-            return
+            pass
+        self._hurry.clear()
 
     def _note_problem(self, problem: str) -> None:
         # Once per change: an edge that is offline for a week must not fill its journal.
@@ -194,13 +193,91 @@ class Dialer:
             logger.warning("cannot reach the provider", extra={"reason": problem})
             self._last_problem = problem
 
+    # Sessions.
 
-def _check_answer(connection: ClientConnection) -> str:
-    """Return the session id that the provider gave."""
-    if connection.subprotocol != TUNNEL_SUBPROTOCOL:
-        raise DialError(f"the provider does not speak {TUNNEL_SUBPROTOCOL}")
-    response = connection.response
-    session_id = response.headers.get(SESSION_HEADER, "") if response is not None else ""
-    if not _SESSION_ID.fullmatch(session_id):
-        raise DialError(f"the provider's answer has no usable {SESSION_HEADER}")
-    return session_id
+    async def _carry(
+        self, tasks: asyncio.TaskGroup, asked: Session | None, dialled: Dialled
+    ) -> None:
+        """Serve over a new connection until it ends or the provider drains its session."""
+        if self._stop or (asked is not None and asked.close_reason is not None):
+            # Nobody is there any more for whom it was dialled.
+            dialled.pipe.abort()
+            self._hurry.set()
+            return
+        session = self._session_of(tasks, asked, dialled)
+        self._backoff.attached()
+        self._last_problem = None
+        if self._cause is not None:
+            self._count(self._cause)
+        self._cause = CONNECTION_LOST
+        self._hurry.clear()
+        over = self._over = asyncio.Event()
+        tasks.create_task(self._attach(session, dialled, over))
+        await over.wait()
+        self._backoff.lost(now=self._clock())
+
+    def _session_of(
+        self, tasks: asyncio.TaskGroup, asked: Session | None, dialled: Dialled
+    ) -> Session:
+        if asked is not None and asked.session_id == dialled.session_id:
+            logger.info("tunnel resumed", extra={"session": asked.name})
+            return asked
+        if asked is not None:
+            asked.close(_UNKNOWN)
+        session = Session(
+            role=Role.SERVER,
+            session_id=dialled.session_id,
+            handler=self._handler,
+            limits=self._limits,
+        )
+        logger.info("tunnel open", extra={"session": session.name})
+        self._session = session
+        tasks.create_task(self._keep(session))
+        tasks.create_task(self._leave_when_drained(session))
+        return session
+
+    async def _attach(self, session: Session, dialled: Dialled, over: asyncio.Event) -> None:
+        try:
+            reason = await session.attach(dialled.pipe, peer_received_bytes=dialled.received_bytes)
+        except PipeError as exc:
+            reason = f"the provider broke the protocol: {exc}"
+        if session in self._draining:
+            session.close(f"its connection was lost while the provider drained it: {reason}")
+        elif reason == _NETWORK_CHANGED:
+            self._cause = NETWORK_CHANGED
+        logger.warning("tunnel lost", extra={"session": session.name, "reason": reason})
+        over.set()
+
+    async def _leave_when_drained(self, session: Session) -> None:
+        """Dial the next session at once when the provider announces the end of this one."""
+        if not await session.wait_draining() or self._stop or session is not self._session:
+            return
+        logger.info("the provider drains the tunnel", extra={"session": session.name})
+        self._draining.add(session)
+        self._session = None
+        self._cause = PROVIDER_DRAINS
+        self._hurry.set()
+        self._over.set()
+
+    async def _keep(self, session: Session) -> None:
+        try:
+            reason = await session.run()
+        except ProtocolError as exc:
+            reason = f"the provider broke the protocol: {exc}"
+        finally:
+            self._draining.discard(session)
+            if self._session is session:
+                self._session = None
+        logger.info("session ended", extra={"session": session.name, "reason": reason})
+
+    # The network.
+
+    async def _watch_network(self, network: NetworkChanges) -> None:
+        while True:
+            await network.wait()
+            session = self._session
+            if session is None or not session.is_attached:
+                self._hurry.set()
+            elif not await session.ping(PROBE_TIMEOUT_S) and session.is_attached:
+                session.detach(_NETWORK_CHANGED)
+                self._hurry.set()

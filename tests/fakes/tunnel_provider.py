@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Response
 
 from tunnel.errors import SessionClosed
-from tunnel.protocol import SESSION_HEADER, TUNNEL_SUBPROTOCOL, Role
+from tunnel.protocol import RECEIVED_HEADER, SESSION_HEADER, TUNNEL_SUBPROTOCOL, Role
 from tunnel.session import Session
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class FakeProvider:
     connections: list[ServerConnection] = field(default_factory=list)
     sessions: asyncio.Queue[Session] = field(default_factory=asyncio.Queue)
     answer: tuple[int, str] | None = None
-    session_id: str | None = "s" * 32
+    gives_sessions: bool = True
 
     def admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Look at the upgrade request, refuse it if the test wants so."""
@@ -71,9 +71,10 @@ class FakeProvider:
         return Response(status, "Refused", headers, text.encode())
 
     def name(self, _: ServerConnection, __: Request, response: Response) -> Response:
-        """Give the session its id."""
-        if self.session_id is not None:
-            response.headers[SESSION_HEADER] = self.session_id
+        """Give a new session with its id; none is ever gone on with."""
+        if self.gives_sessions:
+            response.headers[SESSION_HEADER] = f"{len(self.requests):032x}"
+            response.headers[RECEIVED_HEADER] = "0"
         return response
 
     async def run(self, connection: ServerConnection) -> None:

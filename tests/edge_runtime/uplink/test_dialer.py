@@ -12,6 +12,7 @@ import pytest
 
 from edge_runtime.uplink.backoff import Backoff
 from edge_runtime.uplink.credentials import Credentials
+from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
 from tests.fakes.site_pki import SitePki
 from tests.fakes.tunnel_pair import read_all
@@ -61,14 +62,19 @@ async def echo(stream: Stream) -> None:
     await stream.close_write()
 
 
+def dial_to(port: int, held: Credentials, timeout_s: float = 2.0) -> ProviderDial:
+    """Dial loopback."""
+    return ProviderDial(
+        server=("127.0.0.1", port), credentials=held, instance_id=INSTANCE, timeout_s=timeout_s
+    )
+
+
 def dialer(
     port: int, held: Credentials, handler: Callable[[Stream], Awaitable[None]] = echo
 ) -> Dialer:
     """Dial loopback with short delays."""
     return Dialer(
-        server=("127.0.0.1", port),
-        credentials=held,
-        instance_id=INSTANCE,
+        dial=dial_to(port, held),
         handler=handler,
         backoff=Backoff(base_s=0.01, max_s=0.02),
     )
@@ -241,9 +247,7 @@ async def test_stream_that_outlives_the_drain_gets_an_error(pki: SitePki) -> Non
 async def test_drain_ends_a_dialer_that_never_connected(pki: SitePki) -> None:
     """It is not kept waiting by a back-off."""
     dialing = Dialer(
-        server=("127.0.0.1", 1),
-        credentials=credentials(pki),
-        instance_id=INSTANCE,
+        dial=dial_to(1, credentials(pki)),
         handler=echo,
         backoff=Backoff(base_s=600, max_s=600),
         chance=lambda: 0.0,
@@ -308,9 +312,7 @@ async def test_nobody_there_is_said_once(pki: SitePki, problems: Problems) -> No
             return 0.5
 
         dialing = Dialer(
-            server=("127.0.0.1", port),
-            credentials=credentials(pki),
-            instance_id=INSTANCE,
+            dial=dial_to(port, credentials(pki)),
             handler=echo,
             backoff=Backoff(base_s=0.001, max_s=0.001),
             chance=chance,
@@ -347,7 +349,7 @@ async def test_other_subprotocol_is_refused(pki: SitePki, problems: Problems) ->
 async def test_answer_without_a_session_is_refused(pki: SitePki, problems: Problems) -> None:
     """There would be nothing to resume."""
     async with tunnel_provider(pki) as fake:
-        fake.session_id = None
+        fake.gives_sessions = False
         said = await problem(dialer(fake.port, credentials(pki)), problems)
 
     assert said == f"the provider's answer has no usable {SESSION_HEADER}"
@@ -375,12 +377,9 @@ async def test_silent_server_is_given_up(pki: SitePki, problems: Problems) -> No
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     dialing = Dialer(
-        server=("127.0.0.1", port),
-        credentials=credentials(pki),
-        instance_id=INSTANCE,
+        dial=dial_to(port, credentials(pki), timeout_s=0.1),
         handler=echo,
         backoff=Backoff(base_s=0.01, max_s=0.01),
-        dial_timeout_s=0.1,
     )
     async with server:
         said = await problem(dialing, problems)
