@@ -3,6 +3,8 @@
 errors      the TunnelError tree
 identity    site name <-> certificate names (pure)
 sync        messages of the sync stream and their fragments (pure)
+byte_queue  bytes on their way through a buffer (pure)
+data_path   DATA frames past h2 (pure)
 pipe        the reliable pipe under HTTP/2: counts, acknowledgements, replay (pure)
 frames      lengths and floods, judged before HTTP/2 is parsed (pure)
 heads       request and response heads <-> header lists (pure)

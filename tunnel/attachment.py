@@ -163,6 +163,8 @@ class Attachment:
             message = self._owner.next_message()
             if message is not None:
                 await self._send(message)
+                # Let those who wait for room write first: then the next message is full again.
+                await asyncio.sleep(0)
             elif self._is_finishing:
                 return
             else:

@@ -1,10 +1,13 @@
 """What is checked of HTTP/2 frames before h2 sees them: lengths, endless headers, floods.
 
 h2 collects a frame of any announced length before it looks at the length, and answers SETTINGS and
-PING however many come. Here a frame's header is judged as soon as its nine bytes are there.
+PING however many come. Here a frame's header is judged as soon as its nine bytes are there. On the
+way the plain DATA frames are found, which need not pass h2 at all (see tunnel/data_path.py).
 """
 
 from __future__ import annotations
+
+import struct
 
 from tunnel.errors import ExcessiveLoad, FrameTooLarge
 
@@ -22,6 +25,8 @@ IDLE_FRAMES_PER_S = 500
 # Window updates are earned by data: a peer needs one for half of its smallest window.
 BYTES_PER_WINDOW_UPDATE = 16 << 10
 
+_HEADER = struct.Struct(">HBBBI")
+_STREAM_ID_MASK = 0x7FFFFFFF
 _DATA, _HEADERS, _CONTINUATION = 0x0, 0x1, 0x9
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 
@@ -40,6 +45,7 @@ class FrameGuard:
         self._highest_stream_id = 0
         self._header = b""
         self._block_bytes = 0
+        self._in_block = False
         self._tokens = float(IDLE_FRAMES_BURST)
         self._refilled_at: float | None = None
 
@@ -51,44 +57,74 @@ class FrameGuard:
         """Let the peer send one head more."""
         self._tokens += 1
 
-    def receive_data(self, data: bytes | memoryview, *, now: float) -> None:
-        """Judge all frame headers in bytes that arrived, before they are given to h2.
+    def receive_data(self, data: memoryview, *, now: float) -> list[tuple[int, int, int]]:
+        """Judge all frame headers in bytes that arrived, before h2 sees any of them.
+
+        Returns:
+            What the bytes are, piece by piece, as stream id, start and end: one whole DATA frame
+            with payload and without flags, or, with the id 0, anything else.
 
         Raises:
             FrameTooLarge: A frame is longer than MAX_FRAME_BYTES.
             ExcessiveLoad: A header block is too long, or too many frames came that carry nothing.
         """
-        position, end = 0, len(data)
-        while True:
-            skipped = min(self._skip_bytes, end - position)
-            self._skip_bytes -= skipped
-            position += skipped
-            if position == end:
-                return
-            missing = FRAME_HEADER_BYTES - len(self._header)
-            header = self._header + bytes(data[position : position + missing])
-            position += len(header) - len(self._header)
-            if len(header) < FRAME_HEADER_BYTES:
-                self._header = header
-                return
-            self._header = b""
-            length = int.from_bytes(header[:3], "big")
-            self._skip_bytes = length
+        runs: list[tuple[int, int, int]] = []
+        end = len(data)
+        position, others_from = self._finish_frame(data, now=now), 0
+        while position + FRAME_HEADER_BYTES <= end:
+            high, low, kind, flags, stream_id = _HEADER.unpack_from(data, position)
+            length = high << 8 | low
             if length > MAX_FRAME_BYTES:
-                raise FrameTooLarge(
-                    f"frame of {length} bytes, at most {MAX_FRAME_BYTES} are allowed"
-                )
-            kind, flags = header[3], header[4]
-            if kind in (_HEADERS, _CONTINUATION):
-                self._check_header_block(length=length, flags=flags)
-            if not self._carries_a_call(header, length=length, kind=kind, flags=flags):
-                self._spend(now=now)
+                raise _too_large(length)
+            stop = position + FRAME_HEADER_BYTES + length
+            if kind == _DATA and not flags and length and stop <= end and not self._in_block:
+                if others_from < position:
+                    runs.append((0, others_from, position))
+                runs.append((stream_id & _STREAM_ID_MASK, position, stop))
+                others_from = stop
+            else:
+                self._judge(kind, flags, stream_id & _STREAM_ID_MASK, length=length, now=now)
+            position = stop
+        if position > end:
+            self._skip_bytes = position - end
+        elif position < end:
+            self._header = bytes(data[position:])
+        if others_from < end:
+            runs.append((0, others_from, end))
+        return runs
 
-    def _carries_a_call(self, header: bytes, *, length: int, kind: int, flags: int) -> bool:
+    def _finish_frame(self, data: memoryview, *, now: float) -> int:
+        """Pass over the rest of the frame that began in earlier bytes; returns where it ends."""
+        position = min(self._skip_bytes, len(data))
+        self._skip_bytes -= position
+        if not self._header or self._skip_bytes:
+            return position
+        # Nothing is skipped before the rest of a header.
+        missing = FRAME_HEADER_BYTES - len(self._header)
+        self._header += bytes(data[:missing])
+        if len(self._header) < FRAME_HEADER_BYTES:
+            return len(data)
+        high, low, kind, flags, stream_id = _HEADER.unpack(self._header)
+        self._header = b""
+        length: int = high << 8 | low
+        if length > MAX_FRAME_BYTES:
+            raise _too_large(length)
+        self._judge(kind, flags, stream_id & _STREAM_ID_MASK, length=length, now=now)
+        self._skip_bytes = length
+        taken = min(length, len(data) - missing)
+        self._skip_bytes -= taken
+        return missing + taken
+
+    def _judge(self, kind: int, flags: int, stream_id: int, *, length: int, now: float) -> None:
+        if kind in (_HEADERS, _CONTINUATION):
+            self._check_header_block(length=length, flags=flags)
+        if not self._carries_a_call(kind, flags, stream_id, length=length):
+            self._spend(now=now)
+
+    def _carries_a_call(self, kind: int, flags: int, stream_id: int, *, length: int) -> bool:
         if kind == _DATA:
             return bool(length or flags & _END_STREAM)
         if kind == _HEADERS and self._from_client:
-            stream_id = int.from_bytes(header[5:], "big") & 0x7FFFFFFF
             is_new = stream_id > self._highest_stream_id
             self._highest_stream_id = max(self._highest_stream_id, stream_id)
             return is_new
@@ -98,7 +134,8 @@ class FrameGuard:
         self._block_bytes += length
         if self._block_bytes > MAX_HEADER_BLOCK_BYTES:
             raise ExcessiveLoad(f"header block of more than {MAX_HEADER_BLOCK_BYTES} bytes")
-        if flags & _END_HEADERS:
+        self._in_block = not flags & _END_HEADERS
+        if not self._in_block:
             self._block_bytes = 0
 
     def _spend(self, *, now: float) -> None:
@@ -112,3 +149,7 @@ class FrameGuard:
                 f"more than {IDLE_FRAMES_BURST} frames that carry nothing, "
                 f"above {IDLE_FRAMES_PER_S} per second"
             )
+
+
+def _too_large(length: int) -> FrameTooLarge:
+    return FrameTooLarge(f"frame of {length} bytes, at most {MAX_FRAME_BYTES} are allowed")

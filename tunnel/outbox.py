@@ -15,6 +15,9 @@ from tunnel.pipe import MAX_PAYLOAD_BYTES, Pipe
 from tunnel.schedule import MAX_FRAME_BYTES, Schedule
 from tunnel.stream import INTERNAL_ERROR, Stream
 
+# One turn.
+FRAME_BYTES = FRAME_HEADER_BYTES + MAX_FRAME_BYTES
+
 if TYPE_CHECKING:
     from tunnel.protocol import Protocol
 
@@ -75,31 +78,32 @@ class Outbox:
             self._fill(room)
         if room <= 0 or not self._protocol.output_bytes:
             return None
-        return self._pipe.encode_data([self._protocol.take_output(room)])
+        return self._pipe.encode_data(self._protocol.take_output(room))
 
     def _fill(self, room: int) -> None:
-        while self._protocol.output_bytes + FRAME_HEADER_BYTES + MAX_FRAME_BYTES <= room:
+        while (turns := (room - self._protocol.output_bytes) // FRAME_BYTES) > 0:
             stream_id = self._schedule.next()
             if stream_id is None:
                 return
-            self._send_frame(self._ready.pop(stream_id))
+            # Who waits alone has all turns.
+            self._send(self._ready[stream_id], turns=1 if self._schedule.has_waiting else turns)
 
-    def _send_frame(self, stream: Stream) -> None:
+    def _send(self, stream: Stream, *, turns: int) -> None:
+        """Send up to so many DATA frames of a stream whose turn it is."""
         window = self._protocol.send_window(stream.id)
         if window <= 0 and stream.output_bytes:
-            self._blocked[stream.id] = stream
+            self._blocked[stream.id] = self._ready.pop(stream.id)
             self._schedule.blocked(stream.id)
             return
-        data, is_last = stream.take_output(max(0, min(window, MAX_FRAME_BYTES)))
+        pieces, size, is_last = stream.take_output(max(0, min(window, turns * MAX_FRAME_BYTES)))
         try:
-            self._protocol.send_data(stream.id, data, end=is_last)
+            self._protocol.send_data(stream.id, pieces, end=is_last)
         except HeadError as exc:
             stream.reset(INTERNAL_ERROR, str(exc))
             return
-        if not is_last and stream.has_output:
-            self._ready[stream.id] = stream
-            self._schedule.sent(stream.id, len(data), more=True)
-            return
-        self._schedule.sent(stream.id, len(data), more=False)
+        more = not is_last and stream.has_output
+        self._schedule.sent(stream.id, size, more=more)
+        if not more:
+            del self._ready[stream.id]
         if is_last:
             stream.sent_end()

@@ -30,13 +30,16 @@ from tunnel.errors import PipeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tunnel.byte_queue import Piece
+
 MAX_MESSAGE_BYTES = 64 << 10
 MAX_PAYLOAD_BYTES = MAX_MESSAGE_BYTES - 1
 # What was sent and is not acknowledged yet is kept; at this bound the next DATA waits.
 MAX_UNACKNOWLEDGED_BYTES = 16 << 20
 # Small messages cost more memory than their bytes: 16 MiB of them would be ten times as much.
 MAX_UNACKNOWLEDGED_MESSAGES = 1 << 16
-ACK_EVERY_BYTES = 256 << 10
+# An ACK costs both ends about as much as a full DATA message.
+ACK_EVERY_BYTES = 1 << 20
 ACK_AFTER_S = 0.1
 # Timers may be early by a clock's resolution; asking again for less than this would spin.
 TIMER_SLACK_S = 0.001
@@ -46,7 +49,7 @@ _COUNT = struct.Struct(">Q")
 _DEADLINE = struct.Struct(">I")
 
 
-class Data(msgspec.Struct, frozen=True):
+class Data(msgspec.Struct, frozen=True, gc=False):
     """Bytes of the HTTP/2 connection; a view into the message."""
 
     payload: memoryview
@@ -155,14 +158,14 @@ class Pipe:
         """Take the next message that has to be sent again; None when there is none."""
         return self._replay.popleft() if self._replay else None
 
-    def encode_data(self, parts: Sequence[bytes | memoryview]) -> bytes:
+    def encode_data(self, pieces: Sequence[Piece]) -> bytes:
         """Encode, count and keep one DATA message.
 
         Args:
-            parts: Its payload in pieces; together 1 … MAX_PAYLOAD_BYTES bytes, at most
+            pieces: Its payload; together 1 … MAX_PAYLOAD_BYTES bytes, at most
                 ``room_bytes``.
         """
-        message = b"".join((_DATA, *parts))
+        message = b"".join((_DATA, *pieces))
         size = len(message) - 1
         if not 0 < size <= min(MAX_PAYLOAD_BYTES, self.room_bytes):
             raise AssertionError(f"DATA of {size} bytes with room for {self.room_bytes}")
@@ -170,12 +173,16 @@ class Pipe:
         self._kept.append(message)
         return message
 
-    def encode_ack_if_due(self, *, now: float) -> bytes | None:
-        """Encode an ACK after 256 KiB or 100 ms of unacknowledged bytes."""
+    def is_ack_due(self, *, now: float) -> bool:
+        """Whether 1 MiB or 100 ms have passed since the first byte that is not acknowledged."""
         if self._ack_at is None:
-            return None
+            return False
         unannounced_bytes = self.received_bytes - self._announced_bytes
-        if unannounced_bytes < ACK_EVERY_BYTES and now + TIMER_SLACK_S < self._ack_at:
+        return unannounced_bytes >= ACK_EVERY_BYTES or now + TIMER_SLACK_S >= self._ack_at
+
+    def encode_ack_if_due(self, *, now: float) -> bytes | None:
+        """Encode an ACK after 1 MiB or 100 ms of unacknowledged bytes."""
+        if not self.is_ack_due(now=now):
             return None
         self._announced_bytes = self.received_bytes
         self._ack_at = None

@@ -19,6 +19,7 @@ from h2.errors import ErrorCodes
 from h2.settings import SettingCodes, Settings
 from hyperframe.exceptions import HyperframeError
 
+from tunnel.data_path import DataPath
 from tunnel.errors import (
     ExcessiveLoad,
     FrameTooLarge,
@@ -56,9 +57,12 @@ from tunnel.heads import (
     encode_request,
     encode_response,
 )
+from tunnel.schedule import MAX_FRAME_BYTES as MAX_DATA_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tunnel.byte_queue import Piece
 
 __all__ = [
     "INSTANCE_HEADER",
@@ -109,19 +113,20 @@ class Protocol:
         self._h2 = _Connection(h2.config.H2Configuration(client_side=is_client))
         self._h2.local_settings = _local_settings(is_client=is_client, max_streams=max_streams)
         self._guard = FrameGuard(from_client=not is_client)
-        self._output = bytearray()
-        # DATA is left in h2 until a message is made of it: one copy less for each frame.
-        self._data_in_h2_bytes = 0
+        self._data_path = DataPath(self._h2)
+        # In the order of the wire; the payload of DATA is not copied before it is taken.
+        self._output: list[Piece] = []
+        self._output_bytes = 0
         self._is_over = False
         # Body bytes that content-length still promises, and requests whose responses have no body.
         self._promised_bytes: dict[int, int] = {}
         self._head_requests: set[int] = set()
         self._translations: dict[type, Callable[[Any], Event | None]] = {
             h2.events.DataReceived: _translate_data,
-            h2.events.StreamEnded: lambda event: EndArrived(event.stream_id),
+            h2.events.StreamEnded: self._translate_end,
             h2.events.WindowUpdated: lambda event: WindowOpened(event.stream_id or 0),
             h2.events.RequestReceived: self._translate_request,
-            h2.events.ResponseReceived: _translate_response,
+            h2.events.ResponseReceived: self._translate_response,
             h2.events.StreamReset: self._translate_reset,
             h2.events.RemoteSettingsChanged: self._translate_settings,
             h2.events.PingAckReceived: lambda event: PingAnswered(event.ping_data),
@@ -133,7 +138,7 @@ class Protocol:
     @property
     def output_bytes(self) -> int:
         """Bytes that wait for ``take_output``."""
-        return len(self._output) + self._data_in_h2_bytes
+        return self._output_bytes
 
     @property
     def connect_allowed(self) -> bool:
@@ -147,7 +152,7 @@ class Protocol:
 
     def send_window(self, stream_id: int) -> int:
         """Return how many bytes of DATA may be sent on an open stream now; may be negative."""
-        return self._h2.local_flow_control_window(stream_id)
+        return self._data_path.send_window(stream_id)
 
     @property
     def connection_send_window(self) -> int:
@@ -165,11 +170,13 @@ class Protocol:
             ProtocolError: The peer broke the rules. The GOAWAY that says so is in the output.
         """
         try:
-            self._guard.receive_data(data, now=now)
-            events = self._translate(self._h2.receive_data(data))
-            credit = connection_credit(self._h2.inbound_flow_control_window)
+            events = self._take_frames(data, self._guard.receive_data(data, now=now))
+            window = self._data_path.connection_window
+            if window < 0:
+                raise WindowExceeded(f"{-window} bytes above the connection's window")
+            credit = connection_credit(window)
             if credit and not self._is_over:
-                self._h2.increment_flow_control_window(credit)
+                self._put(self._data_path.grant(0, credit))
         except (h2.exceptions.H2Error, HyperframeError) as exc:
             error = _ours(exc)
             # h2 has queued a GOAWAY of its own, which says less.
@@ -180,6 +187,23 @@ class Protocol:
             self.leave(str(exc), error_code=exc.error_code)
             raise
         self._collect()
+        return events
+
+    def _take_frames(self, data: memoryview, runs: list[tuple[int, int, int]]) -> list[Event]:
+        """Hand each piece to where it belongs; consecutive frames of a stream become one event."""
+        events: list[Event] = []
+        payload: list[memoryview] = []
+        count = len(runs)
+        for index, (stream_id, start, end) in enumerate(runs):
+            if not stream_id or not self._data_path.is_open(stream_id):
+                events += self._translate(self._h2.receive_data(data[start:end]))
+                continue
+            payload.append(data[start + FRAME_HEADER_BYTES : end])
+            if index + 1 == count or runs[index + 1][0] != stream_id:
+                joined = b"".join(payload)
+                payload.clear()
+                self._data_path.receive(stream_id, len(joined))
+                events.append(DataArrived(stream_id, joined, len(joined)))
         return events
 
     def _translate(self, events: list[h2.events.Event]) -> list[Event]:
@@ -198,10 +222,25 @@ class Protocol:
         head = decode_request(event.headers)
         if head.method == "HEAD":
             self._head_requests.add(event.stream_id)
+        self._open_data_path(event.stream_id, event.headers)
         return RequestArrived(event.stream_id, head)
 
+    def _translate_response(self, event: h2.events.ResponseReceived) -> Event:
+        if event.stream_id not in self._head_requests:
+            self._open_data_path(event.stream_id, event.headers)
+        return ResponseArrived(event.stream_id, decode_response(event.headers))
+
+    def _open_data_path(self, stream_id: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        # h2 compares bodies with their content-length, so it has to see those.
+        if all(name != b"content-length" for name, _ in headers):
+            self._data_path.open(stream_id)
+
+    def _translate_end(self, event: h2.events.StreamEnded) -> Event:
+        self._data_path.close(event.stream_id)
+        return EndArrived(event.stream_id)
+
     def _translate_reset(self, event: h2.events.StreamReset) -> Event:
-        self._forget_body(event.stream_id)
+        self._forget(event.stream_id)
         return ResetArrived(event.stream_id, int(event.error_code or 0), event.remote_reset)
 
     def _translate_settings(self, _event: h2.events.RemoteSettingsChanged) -> Event:
@@ -245,6 +284,8 @@ class Protocol:
         except h2.exceptions.NoAvailableStreamIDError as exc:
             raise SessionClosed("the session has used up all stream ids") from exc
         self._h2.send_headers(stream_id, headers)
+        if head.method == "HEAD":
+            self._head_requests.add(stream_id)
         self._guard.request_sent()
         if length is not None:
             self._promised_bytes[stream_id] = length
@@ -265,28 +306,38 @@ class Protocol:
             self._promised_bytes[stream_id] = length if has_body else 0
         self._collect()
 
-    def send_data(self, stream_id: int, data: bytes, *, end: bool) -> None:
-        """Send one DATA frame on an open stream, within ``send_window`` and MAX_FRAME_BYTES.
+    def send_data(self, stream_id: int, pieces: Sequence[Piece], *, end: bool) -> None:
+        """Send bytes on an open stream, within ``send_window``, as DATA frames.
+
+        Args:
+            stream_id: The stream.
+            pieces: The bytes; they must not change any more.
+            end: Whether they are the last.
 
         Raises:
             HeadError: The body is not as long as content-length said; the peer's h2 would end the
                 whole session.
         """
+        size = sum(map(len, pieces))
         promised = self._promised_bytes.get(stream_id)
         if promised is not None:
-            promised -= len(data)
+            promised -= size
             if promised < 0 or (end and promised):
                 raise HeadError("the body is not as long as its content-length")
             self._promised_bytes[stream_id] = promised
-        self._h2.send_data(stream_id, data, end_stream=end)
-        self._guard.data_sent(len(data))
-        self._data_in_h2_bytes += FRAME_HEADER_BYTES + len(data)
+        if size and not (end and size <= MAX_DATA_BYTES):
+            self._output += self._data_path.send(stream_id, pieces, size)
+            self._output_bytes += size + FRAME_HEADER_BYTES * -(-size // MAX_DATA_BYTES)
+            pieces = ()
         if end:
-            self._forget_body(stream_id)
+            self._h2.send_data(stream_id, b"".join(pieces), end_stream=True)
+            self._promised_bytes.pop(stream_id, None)
+            self._collect()
+        self._guard.data_sent(size)
 
     def reset_stream(self, stream_id: int, *, error_code: int) -> None:
         """End a stream early; nothing happens if it has ended."""
-        self._forget_body(stream_id)
+        self._forget(stream_id)
         if self._is_over:
             return
         with contextlib.suppress(h2.exceptions.StreamClosedError):
@@ -298,7 +349,7 @@ class Protocol:
         # h2 may be ahead of the events: a stream can end later in the message being handled.
         stream = self._h2.streams.get(stream_id)
         if stream is not None and not stream.closed and not self._is_over:
-            self._h2.increment_flow_control_window(credit, stream_id)
+            self._put(self._data_path.grant(stream_id, credit))
             self._collect()
 
     def ping(self, opaque: bytes) -> None:
@@ -315,23 +366,28 @@ class Protocol:
         self._h2.close_connection(error_code, reason.encode()[:_MAX_REASON_BYTES])
         self._collect()
 
-    def take_output(self, max_bytes: int) -> bytes:
-        """Take up to ``max_bytes`` of what is to go out, in order."""
+    def take_output(self, max_bytes: int) -> list[Piece]:
+        """Take up to ``max_bytes`` of what is to go out, in order and in pieces."""
         self._collect()
-        if len(self._output) <= max_bytes:
-            taken = bytes(self._output)
-            self._output.clear()
+        if self._output_bytes <= max_bytes:
+            taken, self._output = self._output, []
+            self._output_bytes = 0
             return taken
-        with memoryview(self._output) as view:
-            taken = bytes(view[:max_bytes])
-        del self._output[:max_bytes]
+        with memoryview(b"".join(self._output)) as whole:
+            taken, self._output = [bytes(whole[:max_bytes])], [bytes(whole[max_bytes:])]
+        self._output_bytes -= max_bytes
         return taken
 
     def _collect(self) -> None:
-        self._output += self._h2.data_to_send()
-        self._data_in_h2_bytes = 0
+        self._put(self._h2.data_to_send())
 
-    def _forget_body(self, stream_id: int) -> None:
+    def _put(self, output: bytes) -> None:
+        if output:
+            self._output.append(output)
+            self._output_bytes += len(output)
+
+    def _forget(self, stream_id: int) -> None:
+        self._data_path.close(stream_id)
         self._promised_bytes.pop(stream_id, None)
         self._head_requests.discard(stream_id)
 
@@ -363,10 +419,6 @@ def _local_settings(*, is_client: bool, max_streams: int) -> Settings:
 
 def _translate_data(event: h2.events.DataReceived) -> Event:
     return DataArrived(event.stream_id, event.data, event.flow_controlled_length)
-
-
-def _translate_response(event: h2.events.ResponseReceived) -> Event:
-    return ResponseArrived(event.stream_id, decode_response(event.headers))
 
 
 def _ours(exc: Exception) -> ProtocolError:

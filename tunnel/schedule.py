@@ -49,6 +49,11 @@ class Schedule:
         if not turns.is_queued:
             self._queue(stream_id, turns)
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether any stream is queued."""
+        return bool(self._first or self._bulk)
+
     def next(self) -> int | None:
         """Return the stream whose turn it is, or None.
 
@@ -67,7 +72,7 @@ class Schedule:
 
         Args:
             stream_id: The stream that ``next`` named.
-            size: Payload bytes of the frame.
+            size: Payload bytes of the frame, or of all frames when nobody else waited.
             more: Whether the stream has more to send and may.
         """
         turns = self._turns[stream_id]

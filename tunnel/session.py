@@ -20,7 +20,7 @@ import typing
 from tunnel import pipe as wire
 from tunnel.attachment import Attachment, WebSocketPipe
 from tunnel.errors import ExcessiveLoad, PipeError, ProtocolError, SessionClosed
-from tunnel.events import Event, PeerLeft, PingAnswered, SettingsArrived
+from tunnel.events import DataArrived, Event, PeerLeft, PingAnswered, SettingsArrived
 from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
 from tunnel.handlers import Handler, Handlers
 from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
@@ -362,8 +362,11 @@ class Session:
                 for event in self._protocol.receive_data(payload, now=now):
                     self._react(event, now=now)
                 self._watch_ack()
+                if self._protocol.output_bytes or self._counts.is_ack_due(now=now):
+                    self._output_queued()
             case wire.Ack():
                 self._liveness.acknowledged(now=now)
+                self._wake.set()
             case wire.Drain():
                 # It overtakes frames: a server still answers what the client opened before it.
                 self._stop_opening("the other end of the tunnel is stopping")
@@ -372,7 +375,6 @@ class Session:
                 return
             case _:
                 typing.assert_never(received)
-        self._output_queued()
 
     def next_message(self) -> bytes | None:
         """Choose what is sent next."""
@@ -401,6 +403,8 @@ class Session:
 
     def _react(self, event: Event, *, now: float) -> None:
         match event:
+            case DataArrived():
+                self._streams.on_data(event)
             case PingAnswered(opaque):
                 self._liveness.answered(opaque, now=now)
                 if opaque in self._pings:

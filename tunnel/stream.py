@@ -2,7 +2,7 @@
 
 The session's read loop puts in what arrived and never waits; its write loop takes out what is to be
 sent. Between them and the callers stand two bounded buffers: what arrived is bounded by the receive
-window that was granted, what is to be sent by SEND_BUFFER_BYTES.
+window that was granted, what is to be sent by twice SEND_BUFFER_BYTES.
 """
 
 from __future__ import annotations
@@ -11,12 +11,14 @@ import asyncio
 import typing
 from typing import Self
 
+from tunnel.byte_queue import ByteQueue, Piece
 from tunnel.errors import SessionClosed, StreamReset
 
 if typing.TYPE_CHECKING:
     from tunnel.protocol import RequestHead, ResponseHead
 
-# What one stream may have waiting for the scheduler and the peer's window; then write waits.
+# While so much waits for the scheduler and the peer's window, write waits. Then it adds a piece of
+# at most as much, so that the buffer still fills a message when it has filled one.
 SEND_BUFFER_BYTES = 64 << 10
 NO_ERROR = 0x0
 INTERNAL_ERROR = 0x2
@@ -62,8 +64,8 @@ class Stream:
         self.request = request
         self._owner = owner
         self._is_server = is_server
-        self._incoming = bytearray()
-        self._outgoing = bytearray()
+        self._incoming = ByteQueue()
+        self._outgoing = ByteQueue()
         self._response: ResponseHead | None = None
         self._error: StreamReset | SessionClosed | None = None
         self._receive_ended = False  # the peer's END_STREAM arrived
@@ -103,25 +105,19 @@ class Stream:
         """
         if max_bytes < 1:
             raise ValueError(f"cannot read {max_bytes} bytes")
-        while not self._incoming:
+        while not self._incoming.size:
             if self._receive_ended:
                 return b""
             self._raise_error()
             self._readable.clear()
             await self._readable.wait()
         # MUST be no await between here and the return, or a cancelled read would lose bytes.
-        if len(self._incoming) <= max_bytes:
-            data = bytes(self._incoming)
-            self._incoming.clear()
-        else:
-            with memoryview(self._incoming) as view:
-                data = bytes(view[:max_bytes])
-            del self._incoming[:max_bytes]
+        data = self._incoming.take(max_bytes)
         self._owner.input_taken(self, len(data))
         return data
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue bytes to be sent, and wait while more than 64 KiB wait for the peer's window.
+        """Wait while 64 KiB or more wait for the peer's window, and queue bytes to be sent.
 
         Cancelling is safe: a piece of at most 64 KiB is queued whole or not at all, and what was
         queued is sent. Data of up to 64 KiB is one piece.
@@ -130,11 +126,12 @@ class Stream:
             StreamReset: The stream was reset by either end.
             SessionClosed: The session ended.
         """
-        self._raise_error()
-        self._check_may_send()
+        if isinstance(data, bytes) and len(data) <= SEND_BUFFER_BYTES:
+            await self._write_piece(data)
+            return
         with memoryview(data).cast("B") as view:
-            for start in range(0, len(view), SEND_BUFFER_BYTES):
-                await self._write_piece(view[start : start + SEND_BUFFER_BYTES])
+            for start in range(0, len(view) or 1, SEND_BUFFER_BYTES):
+                await self._write_piece(bytes(view[start : start + SEND_BUFFER_BYTES]))
 
     async def close_write(self) -> None:
         """End our half (END_STREAM), and wait until all that was written has been handed on.
@@ -166,7 +163,7 @@ class Stream:
             SessionClosed: The session ended.
         """
         self._raise_error()
-        while self._outgoing:
+        while self._outgoing.size:
             self._writable.clear()
             await self._writable.wait()
             self._raise_error()
@@ -230,12 +227,12 @@ class Stream:
     @property
     def output_bytes(self) -> int:
         """Bytes that wait to be sent."""
-        return len(self._outgoing)
+        return self._outgoing.size
 
     @property
     def has_output(self) -> bool:
         """Whether there is a DATA frame to send: bytes, or the end alone."""
-        return bool(self._outgoing) or (self._send_closed and not self._send_ended)
+        return bool(self._outgoing.size) or (self._send_closed and not self._send_ended)
 
     @property
     def receive_ended(self) -> bool:
@@ -247,17 +244,14 @@ class Stream:
         """Whether our end of stream was said; it may still wait behind bytes."""
         return self._send_closed
 
-    def take_output(self, max_bytes: int) -> tuple[bytes, bool]:
-        """Take the payload of the next DATA frame, and whether it is the last."""
-        if len(self._outgoing) <= max_bytes:
-            data = bytes(self._outgoing)
-            self._outgoing.clear()
-        else:
-            with memoryview(self._outgoing) as view:
-                data = bytes(view[:max_bytes])
-            del self._outgoing[:max_bytes]
-        self._writable.set()
-        return data, self._send_closed and not self._outgoing
+    def take_output(self, max_bytes: int) -> tuple[list[Piece], int, bool]:
+        """Take payload of DATA frames: the bytes, how many, and whether they are the last."""
+        outgoing = self._outgoing
+        before = outgoing.size
+        pieces = outgoing.take_pieces(max_bytes)
+        if outgoing.size < SEND_BUFFER_BYTES:
+            self._writable.set()
+        return pieces, before - outgoing.size, self._send_closed and not outgoing.size
 
     def sent_end(self) -> None:
         """Note that our END_STREAM is on its way."""
@@ -272,7 +266,7 @@ class Stream:
 
     def receive_data(self, data: bytes) -> None:
         """Put in bytes that arrived within the window."""
-        self._incoming += data
+        self._incoming.put(data)
         self._readable.set()
 
     def receive_end(self) -> None:
@@ -291,16 +285,17 @@ class Stream:
             event.set()
         self._close()
 
-    async def _write_piece(self, piece: memoryview) -> None:
+    async def _write_piece(self, piece: bytes) -> None:
         while True:
             self._raise_error()
             self._check_may_send()
-            if len(self._outgoing) + len(piece) <= SEND_BUFFER_BYTES:
+            if self._outgoing.size < SEND_BUFFER_BYTES:
                 break
             self._writable.clear()
             await self._writable.wait()
-        self._outgoing += piece
-        self._owner.output_ready(self)
+        if piece:
+            self._outgoing.put(piece)
+            self._owner.output_ready(self)
 
     def _check_may_send(self) -> None:
         if self._send_closed:

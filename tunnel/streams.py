@@ -181,12 +181,14 @@ class Streams:
     def on_window(self, event: WindowOpened) -> None:
         """Give turns again to what waited for a window."""
         self._outbox.window_opened(event.stream_id)
+        self._wake()
 
     def on_settings(self, _event: SettingsArrived) -> None:
         """Take what the peer allows: streams, and windows."""
         self._peer_allows = self._protocol.peer_max_streams
         self._slots.allow(self._peer_allows)
         self._outbox.window_opened(0)
+        self._wake()
 
     # What streams ask for (StreamOwner).
 

@@ -66,7 +66,7 @@ class Ends:
 
     def answer(self) -> None:
         """Carry what the server has for the client, uncounted."""
-        output = self.server.take_output(1 << 20)
+        output = b"".join(self.server.take_output(1 << 20))
         self.client.receive_data(memoryview(output), now=0.0)
 
     def open(self) -> Stream:

@@ -41,11 +41,16 @@ def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0
     return head + stream_id.to_bytes(4, "big") + payload
 
 
+def output(source: Protocol, *, max_bytes: int = 1 << 16) -> bytes:
+    """Take what is to go out."""
+    return b"".join(source.take_output(max_bytes))
+
+
 def move(source: Protocol, target: Protocol) -> list[Event]:
     """Carry all output of one end to the other."""
     events: list[Event] = []
     while source.output_bytes:
-        events += target.receive_data(memoryview(source.take_output(1 << 16)), now=0.0)
+        events += target.receive_data(memoryview(output(source)), now=0.0)
     return events
 
 
@@ -87,12 +92,12 @@ def head_block(*headers: tuple[str, str]) -> bytes:
 
 def goaway_code(protocol: Protocol) -> int:
     """Return the error code of the GOAWAY at the end of the output."""
-    output = protocol.take_output(1 << 20)
+    sent = output(protocol, max_bytes=1 << 20)
     frames = []
-    while output:
-        length = int.from_bytes(output[:3], "big")
-        frames.append((output[3], output[9 : 9 + length]))
-        output = output[9 + length :]
+    while sent:
+        length = int.from_bytes(sent[:3], "big")
+        frames.append((sent[3], sent[9 : 9 + length]))
+        sent = sent[9 + length :]
     kind, payload = frames[-1]
     assert kind == GOAWAY
     assert [kind for kind, _ in frames].count(GOAWAY) == 1
@@ -114,14 +119,14 @@ def test_request_and_response_travel() -> None:
     """Heads, bytes and both ends of stream, in order."""
     client, server = ends()
     stream_id = opened(client, server)
-    client.send_data(stream_id, b"question", end=True)
+    client.send_data(stream_id, [b"question"], end=True)
     assert move(client, server) == [
         DataArrived(stream_id, b"question", 8),
         EndArrived(stream_id),
     ]
     server.send_response(stream_id, OK, end=False)
-    server.send_data(stream_id, b"answer", end=False)
-    server.send_data(stream_id, b"", end=True)
+    server.send_data(stream_id, [b"answer"], end=False)
+    server.send_data(stream_id, [b""], end=True)
     assert move(server, client) == [
         ResponseArrived(stream_id, OK),
         DataArrived(stream_id, b"answer", 6),
@@ -184,7 +189,7 @@ def test_credit_of_bytes_for_a_reset_stream_goes_back_to_the_connection() -> Non
     while received < 2 * CONNECTION_WINDOW_BYTES:
         stream_id = opened(client, server)
         for _ in range(4):
-            client.send_data(stream_id, bytes(16_000), end=False)
+            client.send_data(stream_id, [bytes(16_000)], end=False)
         server.reset_stream(stream_id, error_code=8)
         move(client, server)
         move(server, client)
@@ -200,7 +205,7 @@ def test_body_must_be_as_long_as_its_content_length(end: bool) -> None:
     head = ResponseHead(status=200, headers=(("content-length", "4"),))
     server.send_response(stream_id, head, end=False)
     with pytest.raises(HeadError, match="content-length"):
-        server.send_data(stream_id, b"abc" if end else b"abcde", end=end)
+        server.send_data(stream_id, [b"abc" if end else b"abcde"], end=end)
     server.reset_stream(stream_id, error_code=2)
     assert move(server, client)[-1] == ResetArrived(stream_id, 2, by_peer=True)
 
@@ -211,12 +216,12 @@ def test_answer_to_head_has_a_length_and_no_body() -> None:
     head = ResponseHead(status=200, headers=(("content-length", "4"),))
     stream_id = opened(client, server, RequestHead(method="HEAD", path="/"))
     server.send_response(stream_id, head, end=False)
-    server.send_data(stream_id, b"", end=True)
+    server.send_data(stream_id, [b""], end=True)
     assert EndArrived(stream_id) in move(server, client)
     stream_id = opened(client, server)
     server.send_response(stream_id, head, end=False)
-    server.send_data(stream_id, b"ab", end=False)
-    server.send_data(stream_id, b"cd", end=True)
+    server.send_data(stream_id, [b"ab"], end=False)
+    server.send_data(stream_id, [b"cd"], end=True)
     assert EndArrived(stream_id) in move(server, client)
 
 
@@ -393,7 +398,7 @@ def test_late_answers_to_cancelled_calls_are_harmless() -> None:
         stream_id = client.send_request(GET)
         move(client, server)
         server.send_response(stream_id, OK, end=False)
-        server.send_data(stream_id, b"late", end=False)
+        server.send_data(stream_id, [b"late"], end=False)
         client.reset_stream(stream_id, error_code=8)
     assert move(server, client) == []
     move(client, server)
@@ -406,9 +411,9 @@ def test_trailers_and_informational_heads_are_ignored() -> None:
     client.start()
     peer = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
     peer.initiate_connection()
-    peer.receive_data(client.take_output(1 << 16))
+    peer.receive_data(output(client))
     stream_id = client.send_request(GET)
-    peer.receive_data(client.take_output(1 << 16))
+    peer.receive_data(output(client))
     peer.send_headers(stream_id, [(":status", "103")])
     peer.send_headers(stream_id, [(":status", "200")])
     peer.send_headers(stream_id, [("x", "y")], end_stream=True)
@@ -425,12 +430,12 @@ def test_events_do_not_depend_on_the_cutting(bodies: list[bytes], sizes: list[in
     client, server = ends()
     stream_id = client.send_request(GET)
     for body in bodies:
-        client.send_data(stream_id, body, end=False)
-    client.send_data(stream_id, b"", end=True)
+        client.send_data(stream_id, [body], end=False)
+    client.send_data(stream_id, [b""], end=True)
     events: list[Event] = []
     position = 0
     while client.output_bytes:
-        piece = client.take_output(sizes[position % len(sizes)])
+        piece = output(client, max_bytes=sizes[position % len(sizes)])
         position += 1
         events += server.receive_data(memoryview(piece), now=0.0)
     assert events[0] == RequestArrived(stream_id, GET)

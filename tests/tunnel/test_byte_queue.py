@@ -1,0 +1,70 @@
+"""The queue of bytes under every stream."""
+
+from __future__ import annotations
+
+import sys
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunnel.byte_queue import GATHER_BELOW_BYTES, ByteQueue
+
+_STEPS = st.lists(
+    st.tuples(st.sampled_from(["put", "take", "pieces"]), st.integers(0, 3 * GATHER_BELOW_BYTES)),
+    max_size=60,
+)
+
+
+@given(_STEPS)
+def test_bytes_come_out_as_they_went_in(steps: list[tuple[str, int]]) -> None:
+    """In order, none lost, none doubled, whatever the sizes."""
+    queue = ByteQueue()
+    put, taken = bytearray(), bytearray()
+    for number, (step, size) in enumerate(steps):
+        if step == "put":
+            data = bytes([number]) * size
+            queue.put(data)
+            put += data
+            continue
+        waiting = queue.size
+        if step == "pieces":
+            out = b"".join(queue.take_pieces(size))
+            assert len(out) == min(size, waiting)
+        else:
+            out = queue.take(size + 1)
+            assert bool(out) == bool(waiting)
+            assert len(out) <= size + 1
+        taken += out
+        assert queue.size == len(put) - len(taken)
+    taken += b"".join(queue.take_pieces(queue.size))
+    assert taken == put
+
+
+def test_large_piece_is_not_copied() -> None:
+    """Neither on the way in nor, where it fits, on the way out."""
+    queue = ByteQueue()
+    data = bytes(50_000)
+    queue.put(data)
+    assert queue.take(65_536) is data
+
+
+def test_many_small_pieces_cost_little_more_than_their_bytes() -> None:
+    """A hundred thousand single bytes."""
+    queue = ByteQueue()
+    for _ in range(100_000):
+        queue.put(b"x")
+    assert sum(sys.getsizeof(piece) for piece in queue._pieces) < 150_000
+
+
+def test_taken_pieces_never_change() -> None:
+    """What was gathered and partly taken is not gathered into."""
+    queue = ByteQueue()
+    queue.put(b"abc")
+    first = queue.take_pieces(1)
+    queue.put(b"def")
+    assert b"".join(first) == b"a"
+    assert queue.take(10) == b"bcdef"
+    queue.put(b"x")
+    queue.clear()
+    assert queue.size == 0
+    assert queue.take(1) == b""

@@ -1,0 +1,121 @@
+"""DATA frames past h2: the same bytes on the wire, and the same windows, as if h2 had done it."""
+
+from __future__ import annotations
+
+import h2.config
+import h2.connection
+import h2.events
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tunnel.data_path import DataPath, encode_frames
+from tunnel.errors import WindowExceeded
+from tunnel.schedule import MAX_FRAME_BYTES
+
+HEADERS = [(":method", "POST"), (":scheme", "https"), (":authority", "e"), (":path", "/")]
+
+
+def h2_ends() -> tuple[h2.connection.H2Connection, h2.connection.H2Connection, int]:
+    """Make a client and a server of plain h2 with one open stream."""
+    client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False))
+    client.initiate_connection()
+    server.initiate_connection()
+    stream_id = client.get_next_available_stream_id()
+    client.send_headers(stream_id, HEADERS)
+    for _ in range(2):
+        server.receive_data(client.data_to_send())
+        client.receive_data(server.data_to_send())
+    return client, server, stream_id
+
+
+@given(st.lists(st.integers(1, 20_000), min_size=1, max_size=3))
+def test_frames_are_those_that_h2_builds(sizes: list[int]) -> None:
+    """Byte by byte; and the windows of h2's connection are what h2 would have left."""
+    ours, _, stream_id = h2_ends()
+    theirs, server, _ = h2_ends()
+    pieces = [bytes([number]) * size for number, size in enumerate(sizes)]
+    data = b"".join(pieces)
+    path = DataPath(ours)
+    window = path.send_window(stream_id)
+    frames = b"".join(path.send(stream_id, pieces, len(data)))
+    for start in range(0, len(data), MAX_FRAME_BYTES):
+        theirs.send_data(stream_id, data[start : start + MAX_FRAME_BYTES])
+    assert frames == theirs.data_to_send()
+    assert path.send_window(stream_id) == window - len(data)
+    assert path.send_window(stream_id) == theirs.local_flow_control_window(stream_id)
+    assert ours.outbound_flow_control_window == theirs.outbound_flow_control_window
+    events = server.receive_data(frames)
+    assert b"".join(e.data for e in events if isinstance(e, h2.events.DataReceived)) == data
+
+
+def test_h2_goes_on_where_the_path_left() -> None:
+    """Its own frames follow ours, and its window for sending is the one that is left."""
+    client, server, stream_id = h2_ends()
+    path = DataPath(client)
+    server.receive_data(b"".join(path.send(stream_id, [bytes(60_000)], 60_000)))
+    assert client.local_flow_control_window(stream_id) == 5_535
+    client.send_data(stream_id, bytes(5_535), end_stream=True)
+    events = server.receive_data(client.data_to_send())
+    assert isinstance(events[-1], h2.events.StreamEnded)
+
+
+_STEP = st.tuples(st.sampled_from(["ours", "h2", "grant", "grant all"]), st.integers(1, 9_000))
+
+
+@given(st.lists(_STEP, max_size=40))
+def test_windows_for_receiving_are_true(steps: list[tuple[str, int]]) -> None:
+    """Whatever part of the frames h2 sees: what the peer may send is what was granted."""
+    client, server, stream_id = h2_ends()
+    path = DataPath(server)
+    path.open(stream_id)
+    taken = 0
+    for step, size in steps:
+        if step.startswith("grant"):
+            credit = taken if step == "grant all" else min(size, taken)
+            for grant_to in (0, stream_id):
+                if credit:
+                    client.receive_data(path.grant(grant_to, credit) + server.data_to_send())
+            taken -= credit
+        else:
+            size = min(size, client.local_flow_control_window(stream_id))
+            client.send_data(stream_id, bytes(size))
+            frame = client.data_to_send()
+            if step == "h2":
+                server.receive_data(frame)
+            elif size:
+                path.receive(stream_id, size)
+            taken += size
+        assert path.connection_window == client.outbound_flow_control_window
+        assert path.connection_window == 65_535 - taken
+
+
+def test_overrun_of_either_window_is_noticed() -> None:
+    """The stream's, which h2 knows only half of, and the connection's."""
+    _, server, stream_id = h2_ends()
+    path = DataPath(server)
+    path.open(stream_id)
+    path.receive(stream_id, 65_535)
+    with pytest.raises(WindowExceeded):
+        path.receive(stream_id, 1)
+    path.grant(stream_id, 10)
+    with pytest.raises(WindowExceeded):
+        path.receive(stream_id, 1)
+    path.grant(0, 10)
+    path.receive(stream_id, 10)
+
+
+def test_frames_follow_the_pieces() -> None:
+    """A frame may hold parts of several pieces; none is longer than a turn."""
+    pieces = [b"a" * 10, b"b" * 40_000, b"c"]
+    encoded = b"".join(encode_frames(3, pieces, 40_011))
+    lengths, payload = [], b""
+    while encoded:
+        length = int.from_bytes(encoded[:3], "big")
+        assert encoded[3:9] == b"\x00\x00" + (3).to_bytes(4, "big")
+        lengths.append(length)
+        payload += encoded[9 : 9 + length]
+        encoded = encoded[9 + length :]
+    assert lengths == [MAX_FRAME_BYTES, MAX_FRAME_BYTES, 40_011 - 2 * MAX_FRAME_BYTES]
+    assert payload == b"".join(pieces)

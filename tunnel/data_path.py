@@ -1,0 +1,133 @@
+"""DATA frames past h2: the bytes of calls, for which h2 does much and decides nothing.
+
+h2 builds an object for each frame and each event, runs two state machines and formats log lines
+that nobody reads. For a DATA frame without flags on an open stream none of that changes anything
+but four windows. So such frames are built and taken here, and h2 sees all others, among them each
+stream's first and last.
+
+Windows for sending are h2's own public attributes. For receiving h2 has its own count, from which
+these frames are missing: ``_bypassed`` says how many bytes, for each stream and (0) the connection,
+and so many are given back to the peer without telling h2. Always
+
+    h2's window - bypassed = what the peer may send
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from tunnel.errors import WindowExceeded
+from tunnel.schedule import MAX_FRAME_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from h2.connection import H2Connection
+
+    from tunnel.byte_queue import Piece
+
+_HEADER = struct.Struct(">HBBBI")
+_WINDOW_UPDATE = struct.Struct(">HBBBII")
+_DATA_TYPE, _WINDOW_UPDATE_TYPE = 0x0, 0x8
+
+
+def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Piece]:
+    """Encode payload as DATA frames of at most MAX_FRAME_BYTES each.
+
+    Args:
+        stream_id: The stream.
+        pieces: The payload.
+        size: How long all pieces are together, at least one byte.
+
+    Returns:
+        Headers and payload in the order of the wire.
+    """
+    frames: list[Piece] = []
+    missing = 0
+    for piece in pieces:
+        start, end = 0, len(piece)
+        while start < end:
+            if not missing:
+                missing = min(size, MAX_FRAME_BYTES)
+                size -= missing
+                frames.append(_HEADER.pack(missing >> 8, missing & 0xFF, _DATA_TYPE, 0, stream_id))
+            stop = min(start + missing, end)
+            frames.append(piece if stop - start == end else memoryview(piece)[start:stop])
+            missing -= stop - start
+            start = stop
+    return frames
+
+
+class DataPath:
+    """Plain DATA frames of one connection, and the windows that they take from.
+
+    Args:
+        connection: h2's connection; it is read, and its windows for sending are written.
+    """
+
+    def __init__(self, connection: H2Connection) -> None:
+        self._h2 = connection
+        self._bypassed: dict[int, int] = {0: 0}
+
+    # What is sent.
+
+    def send_window(self, stream_id: int) -> int:
+        """Return how many bytes may be sent on an open stream now; may be negative."""
+        return min(
+            self._h2.outbound_flow_control_window,
+            self._h2.streams[stream_id].outbound_flow_control_window,
+        )
+
+    def send(self, stream_id: int, pieces: Iterable[Piece], size: int) -> list[Piece]:
+        """Take bytes from the windows and encode them; they are within ``send_window``."""
+        self._h2.outbound_flow_control_window -= size
+        self._h2.streams[stream_id].outbound_flow_control_window -= size
+        return encode_frames(stream_id, pieces, size)
+
+    # What arrives.
+
+    def open(self, stream_id: int) -> None:
+        """Let a stream's DATA pass here from now on."""
+        self._bypassed[stream_id] = 0
+
+    def close(self, stream_id: int) -> None:
+        """Leave what comes on this stream to h2 again; unknown ones are fine."""
+        self._bypassed.pop(stream_id, None)
+
+    def is_open(self, stream_id: int) -> bool:
+        """Whether the stream's DATA passes here."""
+        return stream_id in self._bypassed
+
+    def receive(self, stream_id: int, size: int) -> None:
+        """Account for payload that arrived on an open stream.
+
+        Raises:
+            WindowExceeded: It is more than was granted.
+        """
+        bypassed = self._bypassed
+        window = self._h2.streams[stream_id].inbound_flow_control_window - bypassed[stream_id]
+        if size > min(window, self.connection_window):
+            raise WindowExceeded(f"stream {stream_id} sent {size} bytes, above its window")
+        bypassed[0] += size
+        bypassed[stream_id] += size
+
+    @property
+    def connection_window(self) -> int:
+        """How many bytes the peer may send on all streams together; negative when it sent more."""
+        return self._h2.inbound_flow_control_window - self._bypassed[0]
+
+    def grant(self, stream_id: int, credit: int) -> bytes:
+        """Let the peer send so many bytes more; on stream 0 it means the connection.
+
+        Returns:
+            The frame that grants what h2 does not know of; h2 has queued one for the rest.
+        """
+        bypassed = self._bypassed.get(stream_id, 0)
+        own = min(credit, bypassed)
+        if credit > own:
+            self._h2.increment_flow_control_window(credit - own, stream_id or None)
+        if not own:
+            return b""
+        self._bypassed[stream_id] = bypassed - own
+        return _WINDOW_UPDATE.pack(0, 4, _WINDOW_UPDATE_TYPE, 0, stream_id, own)
