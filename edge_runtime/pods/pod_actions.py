@@ -140,6 +140,7 @@ def compute_pod_actions(
     kept = 0
     for container in pod.containers:
         latest = status.latest(container.name)
+        kills += _surplus(container, status)
         kill = _compute_kill(container, latest)
         if kill is not None:
             kills.append(kill)
@@ -191,6 +192,20 @@ def _with_new_sandbox(
         back_off=tuple(back_offs),
         remove=_superfluous(pod, status) if is_needed else (),
     )
+
+
+def _surplus(container: Container, status: PodRuntimeStatus) -> list[ContainerKill]:
+    """Kill older attempts that run: never two of the same container.
+
+    A start that was under way when edgelet was killed may go through after its successor saw the
+    container as merely created, and made another.
+    """
+    message = f"Container {container.name} runs twice, the older one is stopped"
+    return [
+        ContainerKill(id=each.id, name=container.name, message=message)
+        for each in status.containers_named(container.name)[1:]
+        if each.state is ContainerState.RUNNING
+    ]
 
 
 def _compute_kill(container: Container, latest: ContainerStatus | None) -> ContainerKill | None:

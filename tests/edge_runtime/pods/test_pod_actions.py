@@ -201,3 +201,13 @@ def test_deleted_pod_starts_nothing() -> None:
     pod = Pod(deleted(pod_json()))
     for status in (None, container(state=EXITED, exit_code=1)):
         assert not should_restart(pod, status)
+
+
+def test_older_attempt_that_runs_is_killed_beside_the_newer() -> None:
+    """Its start was under way when the edge was killed, and went through afterwards."""
+    old = container("old", attempt=0, created_at_s=10)
+    new = container("new", attempt=1, created_at_s=11)
+    actions = _compute(_pod(), _status(new, old))
+    assert [each.id for each in actions.kill] == ["old"]
+    assert actions.start == ()
+    assert not actions.is_finished
