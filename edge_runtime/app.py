@@ -28,8 +28,12 @@ from edge_runtime.startup import ask_pod_settings
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
 from edge_runtime.telemetry.logging import configure_logging
+from edge_runtime.telemetry.metrics import EdgeMetrics
 from edge_runtime.uplink.credentials import Credentials, CredentialsError
+from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
+from edge_runtime.uplink.network_watch import NetworkWatch
+from tunnel.session import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -89,8 +93,17 @@ async def _serve(config: EdgeConfig, credentials: Credentials, database: Databas
         if found is None:
             return 0
         machine, settings = found
-        edge = Edge(config, credentials, database, runtime, machine=machine, settings=settings)
-        return await edge.run(stop)
+        with _watching_network() as network:
+            edge = Edge(
+                config,
+                credentials,
+                database,
+                runtime,
+                machine=machine,
+                settings=settings,
+                network=network,
+            )
+            return await edge.run(stop)
 
 
 def _stop_on_signals() -> asyncio.Event:
@@ -121,6 +134,7 @@ class Edge:
         *,
         machine: MachineInfo,
         settings: PodSettings,
+        network: NetworkWatch | None,
     ) -> None:
         self._config = config
         self._runtime = runtime
@@ -128,7 +142,8 @@ class Edge:
         self._parts = build_pod_parts(
             database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
-        self._dialer = self._build_dialer(credentials, boot_id=machine.boot_id)
+        self.metrics = EdgeMetrics()
+        self._dialer = self._build_dialer(credentials, boot_id=machine.boot_id, network=network)
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run every loop until ``stop`` is set or one of them fails; return the exit status."""
@@ -161,7 +176,9 @@ class Edge:
         await self._dialer.drain(deadline_s=self._config.drain_timeout_s)
         raise _PlannedStop
 
-    def _build_dialer(self, credentials: Credentials, *, boot_id: str) -> Dialer:
+    def _build_dialer(
+        self, credentials: Credentials, *, boot_id: str, network: NetworkWatch | None
+    ) -> Dialer:
         instance_id = secrets.token_hex(16)
         node = NodeReporter(
             self._runtime,
@@ -188,19 +205,40 @@ class Edge:
                 runtime=self._runtime,
                 checks={"syncloop": self._check_loop},
                 sync=sync,
+                exec_outlived=self.metrics.outlived_execs.inc,
             )
         )
         return Dialer(
-            server=self._config.server_address,
-            credentials=credentials,
-            instance_id=instance_id,
+            dial=ProviderDial(
+                server=self._config.server_address,
+                credentials=credentials,
+                instance_id=instance_id,
+            ),
             handler=router.handle,
+            limits=Limits(resume_timeout_s=self._config.session_resume_timeout_s),
+            network=network,
+            metrics=self.metrics.tunnel,
         )
 
     async def _check_loop(self) -> str | None:
         # A runtime that does not answer is the Node's condition, not this: the edge itself is
         # there, and a Node whose Lease runs out would be taken for one that is not.
         return None if self._parts.pleg.is_looping() else "the runtime was not asked for minutes"
+
+
+@contextlib.contextmanager
+def _watching_network() -> Iterator[NetworkWatch | None]:
+    """Listen to changes of the network; without them, an edge only dials a little later."""
+    try:
+        network = NetworkWatch.open()
+    except OSError as exc:
+        logger.warning("the network is not watched", extra={"reason": str(exc)})
+        yield None
+        return
+    try:
+        yield network
+    finally:
+        network.close()
 
 
 @contextlib.contextmanager

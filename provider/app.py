@@ -45,6 +45,7 @@ from provider.pods.sync_stream import SyncOutbox
 from provider.serving.https_server import ListenError
 from provider.serving.tls import CredentialError, check_serving_certificate, server_context
 from provider.telemetry.logging import configure_logging
+from provider.telemetry.metrics import ProviderMetrics
 from tunnel.identity import provider_dns_name
 from tunnel.session import Limits
 from tunnel.sync import EventAck
@@ -137,6 +138,7 @@ class Provider:
         edge: Calls to the edge, and whether it is there.
         kubelet: The kubelet port.
         edge_listener: The edge port.
+        metrics: What is counted.
     """
 
     def __init__(
@@ -150,6 +152,7 @@ class Provider:
         self._config = config
         site = config.site
         self.edge = EdgeClient(site=site)
+        self.metrics = ProviderMetrics()
         outbox = SyncOutbox()
         self._events = EventWriter(
             kube.as_node, node_name=site, acknowledge=lambda key: outbox.put(EventAck(id=key))
@@ -179,6 +182,7 @@ class Provider:
             edge_client=self.edge,
             report=self._report,
             limits=Limits(resume_timeout_s=config.session_resume_timeout_s),
+            metrics=self.metrics.tunnel,
         )
         self.edge_listener = EdgeListener(
             site=site, site_session=self._site_session, context=edge_tls

@@ -5,6 +5,8 @@ identity    site name <-> certificate names (pure)
 sync        messages of the sync stream and their fragments (pure)
 byte_queue  bytes on their way through a buffer (pure)
 data_path   DATA frames past h2 (pure)
+spdy        frame headers and header blocks of SPDY, as both ends follow them (pure)
+spdy_dictionary  a constant of SPDY (pure)
 pipe        the reliable pipe under HTTP/2: counts, acknowledgements, replay (pure)
 frames      lengths and floods, judged before HTTP/2 is parsed (pure)
 heads       request and response heads <-> header lists (pure)
@@ -18,5 +20,6 @@ slots       how many streams may be open, and who waits
 outbox      what goes into the next message
 handlers    the tasks that answer the client's streams
 attachment  one WebSocket while it carries a session, and the tasks that do it
+metrics     what one end counts, for Prometheus
 session     Session: one HTTP/2 session over one WebSocket after another; resume, drain, go-away
 """

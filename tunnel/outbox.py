@@ -23,9 +23,14 @@ if TYPE_CHECKING:
 
 
 class Outbox:
-    """Chooses and encodes messages; keeps what waits for a turn or a window."""
+    """Chooses and encodes messages; keeps what waits for a turn or a window.
+
+    Attributes:
+        window_stalls: How often a stream had bytes to send and no window.
+    """
 
     def __init__(self, protocol: Protocol, pipe: Pipe) -> None:
+        self.window_stalls = 0
         self._protocol = protocol
         self._pipe = pipe
         self._schedule = Schedule()
@@ -94,6 +99,7 @@ class Outbox:
         if window <= 0 and stream.output_bytes:
             self._blocked[stream.id] = self._ready.pop(stream.id)
             self._schedule.blocked(stream.id)
+            self.window_stalls += 1
             return
         pieces, size, is_last = stream.take_output(max(0, min(window, turns * MAX_FRAME_BYTES)))
         try:

@@ -30,6 +30,9 @@ from tunnel.slots import StreamSlots
 from tunnel.stream import REFUSED_STREAM, Stream
 from tunnel.streams import Streams
 
+if typing.TYPE_CHECKING:
+    import collections
+
 __all__ = ["Handler", "Limits", "Role", "Session", "WebSocketPipe"]
 
 logger = logging.getLogger(__name__)
@@ -144,6 +147,21 @@ class Session:
     def received_bytes(self) -> int:
         """What the peer is told when it resumes; read it after ``detach``."""
         return self._counts.received_bytes
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of the HTTP/2 connection that were sent, each counted once."""
+        return self._counts.sent_bytes
+
+    @property
+    def window_stalls(self) -> int:
+        """How often a stream had bytes to send and no window."""
+        return self._outbox.window_stalls
+
+    @property
+    def ended_streams(self) -> collections.Counter[str]:
+        """How many streams have ended, by ``Stream.outcome``."""
+        return self._streams.ended_streams
 
     @property
     def round_trip_s(self) -> float | None:

@@ -81,6 +81,14 @@ class Stream:
         """Whether both halves ended, or it was reset or lost; what arrived may be read yet."""
         return self._closed.is_set()
 
+    @property
+    def outcome(self) -> str:
+        """How it ended: ``completed``, ``reset`` by either end, or ``lost`` with its session."""
+        if isinstance(self._error, SessionClosed):
+            return "lost"
+        # NO_ERROR comes after a complete response to a request that still goes on.
+        return "reset" if self._error is not None and self._error.error_code else "completed"
+
     async def __aenter__(self) -> Self:
         return self
 

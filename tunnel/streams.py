@@ -7,6 +7,7 @@ streams call the rest for what their callers want.
 from __future__ import annotations
 
 import asyncio
+import collections
 from typing import TYPE_CHECKING, Any
 
 from tunnel.errors import HeadError, SessionClosed, StreamReset
@@ -44,6 +45,9 @@ class Streams:
         handlers: Answer the streams that the client opened.
         liveness: Knows the round trip, and is asked for PINGs that measure it.
         wake: Is called when there may be something to send.
+
+    Attributes:
+        ended_streams: How many have ended, by ``Stream.outcome``.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Streams:
         self._wake = wake
         self._streams: dict[int, Stream] = {}
         self._one_ended = asyncio.Event()
+        self.ended_streams: collections.Counter[str] = collections.Counter()
         self._refuses = False
         self._is_paused = True
         self._peer_allows = 0
@@ -226,6 +231,7 @@ class Streams:
         """Let go of a stream that has ended."""
         if self._streams.pop(stream.id, None) is None:
             return
+        self.ended_streams[stream.outcome] += 1
         self._outbox.forget(stream.id)
         self._flow.close(stream.id)
         if self._role is Role.CLIENT:

@@ -6,6 +6,8 @@ request             ApiRequest, ApiError and whole answers
 targets             names in a request to pod, container, sandbox; runtime errors to answers
 streams_wanted      which standard streams a request asks for (pure)
 stream_relay        one upgraded stream to and from the runtime's streaming server
+stdin_frames        what an exec's client sends, so that the edge can speak for it (pure)
+lost_exec           the end of an exec call whose caller is gone
 runtime_connection  one TCP connection to that server
 runtime_response    that server's HTTP/1.1 answer (pure)
 until_closed        work that ends when nobody waits for it any more

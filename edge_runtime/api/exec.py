@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.api.lost_exec import LostExec
 from edge_runtime.api.request import ApiError
 from edge_runtime.api.stream_relay import relay_upgrade, require_upgrade
 from edge_runtime.api.streams_wanted import parse_streams_wanted
@@ -19,7 +20,7 @@ from edge_runtime.api.targets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from edge_runtime.api.request import ApiRequest
     from edge_runtime.objects.pod import ContainerID
@@ -46,9 +47,19 @@ class ExecRuntime(RuntimeInventory, Protocol):
 class ExecHandler:
     """Answers ``/exec/{namespace}/{pod}[/{uid}]/{container}``."""
 
-    def __init__(self, *, pods: PodSource, runtime: ExecRuntime) -> None:
+    def __init__(
+        self, *, pods: PodSource, runtime: ExecRuntime, outlived: Callable[[], None]
+    ) -> None:
+        """Run commands.
+
+        Args:
+            pods: The desired pods.
+            runtime: Runs them.
+            outlived: Told of each process that went on after its caller was lost.
+        """
         self._pods = pods
         self._runtime = runtime
+        self._outlived = outlived
 
     async def handle(self, request: ApiRequest, stream: Stream) -> None:
         """Run the command and relay its streams until they ended.
@@ -74,4 +85,5 @@ class ExecHandler:
                 stderr=wanted.stderr,
                 tty=wanted.tty,
             )
-        await relay_upgrade(request, stream, url=url)
+        lost = LostExec(has_terminal=wanted.tty, outlived=self._outlived)
+        await relay_upgrade(request, stream, url=url, lost=lost)

@@ -15,7 +15,7 @@ from edge_runtime.api.run import RunHandler, RunRuntime
 from edge_runtime.api.targets import PodSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from edge_runtime.api.sync import SyncHandler
 
@@ -38,6 +38,7 @@ def edge_routes(
     runtime: ApiRuntime,
     checks: Mapping[str, HealthCheck],
     sync: SyncHandler,
+    exec_outlived: Callable[[], None],
 ) -> list[Route]:
     """Build the table.
 
@@ -49,8 +50,9 @@ def edge_routes(
         runtime: The container runtime.
         checks: What ``/healthz`` looks at, by name.
         sync: Serves ``/sync``.
+        exec_outlived: Told of each process that went on after its exec call was lost.
     """
-    execute = ExecHandler(pods=pods, runtime=runtime).handle
+    execute = ExecHandler(pods=pods, runtime=runtime, outlived=exec_outlived).handle
     attach = AttachHandler(pods=pods, runtime=runtime).handle
     forward = PortForwardHandler(pods=pods, runtime=runtime).handle
     run = RunHandler(pods=pods, runtime=runtime).handle

@@ -74,6 +74,7 @@ class RuntimeConnection:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self._was_reset = False
+        self._is_torn = False
 
     @classmethod
     async def open(cls, address: StreamingAddress) -> Self:
@@ -127,11 +128,15 @@ class RuntimeConnection:
     async def send(self, data: bytes) -> bool:
         """Send all bytes; return False when the runtime takes no more.
 
-        That is no failure: the command may have ended, and its output still be on the way.
+        That is no failure: the command may have ended, and its output still be on the way. Also
+        after a ``send`` that was cancelled: nobody knows how much of it went out.
 
         Raises:
             OSError: The connection was lost otherwise.
         """
+        if self._is_torn:
+            return False
+        self._is_torn = True
         try:
             await asyncio.get_running_loop().sock_sendall(self._socket, data)
         except BrokenPipeError:
@@ -139,6 +144,7 @@ class RuntimeConnection:
         except ConnectionResetError:
             self._was_reset = True
             return False
+        self._is_torn = False
         return True
 
     def end_input(self) -> None:

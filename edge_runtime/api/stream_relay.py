@@ -1,7 +1,8 @@
 """Relays one upgraded stream to a streaming server of the container runtime, byte for byte.
 
 The runtime answers Exec, Attach and PortForward with a URL on this machine's loopback. We replay
-the client's own upgrade request there, and once it said 101 we only copy: nothing is decoded.
+the client's own upgrade request there, and once it said 101 we only copy: nothing is changed. What
+an exec's client sends is followed, so that the edge can speak for it when it is lost.
 
 Source: kubernetes apimachinery pkg/util/proxy/upgradeaware.go ``UpgradeAwareHandler``.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.api.request import TEXT, ApiError, ApiRequest, respond_bytes
 from edge_runtime.api.runtime_connection import (
@@ -26,11 +27,13 @@ from edge_runtime.api.runtime_response import (
     parse_body,
     parse_head,
 )
+from edge_runtime.api.stdin_frames import follow_stdin
 from tunnel.errors import SessionClosed, StreamReset
 from tunnel.protocol import METHOD_HEADER, ResponseHead
 from tunnel.stream import INTERNAL_ERROR
 
 if TYPE_CHECKING:
+    from edge_runtime.api.lost_exec import LostExec
     from tunnel.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -57,12 +60,20 @@ def require_upgrade(request: ApiRequest) -> str:
     return request.protocol
 
 
-async def relay_upgrade(request: ApiRequest, stream: Stream, *, url: str) -> None:
+async def relay_upgrade(
+    request: ApiRequest, stream: Stream, *, url: str, lost: LostExec | None = None
+) -> None:
     """Replay the upgrade at ``url``, answer the stream, and copy both ways until both ends ended.
 
     When the stream is lost, the connection to the runtime is closed, whereby the process there
     sees the end of its input. When that connection breaks before its orderly end, the stream is
     reset. Cancelling closes the connection.
+
+    Args:
+        request: The client's.
+        stream: Where it came from.
+        url: The runtime's, good for one use.
+        lost: What is done for a process whose caller is lost, before its connection is closed.
 
     Raises:
         ApiError: The runtime cannot be reached or refuses oddly; nothing was answered.
@@ -78,7 +89,13 @@ async def relay_upgrade(request: ApiRequest, stream: Stream, *, url: str) -> Non
             await _refuse(runtime, response, rest, stream)
             return
         await stream.respond(ResponseHead(status=200, headers=response.end_to_end_headers))
-        await _copy(runtime, rest, stream)
+        if lost is None:
+            await _copy(runtime, rest, stream, _AsItComes())
+            return
+        stdin = follow_stdin(protocol=protocol, subprotocol=_subprotocol(response))
+        is_lost = await _copy(runtime, rest, stream, stdin)
+        if is_lost:
+            await lost.end(runtime, stdin)
 
 
 def _encode_request(request: ApiRequest, protocol: str, address: StreamingAddress) -> bytes:
@@ -144,18 +161,47 @@ async def _refuse(
     )
 
 
-async def _copy(runtime: RuntimeConnection, rest: bytes, stream: Stream) -> None:
+class _ClientBytes(Protocol):
+    """What becomes of the client's bytes on their way; ``StdinFrames`` fits."""
+
+    def client_data(self, data: bytes) -> bytes:
+        """Take bytes of the client and return those that may go to the runtime now."""
+
+    def client_ended(self) -> bytes:
+        """Return what was held, when the client ended in good order."""
+
+
+class _AsItComes:
+    """Passes everything on."""
+
+    def client_data(self, data: bytes) -> bytes:
+        """Pass it."""
+        return data
+
+    def client_ended(self) -> bytes:
+        """Hold nothing."""
+        return b""
+
+
+async def _copy(
+    runtime: RuntimeConnection, rest: bytes, stream: Stream, client: _ClientBytes
+) -> bool:
+    """Copy both ways; returns whether the stream was lost while the runtime went on."""
     broken: OSError | None = None
+    is_lost = False
     try:
         async with asyncio.TaskGroup() as directions:
-            directions.create_task(_copy_output(runtime, rest, stream))
-            directions.create_task(_copy_input(runtime, stream))
+            output = directions.create_task(_copy_output(runtime, rest, stream))
+            directions.create_task(_copy_input(runtime, stream, client))
     except* (StreamReset, SessionClosed) as lost:
+        # Where the runtime has ended the call, the client is done with it, too.
+        is_lost = output.cancelled() or output.exception() is not None
         logger.debug("upgraded stream lost", extra={"reason": str(lost.exceptions[0])})
     except* OSError as errors:
         broken = next(error for error in errors.exceptions if isinstance(error, OSError))
     if broken is not None:
         await _break_off(stream, f"the connection to the container runtime broke: {broken}")
+    return is_lost and broken is None
 
 
 async def _copy_output(runtime: RuntimeConnection, rest: bytes, stream: Stream) -> None:
@@ -167,16 +213,26 @@ async def _copy_output(runtime: RuntimeConnection, rest: bytes, stream: Stream) 
     await stream.close_write()
 
 
-async def _copy_input(runtime: RuntimeConnection, stream: Stream) -> None:
+async def _copy_input(runtime: RuntimeConnection, stream: Stream, client: _ClientBytes) -> None:
     """Copy until the client ends it.
 
     What the runtime takes no more is read and dropped, so that a loss of the stream is noticed.
     """
     takes_input = True
     while data := await stream.read():
-        takes_input = takes_input and await runtime.send(data)
+        passed = client.client_data(data)
+        if passed and takes_input:
+            takes_input = await runtime.send(passed)
+    held = client.client_ended()
+    if held and takes_input:
+        takes_input = await runtime.send(held)
     if takes_input:
         runtime.end_input()
+
+
+def _subprotocol(response: RuntimeResponse) -> str:
+    headers = dict(response.headers)
+    return headers.get("sec-websocket-protocol") or headers.get("x-stream-protocol-version", "")
 
 
 async def _break_off(stream: Stream, reason: str) -> None:

@@ -1,4 +1,5 @@
 """What the process tells of itself.
 
 logging  structured lines on standard error
+metrics  EdgeMetrics: what is counted, for Prometheus
 """

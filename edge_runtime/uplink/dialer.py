@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.uplink.backoff import Backoff
 from edge_runtime.uplink.dial_error import DialError
 from tunnel.errors import PipeError, ProtocolError
+from tunnel.metrics import TunnelMetrics
 from tunnel.protocol import Role
 from tunnel.session import Limits, Session
 
@@ -71,7 +72,7 @@ class Dialer:
         limits: Of each session.
         backoff: Delays between dials.
         network: Tells when dialling at once is worth it; None where nobody can tell.
-        count: Told why each connection after the first was needed: CONNECTION_LOST,
+        metrics: Counts why each connection after the first was needed: CONNECTION_LOST,
             NETWORK_CHANGED or PROVIDER_DRAINS.
         clock: Monotonic seconds.
         chance: Uniform in [0, 1).
@@ -85,7 +86,7 @@ class Dialer:
         limits: Limits | None = None,
         backoff: Backoff | None = None,
         network: NetworkChanges | None = None,
-        count: Callable[[str], None] = lambda _: None,
+        metrics: TunnelMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _chance,
     ) -> None:
@@ -94,7 +95,7 @@ class Dialer:
         self._limits = limits
         self._backoff = backoff or Backoff()
         self._network = network
-        self._count = count
+        self._metrics = metrics or TunnelMetrics()
         self._clock = clock
         self._chance = chance
         # The session that is dialled for; None before the first and after the end of one.
@@ -109,11 +110,6 @@ class Dialer:
         self._over = asyncio.Event()
         self._cause: str | None = None
         self._last_problem: str | None = None
-
-    @property
-    def session(self) -> Session | None:
-        """The present session, for those who measure it."""
-        return self._session
 
     @property
     def is_attached(self) -> bool:
@@ -208,7 +204,7 @@ class Dialer:
         self._backoff.attached()
         self._last_problem = None
         if self._cause is not None:
-            self._count(self._cause)
+            self._metrics.reconnected(self._cause)
         self._cause = CONNECTION_LOST
         self._hurry.clear()
         over = self._over = asyncio.Event()
@@ -232,6 +228,7 @@ class Dialer:
         )
         logger.info("tunnel open", extra={"session": session.name})
         self._session = session
+        self._metrics.watch(session)
         tasks.create_task(self._keep(session))
         tasks.create_task(self._leave_when_drained(session))
         return session

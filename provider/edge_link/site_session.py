@@ -20,12 +20,11 @@ import secrets
 from typing import TYPE_CHECKING, Protocol
 
 from tunnel.errors import PipeError, ProtocolError
+from tunnel.metrics import TunnelMetrics
 from tunnel.protocol import Role
 from tunnel.session import Limits, Session, WebSocketPipe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from provider.edge_link.edge_client import EdgeClient
 
 logger = logging.getLogger(__name__)
@@ -119,8 +118,8 @@ class SiteSession:
         edge_client: Is told of every attachment, interruption and end.
         report: Records the event DuplicateSite.
         limits: Of each session.
-        count: Told how each attached connection came: ``resumed``, ``new session`` or
-            ``new instance``; the very first one is not counted.
+        metrics: Counts how each connection after the first came: ``resumed``, ``new session`` or
+            ``new instance``.
     """
 
     def __init__(
@@ -129,12 +128,12 @@ class SiteSession:
         edge_client: EdgeClient,
         report: LinkReporter,
         limits: Limits | None = None,
-        count: Callable[[str], None] = lambda _: None,
+        metrics: TunnelMetrics | None = None,
     ) -> None:
         self._edge_client = edge_client
         self._report = report
         self._limits = limits
-        self._count = count
+        self._metrics = metrics or TunnelMetrics()
         self._present: _Held | None = None
         self._last_instance: str | None = None
         self._is_stopping = False
@@ -142,11 +141,6 @@ class SiteSession:
         self._admission = asyncio.Lock()
         self._sessions: asyncio.TaskGroup | None = None
         self._stopped = asyncio.Event()
-
-    @property
-    def session(self) -> Session | None:
-        """The present session, for those who measure it."""
-        return self._present.session if self._present is not None else None
 
     async def run(self) -> None:
         """Keep the sessions, whatever becomes of their connections, until drained or cancelled.
@@ -206,6 +200,7 @@ class SiteSession:
         sessions = self._check_open()
         held = _Held(instance=instance, limits=self._limits)
         self._present = held
+        self._metrics.watch(held.session)
         sessions.create_task(self._keep(held), name=f"session {held.session.name}")
         return held.admission
 
@@ -269,10 +264,10 @@ class SiteSession:
 
     def _count_attachment(self, held: _Held) -> None:
         if held.was_attached:
-            self._count("resumed")
+            self._metrics.reconnected("resumed")
         elif self._last_instance is not None:
             is_known = held.instance == self._last_instance
-            self._count("new session" if is_known else "new instance")
+            self._metrics.reconnected("new session" if is_known else "new instance")
         self._last_instance = held.instance
 
     async def _keep(self, held: _Held) -> None:

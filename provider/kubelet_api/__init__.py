@@ -8,6 +8,5 @@ forward             plain calls: status, headers, body
 upgrade             exec, attach, port-forward: a connection taken over and relayed
 stream_observer     what a relayed connection must be told when it is lost (pure)
 spdy_observer       frames of SPDY/3.1 (pure)
-spdy_dictionary     a constant of SPDY (pure)
 websocket_observer  frames of the WebSocket channel protocols (pure)
 """

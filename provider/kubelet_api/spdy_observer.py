@@ -12,33 +12,26 @@ Source: SPDY draft 3.1 §2.2, §2.6; k8s.io/cri-streaming pkg/streaming/{remotec
 
 from __future__ import annotations
 
-import struct
-import zlib
-
-from provider.kubelet_api.spdy_dictionary import SPDY_DICTIONARY
+from tunnel.spdy import (
+    FLAG_FIN,
+    FLAG_UNIDIRECTIONAL,
+    FRAME_HEADER,
+    HEADERS,
+    LENGTH_MASK,
+    RST_STREAM,
+    SYN_REPLY,
+    SYN_STREAM,
+    HeaderBlocks,
+    MalformedSpdy,
+    control_type,
+    encode_data,
+    stream_of,
+)
 
 # One frame that waits to be complete, in either direction.
 MAX_HELD_BYTES = 64 << 10
-# Inflated headers of one stream; Kubernetes sends about 100 bytes.
-MAX_HEADERS_BYTES = 64 << 10
 # A port-forward connection has one error stream per connection to the pod.
 MAX_ERROR_STREAMS = 4096
-
-_HEADER = struct.Struct(">II")
-_WORD = struct.Struct(">I")
-_CONTROL_BIT = 0x80000000
-_STREAM_MASK = 0x7FFFFFFF
-_LENGTH_MASK = 0xFFFFFF
-_VERSION = 3
-_SYN_STREAM, _SYN_REPLY, _RST_STREAM, _HEADERS = 1, 2, 3, 8
-_FLAG_FIN = 0x01
-_FLAG_UNIDIRECTIONAL = 0x02
-# Bytes before the header block, by frame type.
-_BLOCK_OFFSET = {_SYN_STREAM: 10, _SYN_REPLY: 4, _HEADERS: 4}
-
-
-class _Malformed(Exception):
-    """The bytes are not SPDY as we know it."""
 
 
 class SpdyObserver:
@@ -51,7 +44,7 @@ class SpdyObserver:
     def __init__(self) -> None:
         self._given_up = False
         self._error_streams: dict[int, None] = {}
-        self._inflater = zlib.decompressobj(zdict=SPDY_DICTIONARY)
+        self._header_blocks = HeaderBlocks()
         self._client_held = b""
         self._client_skip_bytes = 0
         self._server_held = b""
@@ -72,7 +65,7 @@ class SpdyObserver:
             return
         try:
             self._client_held = self._follow_client(self._client_held + data)
-        except _Malformed:
+        except MalformedSpdy:
             self._give_up()
 
     def server_data(self, data: bytes) -> bytes:
@@ -86,7 +79,7 @@ class SpdyObserver:
             while (step := self._follow_server(buffer[position:])) is not None:
                 position += step[0]
                 passed.extend(step[1])
-        except _Malformed:
+        except MalformedSpdy:
             self._give_up()
             passed.append(buffer[position:])
             return b"".join(passed)
@@ -99,8 +92,7 @@ class SpdyObserver:
             return None
         streams = list(self._error_streams)
         self._error_streams.clear()
-        size_and_flags = _FLAG_FIN << 24 | len(payload)
-        return b"".join(_HEADER.pack(stream, size_and_flags) + payload for stream in streams)
+        return b"".join(encode_data(stream, payload, is_last=True) for stream in streams)
 
     def _give_up(self) -> None:
         self._given_up = True
@@ -117,46 +109,37 @@ class SpdyObserver:
             skipped = min(self._client_skip_bytes, len(data) - position)
             self._client_skip_bytes -= skipped
             position += skipped
-            if len(data) - position < _HEADER.size:
+            if len(data) - position < FRAME_HEADER.size:
                 return data[position:]
-            word, flags_length = _HEADER.unpack_from(data, position)
-            length = flags_length & _LENGTH_MASK
-            frame_type = _frame_type(word)
-            if frame_type not in (_SYN_STREAM, _SYN_REPLY, _RST_STREAM, _HEADERS):
-                self._client_skip_bytes = _HEADER.size + length
+            word, flags_length = FRAME_HEADER.unpack_from(data, position)
+            length = flags_length & LENGTH_MASK
+            frame_type = control_type(word)
+            if frame_type not in (SYN_STREAM, SYN_REPLY, RST_STREAM, HEADERS):
+                self._client_skip_bytes = FRAME_HEADER.size + length
                 continue
             if length > MAX_HELD_BYTES:
-                raise _Malformed
-            end = position + _HEADER.size + length
+                raise MalformedSpdy
+            end = position + FRAME_HEADER.size + length
             if len(data) < end:
                 return data[position:]
-            payload = data[position + _HEADER.size : end]
+            payload = data[position + FRAME_HEADER.size : end]
             self._client_control(frame_type, flags_length >> 24, payload)
             position = end
 
     def _client_control(self, frame_type: int, flags: int, payload: bytes) -> None:
-        stream = _stream_of(payload)
-        if frame_type == _RST_STREAM:
+        stream = stream_of(payload)
+        if frame_type == RST_STREAM:
             self._error_streams.pop(stream, None)
             return
         # Every block must be inflated: they share one zlib stream.
-        headers = self._inflate(payload[_BLOCK_OFFSET[frame_type] :])
-        if frame_type != _SYN_STREAM or headers.get(b"streamtype") != b"error":
+        headers = self._header_blocks.inflate(frame_type, payload)
+        if frame_type != SYN_STREAM or headers.get(b"streamtype") != b"error":
             return
-        if flags & _FLAG_UNIDIRECTIONAL:
+        if flags & FLAG_UNIDIRECTIONAL:
             return
         if len(self._error_streams) >= MAX_ERROR_STREAMS:
-            raise _Malformed
+            raise MalformedSpdy
         self._error_streams[stream] = None
-
-    def _inflate(self, block: bytes) -> dict[bytes, bytes]:
-        try:
-            text = self._inflater.decompress(block, MAX_HEADERS_BYTES)
-        except zlib.error:
-            raise _Malformed from None
-        if self._inflater.unconsumed_tail or self._inflater.eof:
-            raise _Malformed
-        return _parse_headers(text)
 
     # server -> client
 
@@ -164,32 +147,32 @@ class SpdyObserver:
         """Return how much is done with and what to pass on; None when more must come first."""
         if self._cut_bytes:
             return self._cut(data)
-        if len(data) < _HEADER.size:
+        if len(data) < FRAME_HEADER.size:
             return None
-        word, flags_length = _HEADER.unpack_from(data)
-        length = flags_length & _LENGTH_MASK
-        frame_type = _frame_type(word)
+        word, flags_length = FRAME_HEADER.unpack_from(data)
+        length = flags_length & LENGTH_MASK
+        frame_type = control_type(word)
         if length > MAX_HELD_BYTES:
             if frame_type is not None:
-                raise _Malformed
+                raise MalformedSpdy
             self._server_wrote(word, flags_length >> 24, length)
             self._cut_bytes, self._cut_stream, self._cut_flags = length, word, flags_length >> 24
-            return _HEADER.size, []
-        end = _HEADER.size + length
+            return FRAME_HEADER.size, []
+        end = FRAME_HEADER.size + length
         if len(data) < end:
             return None
         if frame_type is None:
             self._server_wrote(word, flags_length >> 24, length)
-        elif frame_type in (_SYN_REPLY, _HEADERS, _RST_STREAM):
-            stream = _stream_of(data[_HEADER.size : end])
-            if frame_type == _RST_STREAM or flags_length >> 24 & _FLAG_FIN:
+        elif frame_type in (SYN_REPLY, HEADERS, RST_STREAM):
+            stream = stream_of(data[FRAME_HEADER.size : end])
+            if frame_type == RST_STREAM or flags_length >> 24 & FLAG_FIN:
                 self._error_streams.pop(stream, None)
         return end, [data[:end]]
 
     def _server_wrote(self, stream: int, flags: int, size: int) -> None:
         # The runtime writes its result in one piece: after the first byte of it, nothing of ours
         # may follow.
-        if size or flags & _FLAG_FIN:
+        if size or flags & FLAG_FIN:
             self._error_streams.pop(stream, None)
 
     def _cut(self, data: memoryview) -> tuple[int, list[bytes | memoryview]] | None:
@@ -198,42 +181,4 @@ class SpdyObserver:
             return None
         self._cut_bytes -= size
         flags = 0 if self._cut_bytes else self._cut_flags
-        return size, [_HEADER.pack(self._cut_stream, flags << 24 | size), data[:size]]
-
-
-def _frame_type(word: int) -> int | None:
-    """Return the type of a control frame, or None for a DATA frame."""
-    if not word & _CONTROL_BIT:
-        return None
-    if word >> 16 & 0x7FFF != _VERSION:
-        raise _Malformed
-    return word & 0xFFFF
-
-
-def _stream_of(payload: bytes | memoryview) -> int:
-    if len(payload) < _WORD.size:
-        raise _Malformed
-    stream: int = _WORD.unpack_from(payload)[0]
-    return stream & _STREAM_MASK
-
-
-def _parse_headers(text: bytes) -> dict[bytes, bytes]:
-    """Parse a name/value block: a count, then length-prefixed names and values (§2.6.10)."""
-    position = 0
-
-    def take(size: int) -> bytes:
-        nonlocal position
-        part = text[position : position + size]
-        if len(part) < size:
-            raise _Malformed
-        position += size
-        return part
-
-    def take_word() -> int:
-        return int.from_bytes(take(_WORD.size), "big")
-
-    headers: dict[bytes, bytes] = {}
-    for _ in range(take_word()):
-        name = take(take_word())
-        headers[name.lower()] = take(take_word())
-    return headers
+        return size, [FRAME_HEADER.pack(self._cut_stream, flags << 24 | size), data[:size]]

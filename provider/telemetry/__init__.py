@@ -1,5 +1,6 @@
 """What the provider tells about itself.
 
 logging          one line per event on stderr
+metrics          ProviderMetrics: what is counted, for Prometheus
 lasting_problem  LastingProblem: what is tried again and again is said once
 """

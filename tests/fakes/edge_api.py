@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.router import Router
@@ -43,6 +43,7 @@ class EdgeApi:
     cri: FakeCri
     streaming: FakeCriStreaming
     problems: dict[str, str | None]
+    outlived: list[None] = field(default_factory=list)
 
     async def run_pod(self, pod: Json | None = None) -> str:
         """Run a pod and return the id of its container."""
@@ -91,6 +92,8 @@ async def edge_api(
             runtime=client,
             checks={name: check(name) for name in problems},
             sync=sync,
+            exec_outlived=lambda: api.outlived.append(None),
         )
         async with tunnel_pair(Router(routes).handle) as pair:
-            yield EdgeApi(pair, pods, cri, streaming, problems)
+            api = EdgeApi(pair, pods, cri, streaming, problems)
+            yield api

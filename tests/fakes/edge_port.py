@@ -18,6 +18,7 @@ from provider.edge_link.site_session import SiteSession
 from provider.serving.tls import check_serving_certificate, server_context
 from tunnel.errors import ProtocolError
 from tunnel.identity import parse_site_name, provider_dns_name
+from tunnel.metrics import TunnelMetrics
 from tunnel.pipe import MAX_MESSAGE_BYTES
 from tunnel.protocol import (
     INSTANCE_HEADER,
@@ -54,19 +55,19 @@ class EdgePort:
         client: What the front doors get.
         site_session: Who has the site.
         events: Reasons and messages of the events that were reported.
-        reconnects: How each connection after the first came.
+        metrics: What the port counts.
     """
 
     def __init__(self, pki: SitePki, *, limits: Limits | None = None) -> None:
         self.pki = pki
         self.events: list[tuple[str, str]] = []
         self.client = EdgeClient(site=SITE)
-        self.reconnects: list[str] = []
+        self.metrics = TunnelMetrics()
         self.site_session = SiteSession(
             edge_client=self.client,
             report=self._report,
             limits=limits,
-            count=self.reconnects.append,
+            metrics=self.metrics,
         )
         context = server_context(
             certificate_file=str(pki.server_certificate_file),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from provider.kubelet_api.spdy_dictionary import SPDY_DICTIONARY
+from tunnel.spdy_dictionary import SPDY_DICTIONARY
 
 FIN = 0x01
 SYN_STREAM, SYN_REPLY, RST_STREAM, PING, GOAWAY, HEADERS = 1, 2, 3, 6, 7, 8

@@ -64,7 +64,7 @@ async def test_another_instance_replaces_a_silent_one_after_two_seconds(pki: Sit
             tasks.create_task(frozen.wait_closed())
         assert 1.9 < loop.time() - started < 4
         assert port.events == []
-        assert port.reconnects == ["new instance"]
+        assert port.metrics.reconnects == {"new instance": 1}
 
 
 async def test_two_newcomers_at_once_leave_one_session(pki: SitePki) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from provider.kubelet_api.spdy_dictionary import SPDY_DICTIONARY
+from tunnel.spdy_dictionary import SPDY_DICTIONARY
 
 MODULE = "github.com/moby/spdystream@v0.5.1"
 

@@ -1,0 +1,27 @@
+"""What the edge counts; one registry of its own, which nobody serves yet."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter
+
+from tunnel.metrics import TunnelMetrics
+
+
+class EdgeMetrics:
+    """All figures of one edge.
+
+    Attributes:
+        registry: Whoever serves them collects from it.
+        tunnel: The tunnel's.
+        outlived_execs: Processes that went on after their exec call was lost.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.tunnel = TunnelMetrics()
+        self.registry.register(self.tunnel)
+        self.outlived_execs = Counter(
+            "edgelet_exec_outlived",
+            "Processes that went on, as far as is known, after their exec call was lost.",
+            registry=self.registry,
+        )
