@@ -33,29 +33,43 @@ import asyncio
 import json
 import socket
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
 from tests.fakes.link_direction import Conditions, Direction, Line, Mark
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 Json = dict[str, Any]
 SOCKET_BUFFER_BYTES = 64 << 10
+MIN_SOCKET_BUFFER_BYTES = 16 << 10
+# What waits in the kernel in front of the queue adds to it; at the start's rate it is no more than
+# this, as far as the bounds above allow.
+SOCKET_BUFFER_S = 0.002
 SEGMENT_BYTES = 1448
 CONNECT_TIMEOUT_S = 5.0
 DIRECTIONS = ("up", "down")
 
 
-def small_socket() -> socket.socket:
-    """Make a TCP socket whose kernel buffers hold SOCKET_BUFFER_BYTES each."""
+def small_socket(buffer_bytes: int = SOCKET_BUFFER_BYTES) -> socket.socket:
+    """Make a TCP socket whose kernel buffers hold so much each."""
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     made.setblocking(False)
     # The kernel doubles what is asked for, to have room for its own records (socket(7)).
     for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        made.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES // 2)
+        made.setsockopt(socket.SOL_SOCKET, option, buffer_bytes // 2)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
     made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return made
+
+
+def compute_buffer_bytes(conditions: Iterable[Conditions]) -> int:
+    """Return how much the kernel may hold of one connection on either side."""
+    rates = [one.rate_bytes_per_s for one in conditions if one.rate_bytes_per_s is not None]
+    wanted = int(min(rates, default=float(1 << 30)) * SOCKET_BUFFER_S)
+    return max(MIN_SOCKET_BUFFER_BYTES, min(wanted, SOCKET_BUFFER_BYTES))
 
 
 class Connection:
@@ -111,7 +125,8 @@ class Link:
         self._source = ""
         self._dials = ""  # how dials fail; "" while they work
         self._cut_at_limit: Json = {}
-        self._listener = small_socket()
+        self._buffer_bytes = compute_buffer_bytes(conditions.values())
+        self._listener = small_socket(self._buffer_bytes)
         self._listener.bind(("127.0.0.1", 0))
         self._listener.listen(1024)
         self.port = self._listener.getsockname()[1]
@@ -138,7 +153,7 @@ class Link:
         if self._dials:
             self._refuse(near)
             return
-        far = small_socket()
+        far = small_socket(self._buffer_bytes)
         try:
             if self._source:
                 far.bind((self._source, 0))

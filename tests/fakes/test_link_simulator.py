@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.fakes.link_simulator import SOCKET_BUFFER_BYTES, small_socket
+from tests.fakes.link_direction import Conditions
+from tests.fakes.link_simulator import (
+    SOCKET_BUFFER_BYTES,
+    compute_buffer_bytes,
+    small_socket,
+)
 from tests.fakes.simulated_link import SimulatedLink, simulated_link
 
 if TYPE_CHECKING:
@@ -53,6 +58,9 @@ async def dialled(link: SimulatedLink, target: Target) -> AsyncIterator[tuple[Ta
     """Open a connection through the link: near end, far end."""
     near = await asyncio.open_connection("127.0.0.1", link.port)
     far = await target.accepted.get()
+    # The far end may know of it before the link itself does; a byte that came through is proof.
+    near[1].write(b"!")
+    assert await far[0].readexactly(1) == b"!"
     try:
         yield near, far
     finally:
@@ -187,6 +195,15 @@ async def test_buffers_are_small() -> None:
     with small_socket() as one:
         for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
             assert one.getsockopt(socket.SOL_SOCKET, option) <= SOCKET_BUFFER_BYTES
+
+
+@pytest.mark.parametrize(
+    ("rate", "expected"), [(None, 64 << 10), (1e9, 64 << 10), (12.5e6, 25_000), (1e5, 16 << 10)]
+)
+def test_buffers_follow_the_rate(rate: float | None, expected: int) -> None:
+    """Of the slower direction."""
+    conditions = [Conditions(), Conditions(rate_bytes_per_s=rate)]
+    assert compute_buffer_bytes(conditions) == expected
 
 
 async def test_an_end_passes_and_the_other_half_goes_on() -> None:
