@@ -1,8 +1,13 @@
-"""Figures of a running devcluster, each printed beside a baseline of the same run.
+"""Figures, each printed beside a baseline of the same run.
 
-figure       a figure with its baseline, and the table of all
-setting      what the measurements share: kubectl, the API server, the site's containerd
-pod_start    pod created to Running, against bare CRI calls
-exec_calls   one short `kubectl exec`, and the throughput of a long one
-memory       resident memory of provider and edge
+figure             a figure with its baseline, and the table of all
+tunnel_ends        both ends of a tunnel on this machine, over loopback or a simulated link
+bare_link          plain TCP over a simulated link
+tunnel_throughput  one stream and eight, against bare WebSocket messages
+long_link          one stream and a keystroke on 100 Mbit/s and 100 ms, against bare TCP
+stuck_reader       what a reader that stops costs the others, and in memory
+setting            what the measurements on a devcluster share: kubectl, API server, containerd
+pod_start          pod created to Running, against bare CRI calls
+exec_calls         one short `kubectl exec`, and the throughput of a long one
+memory             resident memory of provider and edge
 """

@@ -1,11 +1,24 @@
-"""Bring the devcluster up, measure, and print each figure beside its baseline."""
+"""Measure, and print each figure beside its baseline.
+
+python -m benchmarks            all; brings the devcluster up
+python -m benchmarks tunnel     the tunnel alone: needs neither root nor a cluster
+"""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import exec_calls, memory, pod_start
-from benchmarks.figure import table
+import uvloop
+
+from benchmarks import (
+    exec_calls,
+    long_link,
+    memory,
+    pod_start,
+    stuck_reader,
+    tunnel_throughput,
+)
+from benchmarks.figure import Figure, table
 from benchmarks.setting import Setting
 from devcluster.errors import DevclusterError
 from devcluster.progress import Progress
@@ -13,8 +26,27 @@ from devcluster.startup import UpOptions, up
 
 
 def main() -> int:
-    """Run all measurements; the devcluster stays up afterwards."""
+    """Run the measurements; the devcluster stays up afterwards."""
     progress = Progress()
+    tunnel = _tunnel(progress)
+    if sys.argv[1:] != ["tunnel"]:
+        return _cluster(progress, tunnel)
+    print(table(tunnel))
+    return 0
+
+
+def _tunnel(progress: Progress) -> list[Figure]:
+    figures: list[Figure] = []
+    with progress.step("tunnel on loopback"):
+        figures += uvloop.run(tunnel_throughput.measure())
+    with progress.step("tunnel on a long link"):
+        figures += uvloop.run(long_link.measure())
+    with progress.step("tunnel with a reader that stops"):
+        figures += uvloop.run(stuck_reader.measure())
+    return figures
+
+
+def _cluster(progress: Progress, tunnel: list[Figure]) -> int:
     try:
         setting = Setting.of(up(UpOptions(), progress))
     except DevclusterError as error:
@@ -36,7 +68,7 @@ def main() -> int:
             figures.insert(0, pod_start.compare(setting, created_s))
     finally:
         setting.delete_namespace()
-    print(table(figures))
+    print(table([*tunnel, *figures]))
     return 0
 
 

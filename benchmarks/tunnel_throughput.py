@@ -1,0 +1,120 @@
+"""How fast the tunnel is on loopback: one stream, and eight, beside bare WebSocket messages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from aiohttp import WSMsgType, web
+
+from benchmarks.figure import Figure, median_figure
+from benchmarks.tunnel_ends import call, drain, site_pki, tunnel_ends
+from provider.serving.tls import server_context
+from tests.fakes.edge_process import edge_process
+from tunnel.pipe import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import AsyncIterator
+
+    from tests.fakes.edge_port import EdgePort
+    from tests.fakes.site_pki import SitePki
+
+ROUNDS = 5
+STREAMS = 8
+MB = 1_000_000
+SIZE = 200 * MB
+WARM_UP_SIZE = 40 * MB
+
+
+async def measure() -> list[Figure]:
+    """Return the figures; the kinds take turns, so that a busy moment slows all of them."""
+    bare, one, eight = [], [], []
+    with site_pki() as pki:
+        async with tunnel_ends(pki) as port, bare_websocket(pki) as websocket:
+            await _tunnel_mb_per_s(port, streams=1, size=WARM_UP_SIZE)
+            await _bare_mb_per_s(websocket, size=WARM_UP_SIZE)
+            for _ in range(ROUNDS):
+                bare.append(await _bare_mb_per_s(websocket, size=SIZE))
+                one.append(await _tunnel_mb_per_s(port, streams=1, size=SIZE))
+                eight.append(await _tunnel_mb_per_s(port, streams=STREAMS, size=SIZE))
+    return [
+        median_figure(
+            f"tunnel, one stream of {SIZE // MB} MB, mTLS loopback (aim: 0.8)",
+            one,
+            bare,
+            unit="MB/s",
+            baseline_name="the same bytes as bare WebSocket messages, same libraries and size",
+        ),
+        median_figure(
+            f"tunnel, {STREAMS} streams together (aim: 1)",
+            eight,
+            one,
+            unit="MB/s",
+            baseline_name="the one stream",
+        ),
+    ]
+
+
+async def _tunnel_mb_per_s(port: EdgePort, *, streams: int, size: int) -> float:
+    started = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        runs = [
+            tasks.create_task(_transfer(port, path=f"/bytes?size={size // streams}"))
+            for _ in range(streams)
+        ]
+    assert sum(run.result() for run in runs) == size
+    return size / MB / (time.perf_counter() - started)
+
+
+async def _transfer(port: EdgePort, *, path: str) -> int:
+    return await drain(await call(port, path))
+
+
+@contextlib.asynccontextmanager
+async def bare_websocket(pki: SitePki) -> AsyncIterator[web.WebSocketResponse]:
+    """Serve a WebSocket with aiohttp and mTLS, and let the other process dial it."""
+    arrived: asyncio.Queue[web.WebSocketResponse] = asyncio.Queue()
+    done = asyncio.Event()
+
+    async def accept(request: web.Request) -> web.WebSocketResponse:
+        websocket = web.WebSocketResponse(compress=False, max_msg_size=MAX_MESSAGE_BYTES + 1)
+        await websocket.prepare(request)
+        arrived.put_nowait(websocket)
+        await done.wait()
+        return websocket
+
+    application = web.Application()
+    application.router.add_get("/bare", accept)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_context(pki))
+        await site.start()
+        (address,) = runner.addresses
+        async with edge_process(pki, port=address[1], bare=True):
+            yield await arrived.get()
+            done.set()
+    finally:
+        await runner.cleanup()
+
+
+def _context(pki: SitePki) -> ssl.SSLContext:
+    return server_context(
+        certificate_file=str(pki.server_certificate_file),
+        key_file=str(pki.server_key_file),
+        client_ca_file=str(pki.ca_file),
+    )
+
+
+async def _bare_mb_per_s(websocket: web.WebSocketResponse, *, size: int) -> float:
+    started = time.perf_counter()
+    await websocket.send_str(str(size))
+    received = 0
+    while received < size:
+        message = await websocket.receive()
+        assert message.type is WSMsgType.BINARY, message
+        received += len(message.data)
+    return size / MB / (time.perf_counter() - started)
