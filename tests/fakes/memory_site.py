@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.uplink.dial import Dialled
 from edge_runtime.uplink.dial_error import DialError
-from edge_runtime.uplink.dialer import Dialer
+from edge_runtime.uplink.dialer import Dial, Dialer
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.site_session import Admission, Refused, SiteSession
 from tests.fakes.memory_pipe import MemoryPipe, memory_pipes
@@ -69,7 +69,7 @@ class MemoryLink:
         self._delay_s = delay_s
         self._tasks = tasks
 
-    def dial_as(self, instance: str) -> Callable[..., Awaitable[Dialled]]:
+    def dial_as(self, instance: str) -> Dial:
         """Return what dials for one edge process."""
 
         async def dial(*, session_id: str, received_bytes: int) -> Dialled:
