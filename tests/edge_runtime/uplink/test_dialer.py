@@ -325,11 +325,11 @@ async def test_nobody_there_is_said_once(pki: SitePki, problems: Problems) -> No
     assert problems.queue.empty()
 
 
-@pytest.mark.parametrize("status", [503, 302])
+@pytest.mark.parametrize("status", [503, 302, 200])
 async def test_refusal_of_the_upgrade_is_said(
     pki: SitePki, problems: Problems, status: int
 ) -> None:
-    """With its text; and a redirect is followed nowhere."""
+    """With its text; a redirect is followed nowhere, and a captive portal is no cloud."""
     async with tunnel_provider(pki) as fake:
         fake.answer = (status, "another replica holds the lease")
         said = await problem(dialer(fake.port, credentials(pki)), problems)
@@ -401,41 +401,3 @@ async def test_missing_certificate_is_said_and_tried_again(
         await fake.sessions.get()
 
     assert said == f"cannot read {pki.client_key_file}: No such file or directory"
-
-
-async def test_proxy_of_the_environment_is_asked(
-    pki: SitePki, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """CONNECT first, then TLS with the provider itself through it."""
-    asked: list[bytes] = []
-
-    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = await reader.readuntil(b"\r\n\r\n")
-        asked.append(head.split(b"\r\n")[0])
-        host, _, port = head.split()[1].decode().rpartition(":")
-        upstream_reader, upstream = await asyncio.open_connection(host, int(port))
-        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
-
-        async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-            with contextlib.suppress(OSError):
-                while data := await source.read(65536):
-                    sink.write(data)
-                    await sink.drain()
-            sink.close()
-
-        async with asyncio.TaskGroup() as group:
-            group.create_task(copy(reader, upstream))
-            group.create_task(copy(upstream_reader, writer))
-
-    server = await asyncio.start_server(proxy, "127.0.0.1", 0)
-    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-    monkeypatch.delenv("no_proxy", raising=False)
-    async with server, tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
-        session = await fake.sessions.get()
-        received = await fetch(session, "/through", b"")
-    # The proxy's own copies end with the connections; let the loop see that.
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-    assert received == b"/through"
-    assert asked == [b"CONNECT 127.0.0.1:%d HTTP/1.1" % fake.port]
