@@ -180,7 +180,8 @@ class NodeController:
             async with asyncio.timeout(timeout_s):
                 await self._patch(self._as_node, patch or {}, subresource="status")
         except (ApiError, CredentialsError, TimeoutError) as exc:
-            logger.warning("the Node does not say that its provider stopped: %s", exc)
+            reason = str(exc) or "no answer in time"
+            logger.warning("the Node does not say that its provider stopped: %s", reason)
 
     async def _watch_link(self) -> None:
         state = self._link.state

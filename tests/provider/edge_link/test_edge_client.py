@@ -15,6 +15,8 @@ from tunnel.identity import parse_site_name
 from tunnel.protocol import RequestHead, ResponseHead
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tunnel.stream import Stream
 
 SITE = parse_site_name("site-a")
@@ -155,10 +157,15 @@ class BusySession(NoCalls):
 
     def __init__(self, open_streams: int) -> None:
         self.open_streams = open_streams
+        self.takes_calls = False
+        self.on_open: Callable[[], None] | None = None
 
     async def open(self, head: RequestHead) -> Stream:
         """Say that it got here."""
-        del head
+        if self.takes_calls:
+            return await super().open(head)
+        if self.on_open is not None:
+            self.on_open()
         raise SessionClosed("this end of the tunnel is stopping")
 
 
@@ -172,6 +179,60 @@ async def test_calls_leave_streams_for_the_provider_itself() -> None:
     with pytest.raises(SiteOffline, match=r"is stopping$"):
         await client.open(HEAD)
     assert asyncio.get_running_loop().time() == 0
+
+
+@pytest.mark.looptime
+async def test_calls_that_waited_together_do_not_all_pass_the_limit() -> None:
+    """The edge comes back: of those that waited, as many go on as there is room for."""
+    client = EdgeClient(site=SITE)
+    session = BusySession(MAX_CALLS - 2)
+    session.takes_calls = True
+    client.session_attached(session, session_id_hash="x")
+    client.session_interrupted(session, error="cut")
+    async with asyncio.TaskGroup() as tasks:
+        calls = [tasks.create_task(refused_by(client)) for _ in range(5)]
+        await asyncio.sleep(1)
+        client.session_attached(session, session_id_hash="x")
+        await asyncio.sleep(0)
+    refusals = [call.result() for call in calls]
+    assert sum("takes no more calls now: 248 are running" in text for text in refusals) == 3
+    assert asyncio.get_running_loop().time() == 5
+
+
+@pytest.mark.looptime
+async def test_each_call_waits_for_an_interrupted_session_however_long_it_has_been() -> None:
+    """It may be resumed at any moment; people read since when it is away."""
+    client, session = EdgeClient(site=SITE, now=lambda: NOON), NoCalls()
+    client.session_attached(session, session_id_hash="x")
+    client.session_interrupted(session, error="cut")
+    assert client.state.interrupted
+    await asyncio.sleep(60)
+    with pytest.raises(SiteOffline, match=r"^site site-a is offline since .* \(last error: cut\)$"):
+        await client.open(HEAD)
+    assert asyncio.get_running_loop().time() == 65
+    client.session_ended(session, error="cut, and not resumed")
+    assert not client.state.interrupted
+    with pytest.raises(SiteOffline, match="not resumed"):
+        await client.open(HEAD)
+    assert asyncio.get_running_loop().time() == 65
+
+
+@pytest.mark.looptime
+async def test_a_call_goes_to_the_next_session_when_the_present_one_ends_meanwhile() -> None:
+    """Nothing of it was sent yet."""
+    client, old, new = EdgeClient(site=SITE), BusySession(0), NoCalls()
+    client.session_attached(old, session_id_hash="old")
+    old.on_open = lambda: client.session_attached(new, session_id_hash="new")
+    with pytest.raises(SiteOffline, match=r"takes no more calls now$"):
+        await client.open(HEAD)
+    assert asyncio.get_running_loop().time() == 5
+
+
+async def refused_by(client: EdgeClient) -> str:
+    """Make a call and return how it was refused."""
+    with pytest.raises(SiteOffline) as caught:
+        await client.open_call(HEAD)
+    return str(caught.value)
 
 
 @pytest.mark.looptime

@@ -142,6 +142,62 @@ async def test_silence_turns_only_the_tunnels_condition(
 
 
 @on_api_server
+async def test_a_session_that_goes_on_needs_no_new_report(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """The condition says that it is interrupted; what the machine reported before holds after."""
+    async with controlling(kube) as site:
+        await registered(site)
+        site.edge.interrupt("the connection was lost")
+        await asyncio.sleep(0.5)
+        (tunnel,) = [
+            item
+            for item in node_of(server)["status"]["conditions"]
+            if item["type"] == "EdgeletTunnelReady"
+        ]
+        assert (tunnel["status"], tunnel["reason"]) == ("False", "TunnelInterrupted")
+        assert tunnel["message"].endswith("(last error: the connection was lost)")
+        unknown = {"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}
+        server.change(NODES, "site-a", {"status": {"conditions": [unknown]}})
+        await asyncio.sleep(60)
+        assert condition_status(node_of(server), "Ready") == "Unknown"
+        site.edge.connect()
+        await asyncio.sleep(0.5)
+        assert condition_status(node_of(server), "Ready") == "True"
+        assert condition_status(node_of(server), "EdgeletTunnelReady") == "True"
+    assert {"TunnelConnected", "TunnelLost"} <= set(reasons(server))
+
+
+@on_api_server
+async def test_a_provider_that_stops_says_so(server: FakeAPIServer, kube: KubeClient) -> None:
+    """In the tunnel's condition alone."""
+    async with controlling(kube) as site:
+        await registered(site)
+    await site.controller.tell_stop(timeout_s=3)
+    conditions = {item["type"]: item for item in node_of(server)["status"]["conditions"]}
+    assert conditions["EdgeletTunnelReady"]["status"] == "False"
+    assert conditions["EdgeletTunnelReady"]["reason"] == "ProviderStopped"
+    assert conditions["Ready"]["status"] == "True"
+
+
+@on_api_server
+async def test_a_stop_does_not_wait_for_an_api_server_that_is_away(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """The provider's stop goes on without."""
+    async with controlling(kube) as site:
+        await registered(site)
+    server.fail("patch", "status", 503)
+    await site.controller.tell_stop(timeout_s=3)
+    assert condition_status(node_of(server), "EdgeletTunnelReady") == "True"
+    began_at = asyncio.get_running_loop().time()
+    held = server.hold("status")
+    await site.controller.tell_stop(timeout_s=3)
+    assert asyncio.get_running_loop().time() - began_at == pytest.approx(3)
+    held.set()
+
+
+@on_api_server
 async def test_ready_is_back_with_the_first_report(server: FakeAPIServer, kube: KubeClient) -> None:
     """The same report as before, after the node controller had given the site up."""
     async with controlling(kube) as site:

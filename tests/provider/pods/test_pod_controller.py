@@ -26,6 +26,7 @@ from tunnel.sync import (
     PodPut,
     PodStatus,
     StatusAck,
+    StatusWant,
 )
 
 if TYPE_CHECKING:
@@ -124,6 +125,73 @@ async def test_nothing_is_complete_before_the_list_is(
             await side.expect(Desired)
     # Five that failed, the first, and one because the edge knows a pod that it lacks.
     assert len(server.seen("list")) == 7
+
+
+def put_unseen(server: FakeAPIServer, pod: dict[str, Any]) -> dict[str, Any]:
+    """Create a pod that the watch does not tell of: it is behind."""
+    pod["metadata"]["resourceVersion"] = "1000000"
+    server.objects[PODS, pod["metadata"]["name"]] = pod
+    return pod
+
+
+@on_api_server
+async def test_what_the_edge_knows_before_our_watch_does_is_not_forgotten(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """In a rolling update another provider has told it: a fresh list settles whether it exists."""
+    server.put(PODS, make_pod("a", uid="a"))
+    async with controlling(kube) as site:
+        await asyncio.sleep(1)
+        late = put_unseen(server, make_pod("late", uid="late"))
+        known = {"late": compute_revision(late), "gone": "x"}
+        side = await site.edge.accept(make_hello(pods=known))
+        assert isinstance(await side.receive(), PodPut)
+        assert await side.receive() == StatusWant(uid="late")
+        desired = await side.receive()
+        assert isinstance(desired, Desired)
+        assert set(desired.pods) == {"a", "late"}
+
+
+@on_api_server
+async def test_nothing_is_complete_before_the_doubt_is_settled(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Pods go down meanwhile; a later session's Hello is settled by a list of its own."""
+    server.put(PODS, make_pod("a", uid="a"))
+    async with controlling(kube) as site:
+        await asyncio.sleep(1)
+        server.fail("list", "pods", 503, times=3)
+        side = await site.edge.accept(make_hello(pods={"x": "1"}))
+        assert isinstance(await side.receive(), PodPut)
+        site.edge.cut()
+        site.edge.connect()
+        side = await site.edge.accept(make_hello(pods={"y": "1"}))
+        assert isinstance(await side.receive(), PodPut)
+        desired = await side.receive()
+        assert isinstance(desired, Desired)
+        assert set(desired.pods) == {"a"}
+
+
+@on_api_server
+async def test_a_silent_nodes_pods_are_not_contradicted_while_the_link_is_cut(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """The session goes on, and with it the sync stream; what was missed is put right then."""
+    server.put(PODS, make_pod("a", uid="a"))
+    async with controlling(kube) as site:
+        side = await site.edge.accept()
+        side.send(PodStatus(uid="a", sequence=1, status=make_status()))
+        await side.expect(StatusAck)
+        site.edge.interrupt()
+        await asyncio.sleep(1)
+        patches = len(server.seen("patch", "status"))
+        server.change(PODS, "a", {"status": make_status(ready=False)})
+        await asyncio.sleep(60)
+        assert len(server.seen("patch", "status")) == patches
+        site.edge.connect()
+        await asyncio.sleep(1)
+        conditions = server.objects[PODS, "a"]["status"]["conditions"]
+        assert {item["type"]: item["status"] for item in conditions}["Ready"] == "True"
 
 
 @on_api_server
