@@ -55,6 +55,9 @@ class AttachmentOwner(typing.Protocol):
     def next_message(self) -> bytes | None:
         """Return what is to be sent next; None until the wake event is set."""
 
+    def has_full_message(self) -> bool:
+        """Whether the next message will be full already."""
+
     def keep_alive(self) -> float:
         """Queue a PING when one is due, and return after how many seconds to ask again.
 
@@ -163,8 +166,9 @@ class Attachment:
             message = self._owner.next_message()
             if message is not None:
                 await self._send(message)
-                # Let those who wait for room write first: then the next message is full again.
-                await asyncio.sleep(0)
+                if not self._owner.has_full_message():
+                    # Let those who wait for room write first.
+                    await asyncio.sleep(0)
             elif self._is_finishing:
                 return
             else:

@@ -41,7 +41,7 @@ class Outbox:
 
     def ready(self, stream: Stream) -> None:
         """Queue a stream that has a DATA frame to send."""
-        if stream.id not in self._blocked:
+        if stream.id not in self._blocked and stream.id not in self._ready:
             self._ready[stream.id] = stream
             self._schedule.ready(stream.id)
 
@@ -51,6 +51,15 @@ class Outbox:
             stream = self._blocked.pop(blocked_id, None)
             if stream is not None:
                 self.ready(stream)
+
+    def has_full_message(self) -> bool:
+        """Whether streams have bytes for a whole message, as far as their windows allow it."""
+        waiting = 0
+        for stream in self._ready.values():
+            waiting += stream.output_bytes
+            if waiting >= MAX_PAYLOAD_BYTES:
+                return True
+        return False
 
     def forget(self, stream_id: int) -> None:
         """Drop a stream that ended."""
@@ -101,7 +110,7 @@ class Outbox:
             self._schedule.blocked(stream.id)
             self.window_stalls += 1
             return
-        pieces, size, is_last = stream.take_output(max(0, min(window, turns * MAX_FRAME_BYTES)))
+        pieces, size, is_last = stream.take_output(window, turns * MAX_FRAME_BYTES)
         try:
             self._protocol.send_data(stream.id, pieces, end=is_last)
         except HeadError as exc:

@@ -368,7 +368,6 @@ class Protocol:
 
     def take_output(self, max_bytes: int) -> list[Piece]:
         """Take up to ``max_bytes`` of what is to go out, in order and in pieces."""
-        self._collect()
         if self._output_bytes <= max_bytes:
             taken, self._output = self._output, []
             self._output_bytes = 0

@@ -398,6 +398,10 @@ class Session:
         """Choose what is sent next."""
         return self._outbox.next_message(now=_now(), with_data=not self._over.is_set())
 
+    def has_full_message(self) -> bool:
+        """Whether the next message will be full already."""
+        return self._outbox.has_full_message()
+
     def keep_alive(self) -> float:
         """Queue a PING when one is due, and return after how many seconds to ask again.
 

@@ -2,7 +2,7 @@
 
 The session's read loop puts in what arrived and never waits; its write loop takes out what is to be
 sent. Between them and the callers stand two bounded buffers: what arrived is bounded by the receive
-window that was granted, what is to be sent by twice SEND_BUFFER_BYTES.
+window that was granted, what is to be sent by MAX_SEND_BUFFER_BYTES and a piece.
 """
 
 from __future__ import annotations
@@ -15,11 +15,17 @@ from tunnel.byte_queue import ByteQueue, Piece
 from tunnel.errors import SessionClosed, StreamReset
 
 if typing.TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tunnel.protocol import RequestHead, ResponseHead
 
-# While so much waits for the scheduler and the peer's window, write waits. Then it adds a piece of
-# at most as much, so that the buffer still fills a message when it has filled one.
-SEND_BUFFER_BYTES = 64 << 10
+# Once so little waits for the scheduler and the peer's window, write goes on.
+SEND_LOW_BYTES = 64 << 10
+# While so much waits, write waits: as much as the peer's window, between these bounds. Then it adds
+# one piece of at most 64 KiB.
+MIN_SEND_BUFFER_BYTES = 64 << 10
+MAX_SEND_BUFFER_BYTES = 256 << 10
+_PIECE_BYTES = 64 << 10
 NO_ERROR = 0x0
 INTERNAL_ERROR = 0x2
 REFUSED_STREAM = 0x7
@@ -66,6 +72,7 @@ class Stream:
         self._is_server = is_server
         self._incoming = ByteQueue()
         self._outgoing = ByteQueue()
+        self._send_buffer_bytes = MIN_SEND_BUFFER_BYTES
         self._response: ResponseHead | None = None
         self._error: StreamReset | SessionClosed | None = None
         self._receive_ended = False  # the peer's END_STREAM arrived
@@ -125,7 +132,7 @@ class Stream:
         return data
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Wait while 64 KiB or more wait for the peer's window, and queue bytes to be sent.
+        """Wait while too much waits for the peer's window, and queue bytes to be sent.
 
         Cancelling is safe: a piece of at most 64 KiB is queued whole or not at all, and what was
         queued is sent. Data of up to 64 KiB is one piece.
@@ -134,12 +141,12 @@ class Stream:
             StreamReset: The stream was reset by either end.
             SessionClosed: The session ended.
         """
-        if isinstance(data, bytes) and len(data) <= SEND_BUFFER_BYTES:
-            await self._write_piece(data)
-            return
-        with memoryview(data).cast("B") as view:
-            for start in range(0, len(view) or 1, SEND_BUFFER_BYTES):
-                await self._write_piece(bytes(view[start : start + SEND_BUFFER_BYTES]))
+        self._check_may_send()
+        for piece in _pieces(data):
+            if self._outgoing.size >= self._send_buffer_bytes:
+                await self._wait_writable()
+            self._outgoing.put(piece)
+            self._owner.output_ready(self)
 
     async def close_write(self) -> None:
         """End our half (END_STREAM), and wait until all that was written has been handed on.
@@ -152,7 +159,6 @@ class Stream:
             SessionClosed: The session ended before that.
         """
         if not self._send_closed:
-            self._raise_error()
             self._check_may_send()
             self._send_closed = True
             self._owner.output_ready(self)
@@ -252,14 +258,25 @@ class Stream:
         """Whether our end of stream was said; it may still wait behind bytes."""
         return self._send_closed
 
-    def take_output(self, max_bytes: int) -> tuple[list[Piece], int, bool]:
-        """Take payload of DATA frames: the bytes, how many, and whether they are the last."""
+    def take_output(self, window_bytes: int, max_bytes: int) -> tuple[list[Piece], int, bool]:
+        """Take payload of DATA frames.
+
+        Args:
+            window_bytes: What the peer lets us send.
+            max_bytes: At most so much is taken.
+
+        Returns:
+            The bytes, how many they are, and whether they are the last.
+        """
         outgoing = self._outgoing
-        before = outgoing.size
-        pieces = outgoing.take_pieces(max_bytes)
-        if outgoing.size < SEND_BUFFER_BYTES:
+        size = max(0, min(window_bytes, max_bytes, outgoing.size))
+        pieces = outgoing.take_pieces(size)
+        # What the peer can take at once is worth being held ready for it.
+        if window_bytes > self._send_buffer_bytes:
+            self._send_buffer_bytes = min(window_bytes, MAX_SEND_BUFFER_BYTES)
+        if outgoing.size < SEND_LOW_BYTES:
             self._writable.set()
-        return pieces, before - outgoing.size, self._send_closed and not outgoing.size
+        return pieces, size, self._send_closed and not outgoing.size
 
     def sent_end(self) -> None:
         """Note that our END_STREAM is on its way."""
@@ -293,19 +310,14 @@ class Stream:
             event.set()
         self._close()
 
-    async def _write_piece(self, piece: bytes) -> None:
-        while True:
-            self._raise_error()
-            self._check_may_send()
-            if self._outgoing.size < SEND_BUFFER_BYTES:
-                break
+    async def _wait_writable(self) -> None:
+        while self._outgoing.size >= self._send_buffer_bytes:
             self._writable.clear()
             await self._writable.wait()
-        if piece:
-            self._outgoing.put(piece)
-            self._owner.output_ready(self)
+            self._check_may_send()
 
     def _check_may_send(self) -> None:
+        self._raise_error()
         if self._send_closed:
             raise AssertionError(f"stream {self.id} was written to after its end")
         if self._is_server and self._response is None:
@@ -320,8 +332,18 @@ class Stream:
         self._owner.ended(self)
 
     def _raise_error(self) -> None:
+        if self._error is None:
+            return
         # A new exception each time: one that is raised twice would collect the tracebacks of both.
         if isinstance(self._error, SessionClosed):
             raise SessionClosed(self._error.reason)
-        if self._error is not None:
-            raise StreamReset(self._error.error_code, self._error.reason)
+        raise StreamReset(self._error.error_code, self._error.reason)
+
+
+def _pieces(data: bytes | bytearray | memoryview) -> Iterable[bytes]:
+    if isinstance(data, bytes) and len(data) <= _PIECE_BYTES:
+        return (data,) if data else ()
+    with memoryview(data).cast("B") as view:
+        return [
+            bytes(view[start : start + _PIECE_BYTES]) for start in range(0, len(view), _PIECE_BYTES)
+        ]
