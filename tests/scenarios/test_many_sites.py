@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import collections
-import contextlib
 import random
 import sys
-from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.uplink.credentials import Credentials
-from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
-from tests.fakes.edge_port import SITE, EdgePort, edge_port
 from tests.fakes.memory_site import MemoryLink, MemoryProvider
-from tests.fakes.session_pair import GET, echo, read_all
-from tests.fakes.site_pki import SitePki
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.fakes.session_pair import echo
 
 SITES = 1000
-TLS_SITES = 50
 OUTAGE_S = 40.0
 BACK_WITHIN_S = 60.0
 # Of all sites, in any half second: dials that come together are what a cloud that has just started
@@ -102,38 +92,3 @@ async def test_a_thousand_sites_are_back_within_a_minute_and_not_at_once(
         sys.stdout.write("\n" + "\n".join(rows) + "\n")
     assert back[-1] < BACK_WITHIN_S
     assert max(bursts.values()) <= MAX_BURST
-
-
-async def test_fifty_tls_sites_in_one_process_go_on_after_a_cut(tmp_path: Path) -> None:
-    """Each with its own listener and certificates; a call is under way in every one of them."""
-    pki = SitePki(tmp_path, site="site-a")
-    async with contextlib.AsyncExitStack() as stack, asyncio.timeout(60):
-        ports = [await stack.enter_async_context(edge_port(pki)) for _ in range(TLS_SITES)]
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        dialers = [Dialer(dial=dial_to(port), handler=echo) for port in ports]
-        dialling = [tasks.create_task(dialer.run()) for dialer in dialers]
-        for port in ports:
-            await port.client.wait_connected()
-        streams = [await port.client.open(GET) for port in ports]
-        for dialer in dialers:
-            assert dialer._session is not None
-            dialer._session.detach("cut by the test")
-        for port, stream in zip(ports, streams, strict=True):
-            await stream.write(b"goes on")
-            await stream.close_write()
-            assert await read_all(stream) == b"goes on"
-            assert port.metrics.reconnects == {"resumed": 1}
-        for task in dialling:
-            task.cancel()
-
-
-def dial_to(port: EdgePort) -> ProviderDial:
-    """Dial one of the ports."""
-    held = Credentials(
-        site=SITE,
-        ca_certificate_file=str(port.pki.ca_file),
-        certificate_file=str(port.pki.client_certificate_file),
-        key_file=str(port.pki.client_key_file),
-    )
-    server = ("127.0.0.1", port.listener.port)
-    return ProviderDial(server=server, credentials=held, instance_id="a" * 32, timeout_s=10)
