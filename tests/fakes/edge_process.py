@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ctypes
 import gc
 import json
 import logging
@@ -34,6 +35,7 @@ from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
 from tunnel.errors import SessionClosed, StreamReset
 from tunnel.identity import parse_site_name
+from tunnel.metrics import TunnelMetrics
 from tunnel.pipe import MAX_MESSAGE_BYTES
 from tunnel.protocol import ResponseHead
 
@@ -54,17 +56,13 @@ INTERNAL_ERROR = 2
 class EdgePaths:
     """Answers the calls; see the module's docstring."""
 
-    def __init__(self) -> None:
-        self.open_calls = 0
+    def __init__(self, metrics: TunnelMetrics) -> None:
+        self._metrics = metrics
 
     async def __call__(self, stream: Stream) -> None:
         """Answer one call; a call that the other end cancels is not an error here."""
-        self.open_calls += 1
-        try:
-            with contextlib.suppress(StreamReset, SessionClosed):
-                await self._answer(stream)
-        finally:
-            self.open_calls -= 1
+        with contextlib.suppress(StreamReset, SessionClosed):
+            await self._answer(stream)
 
     async def _answer(self, stream: Stream) -> None:
         url = urlsplit(stream.request.path)
@@ -87,14 +85,24 @@ class EdgePaths:
             await stream.close_write()
 
     def _state(self) -> Json:
-        gc.collect()
-        # This call itself is one of the open ones, and has a task.
-        return {**process_state(), "open_calls": self.open_calls}
+        # This call itself is one of the streams, and has a task.
+        return {**process_state(), "streams": open_streams(self._metrics)}
+
+
+def open_streams(metrics: TunnelMetrics) -> int:
+    """Return how many streams are open on all sessions that these metrics watch."""
+    families = {family.name: family for family in metrics.collect()}
+    return int(families["edgelet_tunnel_streams_open"].samples[0].value)
 
 
 def process_state() -> Json:
-    """Return what this process holds; to be called in its event loop."""
+    """Return what this process holds; to be called in its event loop.
+
+    What the C library's allocator merely keeps for later is given back before: nobody holds it.
+    """
     process = psutil.Process()
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     return {
         "rss_bytes": process.memory_info().rss,
         "fds": process.num_fds(),
@@ -127,7 +135,8 @@ async def _sink(stream: Stream, reset_after: int | None) -> None:
 async def dial(*, server: tuple[str, int], credentials: Credentials, instance_id: str) -> None:
     """Be an edge until cancelled."""
     one_dial = ProviderDial(server=server, credentials=credentials, instance_id=instance_id)
-    await Dialer(dial=one_dial, handler=EdgePaths()).run()
+    metrics = TunnelMetrics()
+    await Dialer(dial=one_dial, handler=EdgePaths(metrics), metrics=metrics).run()
 
 
 async def send_bare(*, server: tuple[str, int], credentials: Credentials) -> None:
