@@ -103,7 +103,12 @@ class EdgeListener:
                 RECEIVED_HEADER: str(admission.received_bytes),
             },
         )
-        await websocket.prepare(request)
+        try:
+            await websocket.prepare(request)
+        except ConnectionResetError:
+            # A dial is given up after 2 s, which is as long as a silent predecessor is asked.
+            logger.info("tunnel from %s: the edge gave up waiting", request.remote)
+            return websocket
         if request.transport is None:
             return websocket
         await self._site_session.attach(admission, ServerPipe(websocket, request.transport))
