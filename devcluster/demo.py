@@ -225,6 +225,9 @@ def _show_survival(stage: Stage, site: SiteLayout, *, cut_s: float) -> None:
     before = stage.show(pods)
     for part, number in (("edge", "KILL"), ("provider", "TERM")):
         stop = f"python -m devcluster stop {part} {site.name} --signal {number}"
+        if part == "edge":
+            # As systemd would: until an edge is back its silence may be a cut that heals.
+            stop = f"{stop}; python -m devcluster start {part} {site.name}"
         stage.show(
             f"(sleep 1; {stop}) & kubectl -n demo exec talker -- sleep 60; "
             'status=$?; wait; echo "kubectl ended with $status"; exit $status',
