@@ -21,5 +21,6 @@ outbox      what goes into the next message
 handlers    the tasks that answer the client's streams
 attachment  one WebSocket while it carries a session, and the tasks that do it
 metrics     what one end counts, for Prometheus
+exchange    messages of the pipe on one side, streams on the other
 session     Session: one HTTP/2 session over one WebSocket after another; resume, drain, go-away
 """

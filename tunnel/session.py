@@ -4,31 +4,24 @@
          │                        │
          └──not resumed in time───┴──a rule broken, drained, closed, cancelled──> ended
 
-What arrives goes Pipe -> Protocol -> Streams, what is sent goes Streams -> Outbox (Schedule,
-Protocol, Pipe). State changes are synchronous functions; waiting is done by the attachment's tasks
-and by callers.
+The exchange turns messages into streams' bytes and back, an attachment carries the messages; here
+is decided which attachment that is, and when the session ends. State changes are synchronous
+functions; waiting is done by the attachment's tasks and by callers.
 """
 
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import hashlib
 import logging
 import typing
 
-from tunnel import pipe as wire
 from tunnel.attachment import Attachment, WebSocketPipe
-from tunnel.errors import ExcessiveLoad, PipeError, ProtocolError, SessionClosed
-from tunnel.events import DataArrived, Event, PeerLeft, PingAnswered, SettingsArrived
-from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
+from tunnel.errors import PipeError, ProtocolError
+from tunnel.exchange import Exchange, Limits
 from tunnel.handlers import Handler, Handlers
-from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
-from tunnel.outbox import Outbox
-from tunnel.protocol import Protocol, RequestHead, Role, error_name
-from tunnel.slots import StreamSlots
+from tunnel.protocol import RequestHead, Role
 from tunnel.stream import REFUSED_STREAM, Stream
-from tunnel.streams import Streams
 
 if typing.TYPE_CHECKING:
     import collections
@@ -37,30 +30,7 @@ __all__ = ["Handler", "Limits", "Role", "Session", "WebSocketPipe"]
 
 logger = logging.getLogger(__name__)
 
-# Frames other than DATA that wait because the socket takes nothing, or there is none.
-MAX_WAITING_OUTPUT_BYTES = 1 << 20
-RESUME_TIMEOUT_S = 120.0
 _STOPPING = "this end of the tunnel is stopping"
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one session may take.
-
-    Attributes:
-        max_streams: Streams open at once.
-        receive_budget_bytes: Sum of all receive windows; at least 64 KiB for each stream.
-        ping_every_s: Between two PINGs.
-        dead_after_s: A PING unanswered for so long, and nothing acknowledged since, ends the
-            attachment.
-        resume_timeout_s: An interruption that lasts longer ends the session.
-    """
-
-    max_streams: int = MAX_STREAMS
-    receive_budget_bytes: int = BUDGET_BYTES
-    ping_every_s: float = PING_EVERY_S
-    dead_after_s: float = DEAD_AFTER_S
-    resume_timeout_s: float = RESUME_TIMEOUT_S
 
 
 class Session:
@@ -99,44 +69,24 @@ class Session:
         self._role = role
         self._limits = limits
         self._has_left = False
-        self._heard = False
         self._fault: ProtocolError | None = None
         self._attachment: Attachment | None = None
-        self._ack_timer: asyncio.TimerHandle | None = None
         self._resume_timer: asyncio.TimerHandle | None = None
         self._drain_until: float | None = None
-        self._pings: dict[bytes, asyncio.Event] = {}
-        self._wake = asyncio.Event()
         self._started = asyncio.Event()
         self._drain_announced = asyncio.Event()
         self._over = asyncio.Event()
         self._done = asyncio.Event()
-        self._protocol = Protocol(role, max_streams=limits.max_streams)
-        self._counts = wire.Pipe()
-        self._outbox = Outbox(self._protocol, self._counts)
-        self._liveness = Liveness(
-            ping_every_s=limits.ping_every_s, dead_after_s=limits.dead_after_s
-        )
         self._handlers = Handlers(
             handler or _refuse, max_running=2 * limits.max_streams, session_name=self.name
         )
-        self._streams = Streams(
-            role=role,
-            protocol=self._protocol,
-            outbox=self._outbox,
-            flow=ReceiveFlow(
-                budget_bytes=limits.receive_budget_bytes, max_streams=limits.max_streams
-            ),
-            slots=StreamSlots(max_streams=limits.max_streams),
-            handlers=self._handlers,
-            liveness=self._liveness,
-            wake=self._output_queued,
-        )
+        self._exchange = Exchange(role=role, limits=limits, handlers=self._handlers, owner=self)
+        self._streams = self._exchange.streams
 
     @property
     def is_live(self) -> bool:
         """Whether the peer has spoken and the session has not ended; it may be interrupted."""
-        return self._heard and not self._over.is_set()
+        return self._exchange.has_heard and not self._over.is_set()
 
     @property
     def is_attached(self) -> bool:
@@ -146,17 +96,17 @@ class Session:
     @property
     def received_bytes(self) -> int:
         """What the peer is told when it resumes; read it after ``detach``."""
-        return self._counts.received_bytes
+        return self._exchange.counts.received_bytes
 
     @property
     def sent_bytes(self) -> int:
         """Bytes of the HTTP/2 connection that were sent, each counted once."""
-        return self._counts.sent_bytes
+        return self._exchange.counts.sent_bytes
 
     @property
     def window_stalls(self) -> int:
         """How often a stream had bytes to send and no window."""
-        return self._outbox.window_stalls
+        return self._exchange.outbox.window_stalls
 
     @property
     def ended_streams(self) -> collections.Counter[str]:
@@ -166,7 +116,7 @@ class Session:
     @property
     def round_trip_s(self) -> float | None:
         """Seconds that the last PING took; None before the first answer."""
-        return self._liveness.round_trip_s
+        return self._exchange.liveness.round_trip_s
 
     @property
     def open_streams(self) -> int:
@@ -193,7 +143,7 @@ class Session:
         """
         if self._started.is_set():
             raise AssertionError("a session runs once")
-        self._protocol.start()
+        self._exchange.protocol.start()
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._handlers.run_in(tasks, ended=self._streams.handler_ended)
@@ -228,12 +178,12 @@ class Session:
             pipe.abort()
             return self.close_reason or ""
         try:
-            epoch = self._counts.attach(peer_received_bytes=peer_received_bytes)
+            epoch = self._exchange.attach(peer_received_bytes=peer_received_bytes)
         except PipeError as exc:
             pipe.abort()
             self.peer_failed(exc)
             raise
-        attachment = Attachment(pipe, epoch=epoch, owner=self, wake=self._wake)
+        attachment = Attachment(pipe, epoch=epoch, owner=self._exchange, wake=self._exchange.wake)
         self._begin(attachment)
         try:
             await self._started.wait()
@@ -249,11 +199,8 @@ class Session:
         if attachment is None:
             return
         attachment.end(reason)
-        self._counts.detach()
-        self._streams.pause()
-        if not self._over.is_set():
-            logger.info("session %s interrupted: %s", self.name, attachment.reason)
-            self._wait_for_attach(f"it was interrupted ({attachment.reason})")
+        self._exchange.detach()
+        self._wait_for_attach(f"it was interrupted ({attachment.reason})")
 
     def close(self, reason: str) -> None:
         """End the session at once, without a word to the peer; the first reason stays."""
@@ -275,7 +222,7 @@ class Session:
         self._stop_opening(_STOPPING)
         self._streams.stop_answering()
         self._drain_until = _now() + deadline_s
-        self._announce_drain()
+        self._exchange.announce_drain(self._drain_until)
         try:
             async with asyncio.timeout(deadline_s):
                 await self._streams.wait_idle()
@@ -314,18 +261,7 @@ class Session:
         """
         if not self.is_attached:
             return False
-        opaque = self._liveness.ping(now=_now())
-        answered = self._pings[opaque] = asyncio.Event()
-        self._protocol.ping(opaque)
-        self._output_queued()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await answered.wait()
-        except TimeoutError:
-            return False
-        finally:
-            del self._pings[opaque]
-        return not self._over.is_set()
+        return await self._exchange.ping(timeout_s)
 
     # How it lives.
 
@@ -334,7 +270,7 @@ class Session:
 
     async def _run_to_end(self) -> None:
         try:
-            if self._attachment is None and not self._over.is_set():
+            if self._attachment is None and self.interrupted_since is None:
                 self._wait_for_attach("it never began")
             await self._over.wait()
             if self._attachment is not None:
@@ -348,74 +284,20 @@ class Session:
         self.interrupted_since = None
         if self._resume_timer is not None:
             self._resume_timer.cancel()
-        self._liveness.restart(now=_now())
-        self._streams.resume()
         if self._drain_until is not None:
-            self._announce_drain()
-        logger.info("session %s attached, epoch %d", self.name, self._counts.epoch)
+            self._exchange.announce_drain(self._drain_until)
+        logger.info("session %s attached, epoch %d", self.name, self._exchange.counts.epoch)
 
     def _wait_for_attach(self, why: str) -> None:
+        if self._over.is_set():
+            return
         self.interrupted_since = _now()
         limit_s = self._limits.resume_timeout_s
         reason = f"{why} and was not resumed within {limit_s:g} s"
         self._resume_timer = asyncio.get_running_loop().call_later(limit_s, self._end, reason)
+        logger.info("session %s waits for a WebSocket: %s", self.name, why)
 
-    def _announce_drain(self) -> None:
-        if self._drain_until is not None:
-            self._outbox.send_first(wire.encode_drain(self._drain_until - _now()))
-            self._wake.set()
-
-    # For the attachment (AttachmentOwner).
-
-    def take_message(self, message: bytes, *, epoch: int) -> None:
-        """Apply what arrived.
-
-        Raises:
-            ProtocolError: The peer broke the rules.
-        """
-        now = _now()
-        received = self._counts.receive_message(message, epoch=epoch, now=now)
-        match received:
-            case wire.Data(payload):
-                for event in self._protocol.receive_data(payload, now=now):
-                    self._react(event, now=now)
-                self._watch_ack()
-                if self._protocol.output_bytes or self._counts.is_ack_due(now=now):
-                    self._output_queued()
-            case wire.Ack():
-                self._liveness.acknowledged(now=now)
-                self._wake.set()
-            case wire.Drain():
-                # It overtakes frames: a server still answers what the client opened before it.
-                self._stop_opening("the other end of the tunnel is stopping")
-                self._drain_announced.set()
-            case None:
-                return
-            case _:
-                typing.assert_never(received)
-
-    def next_message(self) -> bytes | None:
-        """Choose what is sent next."""
-        return self._outbox.next_message(now=_now(), with_data=not self._over.is_set())
-
-    def has_full_message(self) -> bool:
-        """Whether the next message will be full already."""
-        return self._outbox.has_full_message()
-
-    def keep_alive(self) -> float:
-        """Queue a PING when one is due, and return after how many seconds to ask again.
-
-        Raises:
-            SessionClosed: The peer is dead.
-        """
-        now = _now()
-        if self._liveness.is_dead(now=now):
-            raise SessionClosed(f"no answer to a PING for {self._limits.dead_after_s:g} s")
-        opaque = self._liveness.regular_ping(now=now)
-        if opaque is not None:
-            self._protocol.ping(opaque)
-            self._output_queued()
-        return max(self._liveness.next_at() - now, wire.TIMER_SLACK_S)
+    # For the exchange (ExchangeOwner).
 
     def peer_failed(self, error: ProtocolError) -> None:
         """End the session for a fault of the peer, and tell it."""
@@ -423,41 +305,14 @@ class Session:
             self._fault = error
             self._leave(f"protocol error: {error}", error_code=error.error_code)
 
-    def _react(self, event: Event, *, now: float) -> None:
-        match event:
-            case DataArrived():
-                self._streams.on_data(event)
-            case PingAnswered(opaque):
-                self._liveness.answered(opaque, now=now)
-                if opaque in self._pings:
-                    self._pings[opaque].set()
-            case PeerLeft(error_code, reason):
-                code = f" ({error_name(error_code)})" if error_code else ""
-                self._end(f"the other end closed the session{code}: {reason or 'no reason given'}")
-            case SettingsArrived():
-                self._heard = True
-                self._streams.reactions[SettingsArrived](event)
-            case _:
-                self._streams.reactions[type(event)](event)
+    def peer_left(self, reason: str) -> None:
+        """End the session, since the peer has."""
+        self._end(reason)
 
-    def _output_queued(self) -> None:
-        """Wake the writer; end the session when too much waits for it."""
-        if self._protocol.output_bytes > MAX_WAITING_OUTPUT_BYTES:
-            self.peer_failed(ExcessiveLoad("the peer asks for answers and does not take them"))
-        self._wake.set()
-
-    def _watch_ack(self) -> None:
-        """Wake the writer when an ACK falls due."""
-        ack_at = self._counts.ack_at
-        if ack_at is not None and self._ack_timer is None and not self._over.is_set():
-            self._ack_timer = asyncio.get_running_loop().call_at(ack_at, self._on_ack_timer)
-
-    def _on_ack_timer(self) -> None:
-        self._ack_timer = None
-        self._wake.set()
-        # Bytes that came after an earlier ACK have a time of their own.
-        if (self._counts.ack_at or 0) > _now() + wire.TIMER_SLACK_S:
-            self._watch_ack()
+    def peer_drains(self) -> None:
+        """Open no streams any more, and tell who waits for it."""
+        self._stop_opening("the other end of the tunnel is stopping")
+        self._drain_announced.set()
 
     # How it ends.
 
@@ -469,7 +324,7 @@ class Session:
         """End the session from this side, with a last frame that says why."""
         if not self._over.is_set():
             self._has_left = True
-            self._protocol.leave(reason, error_code=error_code)
+            self._exchange.protocol.leave(reason, error_code=error_code)
             self._end(own_reason or reason)
 
     def _end(self, reason: str) -> None:
@@ -479,12 +334,9 @@ class Session:
         self.close_reason = reason
         self._over.set()
         self._drain_announced.set()
-        self._streams.fail_all(reason)
-        for timer in (self._ack_timer, self._resume_timer):
-            if timer is not None:
-                timer.cancel()
-        for answered in self._pings.values():
-            answered.set()
+        self._exchange.end(reason)
+        if self._resume_timer is not None:
+            self._resume_timer.cancel()
         if self._attachment is not None:
             (self._attachment.finish if self._has_left else self._attachment.end)(reason)
         logger.info("session %s ended: %s", self.name, reason)

@@ -101,8 +101,8 @@ class Calls:
 def check_memory(pair: ResumablePair) -> None:
     """What both ends hold is bounded, whatever the link does."""
     for session in (pair.client, pair.server):
-        assert session._counts.kept_bytes <= MAX_UNACKNOWLEDGED_BYTES + MAX_MESSAGE_BYTES
-        assert session._protocol.output_bytes < 1 << 20
+        assert session._exchange.counts.kept_bytes <= MAX_UNACKNOWLEDGED_BYTES + MAX_MESSAGE_BYTES
+        assert session._exchange.protocol.output_bytes < 1 << 20
         for stream in session._streams._streams.values():
             assert stream.output_bytes <= 5 * (64 << 10)
 
@@ -148,10 +148,10 @@ async def test_hundred_cuts_cost_no_byte(seed: int) -> None:
             await asyncio.sleep(5)
             calls.stop.set()
         assert pair.client.is_live
-        assert pair.client._counts.epoch == pair.server._counts.epoch == CUTS + 2
+        assert pair.client._exchange.counts.epoch == pair.server._exchange.counts.epoch == CUTS + 2
         await asyncio.sleep(5)
         assert pair.client.open_streams == pair.server.open_streams == 0
-        assert pair.client._counts.kept_bytes == pair.server._counts.kept_bytes == 0
+        assert pair.client._exchange.counts.kept_bytes == pair.server._exchange.counts.kept_bytes == 0
     for path in (LOG, UPLOAD):
         assert calls.received[path].digest() == calls.sent[path].digest()
     assert calls.echoed > CUTS

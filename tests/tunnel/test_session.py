@@ -248,7 +248,7 @@ async def test_many_calls_leave_nothing_behind() -> None:
             assert session.open_streams == 0
             assert len(session._handlers) == 0
             assert session._streams._flow.granted_bytes == 0
-            assert session._protocol.output_bytes == 0
+            assert session._exchange.protocol.output_bytes == 0
 
 
 # Flow.

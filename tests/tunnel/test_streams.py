@@ -47,7 +47,7 @@ async def test_what_arrives_for_a_stream_that_was_reset_is_dropped() -> None:
         await asyncio.sleep(3)
         assert pair.client.is_live
         assert pair.client.open_streams == pair.server.open_streams == 0
-        assert pair.server._protocol.connection_send_window >= 8 << 20
+        assert pair.server._exchange.protocol.connection_send_window >= 8 << 20
 
 
 async def test_more_streams_than_one_grant_still_fit_the_budget() -> None:
@@ -76,7 +76,7 @@ async def test_padding_is_given_back_at_once() -> None:
     async with session_pair(echo) as pair:
         stream = await pair.client.open(GET)
         await stream.response()
-        h2 = pair.client._protocol._h2
+        h2 = pair.client._exchange.protocol._h2
         for _ in range(2000):
             h2.send_data(stream.id, b"x", pad_length=200)
             await stream.write(b"y")
