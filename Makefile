@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 # Tools that the project installs for itself are found first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-.PHONY: help demo up down test check format bench deps
+.PHONY: help demo up down test check format bench soak faults deps
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,13 @@ format: $(INSTALLED) ## put the code into its format
 
 bench: $(INSTALLED) deps ## print each figure beside its baseline, measured in the same run
 	@$(RUN)/python -m benchmarks
+
+soak: $(INSTALLED) deps ## make 10,000 execs on a devcluster, and 100,000 calls between two processes
+	@EDGELET_EXECS=10000 $(RUN)/pytest tests/e2e/test_many_execs.py
+	@EDGELET_CHURN=100000 $(RUN)/pytest tests/soak
+
+faults: $(INSTALLED) deps ## cut the link 100 times for up to a minute while work goes on: 40 minutes
+	@EDGELET_CUTS=100 EDGELET_LONGEST_CUT_S=60 $(RUN)/pytest tests/e2e/test_link_cuts.py
 
 # The devcluster names what it lacks by itself; this only spares root on Debian the second command.
 deps: $(INSTALLED) ## install what is missing: Debian packages (as root), a Go toolchain

@@ -36,6 +36,16 @@ class ApiServer:
             pair.flush()
             self._context.load_cert_chain(pair.name)
 
+    @property
+    def address(self) -> str:
+        """Host and port."""
+        return f"{self._host}:{self._port}"
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """TLS as the administrator."""
+        return self._context
+
     def get(self, path: str) -> tuple[int, str]:
         """Return status and body of one GET."""
         connection = http.client.HTTPSConnection(

@@ -1,8 +1,12 @@
-"""Ten thousand calls with random ends leave nothing behind in either process."""
+"""Ten thousand calls with random ends leave nothing behind in either process.
+
+EDGELET_CHURN chooses another number.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,14 +14,14 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-CALLS = 10_000
-TIMEOUT_S = 200
+CALLS = int(os.environ.get("EDGELET_CHURN", "10000"))
+TIMEOUT_S = 100 + CALLS / 100
 # Of resident memory.
 TOLERANCE = 0.05
 
 
 @pytest.mark.timeout(TIMEOUT_S + 30)
-def test_nothing_is_left_of_ten_thousand_calls() -> None:
+def test_nothing_is_left_of_many_calls() -> None:
     """Memory within 5 %, and the same tasks, streams and file descriptors as before."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.soak.churn", "--calls", str(CALLS)],
