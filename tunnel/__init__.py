@@ -14,7 +14,8 @@ flow        receive windows and the memory they may take (pure)
 schedule    whose frame is next (pure)
 liveness    when to PING, when to give up (pure)
 events      what the protocol reports of bytes that arrived (pure)
-protocol    our HTTP/2 profile over h2: settings, roles, events (pure)
+profile     names, roles, settings and errors that both ends agree on (pure)
+protocol    our HTTP/2 profile over h2: bytes in, events out, and back (pure)
 stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
 outbox      what goes into the next message

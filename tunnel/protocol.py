@@ -8,21 +8,17 @@ holds the GOAWAY that answers it.
 from __future__ import annotations
 
 import contextlib
-import enum
 from typing import TYPE_CHECKING, Any
 
 import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
-from h2.errors import ErrorCodes
-from h2.settings import SettingCodes, Settings
+from h2.settings import SettingCodes
 from hyperframe.exceptions import HyperframeError
 
 from tunnel.data_path import DataPath
 from tunnel.errors import (
-    ExcessiveLoad,
-    FrameTooLarge,
     HeadError,
     ProtocolError,
     SessionClosed,
@@ -43,10 +39,9 @@ from tunnel.events import (
 from tunnel.flow import (
     CONNECTION_WINDOW_BYTES,
     MAX_STREAMS,
-    START_WINDOW_BYTES,
     connection_credit,
 )
-from tunnel.frames import FRAME_HEADER_BYTES, MAX_FRAME_BYTES, FrameGuard
+from tunnel.frames import FRAME_HEADER_BYTES, FrameGuard
 from tunnel.heads import (
     MAX_HEADER_LIST_BYTES,
     RequestHead,
@@ -56,6 +51,19 @@ from tunnel.heads import (
     decode_response,
     encode_request,
     encode_response,
+)
+from tunnel.profile import (
+    INSTANCE_HEADER,
+    METHOD_HEADER,
+    RECEIVED_HEADER,
+    SESSION_HEADER,
+    TUNNEL_PATH,
+    TUNNEL_SUBPROTOCOL,
+    Connection,
+    Role,
+    error_name,
+    local_settings,
+    protocol_error,
 )
 from tunnel.schedule import MAX_FRAME_BYTES as MAX_DATA_BYTES
 
@@ -78,30 +86,11 @@ __all__ = [
     "error_name",
 ]
 
-TUNNEL_SUBPROTOCOL = "edgelet.h2.v1"
-TUNNEL_PATH = "/tunnel"
-INSTANCE_HEADER = "Edgelet-Instance"
-SESSION_HEADER = "Edgelet-Session"
-RECEIVED_HEADER = "Edgelet-Received"
-METHOD_HEADER = "edgelet-method"
 # HPACK's own default. A peer may announce more, and our encoder would keep that much for it.
 _MAX_ENCODER_TABLE_BYTES = 4096
 _FIRST_CONNECTION_WINDOW_BYTES = 65535
 _MAX_REASON_BYTES = 1024
 _KNOWN_SETTINGS = frozenset(int(code) for code in SettingCodes)
-
-
-class Role(enum.Enum):
-    """Who asks: the provider is the client, the edge the server, whoever dialled."""
-
-    CLIENT = "client"
-    SERVER = "server"
-
-
-class _Connection(h2.connection.H2Connection):
-    # How late streams ended is remembered for frames that were under way; 65536 would keep 10 MB
-    # for ever.
-    MAX_CLOSED_STREAMS = 4096
 
 
 class Protocol:
@@ -110,8 +99,8 @@ class Protocol:
     def __init__(self, role: Role, *, max_streams: int = MAX_STREAMS) -> None:
         is_client = role is Role.CLIENT
         self._is_client = is_client
-        self._h2 = _Connection(h2.config.H2Configuration(client_side=is_client))
-        self._h2.local_settings = _local_settings(is_client=is_client, max_streams=max_streams)
+        self._h2 = Connection(h2.config.H2Configuration(client_side=is_client))
+        self._h2.local_settings = local_settings(is_client=is_client, max_streams=max_streams)
         self._guard = FrameGuard(from_client=not is_client)
         self._data_path = DataPath(self._h2)
         # In the order of the wire; the payload of DATA is not copied before it is taken.
@@ -178,7 +167,7 @@ class Protocol:
             if credit and not self._is_over:
                 self._put(self._data_path.grant(0, credit))
         except (h2.exceptions.H2Error, HyperframeError) as exc:
-            error = _ours(exc)
+            error = protocol_error(exc)
             # h2 has queued a GOAWAY of its own, which says less.
             self._h2.clear_outbound_data_buffer()
             self.leave(str(error), error_code=error.error_code)
@@ -395,38 +384,5 @@ class Protocol:
         return MAX_HEADER_LIST_BYTES if theirs is None else min(theirs, MAX_HEADER_LIST_BYTES)
 
 
-def error_name(error_code: int) -> str:
-    """Return the name of an HTTP/2 error code, as ``CANCEL``; unknown ones as a number."""
-    try:
-        return ErrorCodes(error_code).name
-    except ValueError:
-        return f"{error_code:#x}"
-
-
-def _local_settings(*, is_client: bool, max_streams: int) -> Settings:
-    values = {
-        SettingCodes.INITIAL_WINDOW_SIZE: START_WINDOW_BYTES,
-        SettingCodes.MAX_FRAME_SIZE: MAX_FRAME_BYTES,
-        SettingCodes.MAX_HEADER_LIST_SIZE: MAX_HEADER_LIST_BYTES,
-        SettingCodes.MAX_CONCURRENT_STREAMS: max_streams,
-        SettingCodes.ENABLE_PUSH: 0,
-    }
-    if not is_client:
-        values[SettingCodes.ENABLE_CONNECT_PROTOCOL] = 1
-    return Settings(client=is_client, initial_values=values)
-
-
 def _translate_data(event: h2.events.DataReceived) -> Event:
     return DataArrived(event.stream_id, event.data, event.flow_controlled_length)
-
-
-def _ours(exc: Exception) -> ProtocolError:
-    code = int(getattr(exc, "error_code", ErrorCodes.PROTOCOL_ERROR))
-    text = str(exc) or type(exc).__name__
-    if isinstance(exc, h2.exceptions.FlowControlError):
-        return WindowExceeded(text)
-    if isinstance(exc, h2.exceptions.FrameTooLargeError):
-        return FrameTooLarge(text)
-    if isinstance(exc, h2.exceptions.DenialOfServiceError | h2.exceptions.TooManyStreamsError):
-        return ExcessiveLoad(text)
-    return ProtocolError(text, error_code=code)
