@@ -16,7 +16,7 @@ def test_only_the_server_allows_extended_connect() -> None:
     server = local_settings(is_client=False, max_streams=256)
     client = local_settings(is_client=True, max_streams=256)
     assert server[SettingCodes.ENABLE_CONNECT_PROTOCOL] == 1
-    assert SettingCodes.ENABLE_CONNECT_PROTOCOL not in client
+    assert not client.enable_connect_protocol
 
 
 @pytest.mark.parametrize("is_client", [True, False])
