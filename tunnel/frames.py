@@ -27,7 +27,8 @@ BYTES_PER_WINDOW_UPDATE = 16 << 10
 
 _HEADER = struct.Struct(">HBBBI")
 _STREAM_ID_MASK = 0x7FFFFFFF
-_DATA, _HEADERS, _CONTINUATION = 0x0, 0x1, 0x9
+_DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0x0, 0x1, 0x4, 0x9
+_SETTING_BYTES = 6
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 
 
@@ -119,7 +120,9 @@ class FrameGuard:
         if kind in (_HEADERS, _CONTINUATION):
             self._check_header_block(length=length, flags=flags)
         if not self._carries_a_call(kind, flags, stream_id, length=length):
-            self._spend(now=now)
+            # h2 takes longer for a setting than for most frames.
+            settings = length // _SETTING_BYTES if kind == _SETTINGS else 0
+            self._spend(max(1, settings), now=now)
 
     def _carries_a_call(self, kind: int, flags: int, stream_id: int, *, length: int) -> bool:
         if kind == _DATA:
@@ -138,12 +141,12 @@ class FrameGuard:
         if not self._in_block:
             self._block_bytes = 0
 
-    def _spend(self, *, now: float) -> None:
+    def _spend(self, tokens: int, *, now: float) -> None:
         if self._refilled_at is not None:
             earned = (now - self._refilled_at) * IDLE_FRAMES_PER_S
             self._tokens = min(self._tokens + earned, float(IDLE_FRAMES_BURST))
         self._refilled_at = now
-        self._tokens -= 1
+        self._tokens -= tokens
         if self._tokens < 0:
             raise ExcessiveLoad(
                 f"more than {IDLE_FRAMES_BURST} frames that carry nothing, "

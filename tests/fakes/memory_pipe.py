@@ -105,6 +105,10 @@ class MemoryPipe:
         """Freeze both directions without a word: nothing arrives any more, and senders wait."""
         self._out.is_stalled = self._into.is_stalled = True
 
+    def stall_sending(self) -> None:
+        """Freeze the direction that this end sends in; the other one still works."""
+        self._out.is_stalled = True
+
 
 def memory_pipes(
     *, delay_s: float = 0.0, room_bytes: int = MAX_WAITING_BYTES

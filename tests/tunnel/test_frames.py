@@ -19,6 +19,7 @@ from tunnel.frames import (
     FrameGuard,
 )
 
+END_HEADERS = 0x4
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
 
 
@@ -133,3 +134,48 @@ def test_cutting_changes_nothing(frames: list[tuple[int, int]], cuts: list[int])
     guard.receive_data(long[: FRAME_HEADER_BYTES - 1], now=0.0)
     with pytest.raises(FrameTooLarge):
         guard.receive_data(long[FRAME_HEADER_BYTES - 1 :], now=0.0)
+
+
+def test_frame_full_of_settings_counts_for_each() -> None:
+    """Four such frames would cost as much as ten thousand others."""
+    guard = client_guard()
+    full = frame(SETTINGS, bytes(2_700 * 6), stream_id=0)
+    for _ in range(IDLE_FRAMES_BURST // 2_700):
+        guard.receive_data(memoryview(full), now=0.0)
+    with pytest.raises(ExcessiveLoad):
+        guard.receive_data(memoryview(full), now=0.0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([DATA, HEADERS, PING]), st.integers(0, 40), st.booleans()),
+        max_size=12,
+    ),
+    st.lists(st.integers(1, 60), min_size=1, max_size=12),
+)
+def test_plain_data_is_found_whatever_the_cutting(
+    frames: list[tuple[int, int, bool]], cuts: list[int]
+) -> None:
+    """All bytes are named once and in order; what is named DATA is a whole frame without flags."""
+    guard = FrameGuard(from_client=False)
+    sent = b"".join(
+        frame(kind, bytes(size), flags=END_HEADERS if kind == HEADERS else int(ended), stream_id=5)
+        for kind, size, ended in frames
+    )
+    passed, position, cut = b"", 0, 0
+    while position < len(sent):
+        piece = memoryview(sent)[position : position + cuts[cut % len(cuts)]]
+        last = 0
+        for stream_id, start, end in guard.receive_data(piece, now=0.0):
+            assert start == last < end
+            last = end
+            passed += piece[start:end]
+            if stream_id:
+                head = bytes(piece[start : start + FRAME_HEADER_BYTES])
+                assert stream_id == 5
+                assert head[3:5] == bytes([DATA, 0])
+                assert int.from_bytes(head[:3], "big") == end - start - FRAME_HEADER_BYTES > 0
+        assert last == len(piece)
+        position += len(piece)
+        cut += 1
+    assert passed == sent

@@ -151,7 +151,9 @@ async def test_hundred_cuts_cost_no_byte(seed: int) -> None:
         assert pair.client._exchange.counts.epoch == pair.server._exchange.counts.epoch == CUTS + 2
         await asyncio.sleep(5)
         assert pair.client.open_streams == pair.server.open_streams == 0
-        assert pair.client._exchange.counts.kept_bytes == pair.server._exchange.counts.kept_bytes == 0
+        assert (
+            pair.client._exchange.counts.kept_bytes == pair.server._exchange.counts.kept_bytes == 0
+        )
     for path in (LOG, UPLOAD):
         assert calls.received[path].digest() == calls.sent[path].digest()
     assert calls.echoed > CUTS

@@ -11,6 +11,9 @@ import pytest
 from tests.fakes.memory_pipe import MemoryPipe, memory_pipes
 from tests.fakes.session_pair import GET, OK, echo, read_all, resumable_pair
 from tunnel.errors import PipeError, SessionClosed
+from tunnel.pipe import MAX_UNACKNOWLEDGED_BYTES
+from tunnel.protocol import ResponseHead
+from tunnel.schedule import MAX_FRAME_BYTES
 from tunnel.session import Limits, Role, Session
 
 if TYPE_CHECKING:
@@ -232,3 +235,95 @@ async def test_cancelled_attach_interrupts_the_session() -> None:
         pair.connect()
         await stream.close_write()
         assert await read_all(stream) == b""
+
+
+async def test_frozen_link_is_noticed_at_both_ends_within_20_s() -> None:
+    """Whatever the moment, with and without something to send."""
+    for busy in (True, False):
+        for after_s in (0.3, 4.9, 7.0):
+            async with resumable_pair(echo) as pair:
+                pipe, _ = pair.connect(delay_s=0.02)
+                stream = await pair.client.open(GET)
+                await stream.response()
+                await asyncio.sleep(after_s)
+                pipe.stall()
+                if busy:
+                    await stream.write(bytes(100_000))
+                start = asyncio.get_running_loop().time()
+                while pair.client.is_attached or pair.server.is_attached:
+                    assert asyncio.get_running_loop().time() - start < 20
+                    await asyncio.sleep(0.5)
+                stream.reset()
+
+
+@pytest.mark.parametrize("to_client", [True, False])
+async def test_half_open_link_is_noticed_at_both_ends_within_20_s(to_client: bool) -> None:
+    """One direction is dead; the end that still hears goes by its own unanswered PING."""
+    async with resumable_pair(echo) as pair:
+        client_pipe, server_pipe = pair.connect(delay_s=0.02)
+        await (await pair.client.open(GET)).response()
+        await asyncio.sleep(3)
+        (server_pipe if to_client else client_pipe).stall_sending()
+        await asyncio.sleep(20)
+        assert not pair.client.is_attached
+        assert not pair.server.is_attached
+        assert pair.client.is_live
+        assert pair.server.is_live
+
+
+async def test_answers_that_cannot_be_sent_are_bounded() -> None:
+    """Heads of responses, while there is nobody to send them to."""
+    big = ResponseHead(status=200, headers=tuple((f"x-{n}", "y" * 1_000) for n in range(50)))
+    go = asyncio.Event()
+
+    async def handler(stream: Stream) -> None:
+        await go.wait()
+        await stream.respond(big)
+        await stream.wait_closed()
+
+    async with resumable_pair(handler) as pair:
+        pipe, _ = pair.connect()
+        for _ in range(60):
+            await pair.client.open(GET)
+        await asyncio.sleep(1)
+        pipe.cut()
+        await asyncio.sleep(1)
+        go.set()
+        assert "does not take them" in await pair.server_run
+        assert pair.server._exchange.protocol.output_bytes < 2 << 20
+
+
+async def test_peer_that_never_acknowledges_is_waited_for() -> None:
+    """16 MiB are kept, then DATA waits; nothing more is taken from the callers."""
+
+    async def handler(stream: Stream) -> None:
+        await stream.respond(OK)
+        while True:
+            await stream.write(bytes(64 << 10))
+
+    ours, theirs = memory_pipes(room_bytes=64 << 20)
+    server = Session(role=Role.SERVER, session_id="s", handler=handler)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.run(ours))
+        window = (1 << 30).to_bytes(4, "big")
+        settings = b"\x00\x04" + (1 << 30).to_bytes(4, "big")
+        opened = b"\x82\x87\x84\x01\x01e"
+        await theirs.send(
+            b"\x01PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+            + len(settings).to_bytes(3, "big")
+            + b"\x04\x00"
+            + bytes(4)
+            + settings
+            + b"\x00\x00\x04\x08\x00"
+            + bytes(4)
+            + window
+            + len(opened).to_bytes(3, "big")
+            + b"\x01\x05\x00\x00\x00\x01"
+            + opened
+        )
+        await asyncio.sleep(5)
+        counts = server._exchange.counts
+        # Less than a frame fits.
+        assert 0 <= MAX_UNACKNOWLEDGED_BYTES - counts.kept_bytes < MAX_FRAME_BYTES
+        assert counts.kept_bytes == counts.sent_bytes
+        server.close("the test is over")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -212,43 +211,6 @@ async def test_handlers_are_bounded() -> None:
             refused += stream.is_closed
             stream.reset()
         assert refused == 100 - 16
-
-
-async def test_many_calls_leave_nothing_behind() -> None:
-    """Opens, transfers, resets from both ends; then nothing is held."""
-    chance = random.Random(1)  # noqa: S311  # a test that can be repeated
-
-    async def handler(stream: Stream) -> None:
-        await stream.respond(OK)
-        if chance.random() < 0.2:
-            stream.reset(0x2, "by chance")
-            return
-        while data := await stream.read():
-            await stream.write(data)
-        await stream.close_write()
-
-    async def call(session: Session) -> None:
-        stream = await session.open(GET)
-        try:
-            await stream.write(bytes(chance.randrange(100_000)))
-            if chance.random() < 0.3:
-                stream.reset()
-            await stream.close_write()
-            await read_all(stream)
-        except StreamReset:
-            return
-
-    async with session_pair(handler, delay_s=0.001) as pair:
-        for _ in range(10):
-            async with asyncio.TaskGroup() as tasks:
-                for _ in range(50):
-                    tasks.create_task(call(pair.client))
-        await asyncio.sleep(5)
-        for session in (pair.client, pair.server):
-            assert session.open_streams == 0
-            assert len(session._handlers) == 0
-            assert session._streams._flow.granted_bytes == 0
-            assert session._exchange.protocol.output_bytes == 0
 
 
 # Flow.
