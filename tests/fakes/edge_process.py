@@ -113,11 +113,10 @@ def process_state() -> Json:
 
 async def _send(stream: Stream, size: int, reset_after: int | None) -> None:
     left = size if reset_after is None else min(size, reset_after)
-    with memoryview(PIECE) as piece:
-        while left:
-            part = piece[: min(left, len(piece))]
-            await stream.write(part)
-            left -= len(part)
+    while left:
+        part = PIECE[:left]  # PIECE itself while so much is left
+        await stream.write(part)
+        left -= len(part)
     if reset_after is not None:
         stream.reset(INTERNAL_ERROR, "as asked for")
 

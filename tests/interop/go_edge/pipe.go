@@ -20,7 +20,7 @@ const (
 	maxMessage        = 64 << 10
 	maxPayload        = maxMessage - 1
 	maxUnacknowledged = 16 << 20
-	ackEvery          = 256 << 10
+	ackEvery          = 1 << 20
 	ackAfter          = 100 * time.Millisecond
 )
 
