@@ -65,9 +65,10 @@ class ByteQueue:
                 taken.append(self._pieces.popleft())
                 wanted -= size
                 continue
-            view = memoryview(bytes(piece) if type(piece) is bytearray else piece)
-            taken.append(view[:wanted])
-            self._pieces[0] = view[wanted:]
+            if not isinstance(piece, memoryview):
+                piece = memoryview(bytes(piece))  # a copy where it was gathered, else none
+            taken.append(piece[:wanted])
+            self._pieces[0] = piece[wanted:]
             wanted = 0
         return taken
 

@@ -6,7 +6,7 @@ but four windows. So such frames are built and taken here, and h2 sees all other
 stream's first and last.
 
 Windows for sending are h2's own public attributes. For receiving h2 has its own count, from which
-these frames are missing: ``_bypassed`` says how many bytes, for each stream and (0) the connection,
+these frames are missing: ``_bypassed`` says how many bytes, for each stream and for all together,
 and so many are given back to the peer without telling h2. Always
 
     h2's window - bypassed = what the peer may send
@@ -21,7 +21,7 @@ from tunnel.errors import WindowExceeded
 from tunnel.schedule import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from h2.connection import H2Connection
 
@@ -43,6 +43,8 @@ def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Pi
     Returns:
         Headers and payload in the order of the wire.
     """
+    if size <= MAX_FRAME_BYTES:
+        return [_HEADER.pack(size >> 8, size & 0xFF, _DATA_TYPE, 0, stream_id), *pieces]
     frames: list[Piece] = []
     missing = 0
     for piece in pieces:
@@ -68,7 +70,8 @@ class DataPath:
 
     def __init__(self, connection: H2Connection) -> None:
         self._h2 = connection
-        self._bypassed: dict[int, int] = {0: 0}
+        self._bypassed: dict[int, int] = {}
+        self._bypassed_in_all = 0
 
     # What is sent.
 
@@ -95,27 +98,29 @@ class DataPath:
         """Leave what comes on this stream to h2 again; unknown ones are fine."""
         self._bypassed.pop(stream_id, None)
 
-    def is_open(self, stream_id: int) -> bool:
-        """Whether the stream's DATA passes here."""
-        return stream_id in self._bypassed
+    @property
+    def open_streams(self) -> Container[int]:
+        """The streams whose DATA passes here."""
+        return self._bypassed
 
     def receive(self, stream_id: int, size: int) -> None:
         """Account for payload that arrived on an open stream.
 
+        The connection's window is for the caller to look at, once for all that arrived.
+
         Raises:
-            WindowExceeded: It is more than was granted.
+            WindowExceeded: It is more than was granted to the stream.
         """
-        bypassed = self._bypassed
-        window = self._h2.streams[stream_id].inbound_flow_control_window - bypassed[stream_id]
-        if size > min(window, self.connection_window):
+        bypassed = self._bypassed[stream_id] + size
+        if bypassed > self._h2.streams[stream_id].inbound_flow_control_window:
             raise WindowExceeded(f"stream {stream_id} sent {size} bytes, above its window")
-        bypassed[0] += size
-        bypassed[stream_id] += size
+        self._bypassed[stream_id] = bypassed
+        self._bypassed_in_all += size
 
     @property
     def connection_window(self) -> int:
         """How many bytes the peer may send on all streams together; negative when it sent more."""
-        return self._h2.inbound_flow_control_window - self._bypassed[0]
+        return self._h2.inbound_flow_control_window - self._bypassed_in_all
 
     def grant(self, stream_id: int, credit: int) -> bytes:
         """Let the peer send so many bytes more; on stream 0 it means the connection.
@@ -123,11 +128,14 @@ class DataPath:
         Returns:
             The frame that grants what h2 does not know of; h2 has queued one for the rest.
         """
-        bypassed = self._bypassed.get(stream_id, 0)
+        bypassed = self._bypassed.get(stream_id, 0) if stream_id else self._bypassed_in_all
         own = min(credit, bypassed)
         if credit > own:
             self._h2.increment_flow_control_window(credit - own, stream_id or None)
         if not own:
             return b""
-        self._bypassed[stream_id] = bypassed - own
+        if stream_id:
+            self._bypassed[stream_id] -= own
+        else:
+            self._bypassed_in_all -= own
         return _WINDOW_UPDATE.pack(0, 4, _WINDOW_UPDATE_TYPE, 0, stream_id, own)

@@ -95,30 +95,33 @@ class Outbox:
         return self._pipe.encode_data(self._protocol.take_output(room))
 
     def _fill(self, room: int) -> None:
-        while (turns := (room - self._protocol.output_bytes) // FRAME_BYTES) > 0:
+        turns = (room - self._protocol.output_bytes) // FRAME_BYTES
+        while turns > 0:
             stream_id = self._schedule.next()
             if stream_id is None:
                 return
             # Who waits alone has all turns.
-            self._send(self._ready[stream_id], turns=1 if self._schedule.has_waiting else turns)
+            allowed = 1 if self._schedule.has_waiting else turns
+            turns -= self._send(self._ready[stream_id], turns=allowed)
 
-    def _send(self, stream: Stream, *, turns: int) -> None:
-        """Send up to so many DATA frames of a stream whose turn it is."""
+    def _send(self, stream: Stream, *, turns: int) -> int:
+        """Send up to so many DATA frames of a stream whose turn it is; returns how many it sent."""
         window = self._protocol.send_window(stream.id)
         if window <= 0 and stream.output_bytes:
             self._blocked[stream.id] = self._ready.pop(stream.id)
             self._schedule.blocked(stream.id)
             self.window_stalls += 1
-            return
+            return 0
         pieces, size, is_last = stream.take_output(window, turns * MAX_FRAME_BYTES)
         try:
-            self._protocol.send_data(stream.id, pieces, end=is_last)
+            self._protocol.send_data(stream.id, pieces, size, end=is_last)
         except HeadError as exc:
             stream.reset(INTERNAL_ERROR, str(exc))
-            return
+            return 1
         more = not is_last and stream.has_output
         self._schedule.sent(stream.id, size, more=more)
         if not more:
             del self._ready[stream.id]
         if is_last:
             stream.sent_end()
+        return max(1, -(-size // MAX_FRAME_BYTES))

@@ -183,8 +183,9 @@ class Protocol:
         events: list[Event] = []
         payload: list[memoryview] = []
         count = len(runs)
+        open_streams = self._data_path.open_streams
         for index, (stream_id, start, end) in enumerate(runs):
-            if not stream_id or not self._data_path.is_open(stream_id):
+            if stream_id not in open_streams:
                 events += self._translate(self._h2.receive_data(data[start:end]))
                 continue
             payload.append(data[start + FRAME_HEADER_BYTES : end])
@@ -295,19 +296,19 @@ class Protocol:
             self._promised_bytes[stream_id] = length if has_body else 0
         self._collect()
 
-    def send_data(self, stream_id: int, pieces: Sequence[Piece], *, end: bool) -> None:
+    def send_data(self, stream_id: int, pieces: Sequence[Piece], size: int, *, end: bool) -> None:
         """Send bytes on an open stream, within ``send_window``, as DATA frames.
 
         Args:
             stream_id: The stream.
             pieces: The bytes; they must not change any more.
+            size: How many they are together.
             end: Whether they are the last.
 
         Raises:
             HeadError: The body is not as long as content-length said; the peer's h2 would end the
                 whole session.
         """
-        size = sum(map(len, pieces))
         promised = self._promised_bytes.get(stream_id)
         if promised is not None:
             promised -= size

@@ -119,14 +119,14 @@ def test_request_and_response_travel() -> None:
     """Heads, bytes and both ends of stream, in order."""
     client, server = ends()
     stream_id = opened(client, server)
-    client.send_data(stream_id, [b"question"], end=True)
+    client.send_data(stream_id, [b"question"], len(b"question"), end=True)
     assert move(client, server) == [
         DataArrived(stream_id, b"question", 8),
         EndArrived(stream_id),
     ]
     server.send_response(stream_id, OK, end=False)
-    server.send_data(stream_id, [b"answer"], end=False)
-    server.send_data(stream_id, [b""], end=True)
+    server.send_data(stream_id, [b"answer"], len(b"answer"), end=False)
+    server.send_data(stream_id, [b""], len(b""), end=True)
     assert move(server, client) == [
         ResponseArrived(stream_id, OK),
         DataArrived(stream_id, b"answer", 6),
@@ -189,7 +189,7 @@ def test_credit_of_bytes_for_a_reset_stream_goes_back_to_the_connection() -> Non
     while received < 2 * CONNECTION_WINDOW_BYTES:
         stream_id = opened(client, server)
         for _ in range(4):
-            client.send_data(stream_id, [bytes(16_000)], end=False)
+            client.send_data(stream_id, [bytes(16_000)], len(bytes(16_000)), end=False)
         server.reset_stream(stream_id, error_code=8)
         move(client, server)
         move(server, client)
@@ -205,7 +205,9 @@ def test_body_must_be_as_long_as_its_content_length(end: bool) -> None:
     head = ResponseHead(status=200, headers=(("content-length", "4"),))
     server.send_response(stream_id, head, end=False)
     with pytest.raises(HeadError, match="content-length"):
-        server.send_data(stream_id, [b"abc" if end else b"abcde"], end=end)
+        server.send_data(
+            stream_id, [b"abc" if end else b"abcde"], len(b"abc" if end else b"abcde"), end=end
+        )
     server.reset_stream(stream_id, error_code=2)
     assert move(server, client)[-1] == ResetArrived(stream_id, 2, by_peer=True)
 
@@ -216,12 +218,12 @@ def test_answer_to_head_has_a_length_and_no_body() -> None:
     head = ResponseHead(status=200, headers=(("content-length", "4"),))
     stream_id = opened(client, server, RequestHead(method="HEAD", path="/"))
     server.send_response(stream_id, head, end=False)
-    server.send_data(stream_id, [b""], end=True)
+    server.send_data(stream_id, [b""], len(b""), end=True)
     assert EndArrived(stream_id) in move(server, client)
     stream_id = opened(client, server)
     server.send_response(stream_id, head, end=False)
-    server.send_data(stream_id, [b"ab"], end=False)
-    server.send_data(stream_id, [b"cd"], end=True)
+    server.send_data(stream_id, [b"ab"], len(b"ab"), end=False)
+    server.send_data(stream_id, [b"cd"], len(b"cd"), end=True)
     assert EndArrived(stream_id) in move(server, client)
 
 
@@ -398,7 +400,7 @@ def test_late_answers_to_cancelled_calls_are_harmless() -> None:
         stream_id = client.send_request(GET)
         move(client, server)
         server.send_response(stream_id, OK, end=False)
-        server.send_data(stream_id, [b"late"], end=False)
+        server.send_data(stream_id, [b"late"], len(b"late"), end=False)
         client.reset_stream(stream_id, error_code=8)
     assert move(server, client) == []
     move(client, server)
@@ -430,8 +432,8 @@ def test_events_do_not_depend_on_the_cutting(bodies: list[bytes], sizes: list[in
     client, server = ends()
     stream_id = client.send_request(GET)
     for body in bodies:
-        client.send_data(stream_id, [body], end=False)
-    client.send_data(stream_id, [b""], end=True)
+        client.send_data(stream_id, [body], len(body), end=False)
+    client.send_data(stream_id, [b""], len(b""), end=True)
     events: list[Event] = []
     position = 0
     while client.output_bytes:
