@@ -43,27 +43,27 @@ def test_too_long_frame_is_refused_at_its_header(length: int) -> None:
     """Nine bytes are enough to know."""
     guard = client_guard()
     header = length.to_bytes(3, "big") + bytes([DATA, 0]) + (1).to_bytes(4, "big")
-    guard.receive_data(header[:-1], now=0.0)
+    guard.receive_data(memoryview(header[:-1]), now=0.0)
     with pytest.raises(FrameTooLarge, match=str(length)):
-        guard.receive_data(header[-1:], now=0.0)
+        guard.receive_data(memoryview(header[-1:]), now=0.0)
 
 
 def test_the_longest_frame_passes() -> None:
     """16 KiB of payload are allowed."""
     guard = client_guard()
-    guard.receive_data(frame(DATA, bytes(MAX_FRAME_BYTES)) * 3, now=0.0)
+    guard.receive_data(memoryview(frame(DATA, bytes(MAX_FRAME_BYTES)) * 3), now=0.0)
 
 
 def test_header_block_without_end_is_refused() -> None:
     """The sum over HEADERS and CONTINUATION counts, and a new block starts anew."""
     guard = FrameGuard(from_client=True)
-    guard.receive_data(PREFACE, now=0.0)
+    guard.receive_data(memoryview(PREFACE), now=0.0)
     part = bytes(MAX_FRAME_BYTES)
     whole = frame(HEADERS, part) + frame(CONTINUATION, part, flags=0x4)
-    guard.receive_data(whole * 4, now=0.0)
-    guard.receive_data(frame(HEADERS, part) + frame(CONTINUATION, part) * 3, now=0.0)
+    guard.receive_data(memoryview(whole * 4), now=0.0)
+    guard.receive_data(memoryview(frame(HEADERS, part) + frame(CONTINUATION, part) * 3), now=0.0)
     with pytest.raises(ExcessiveLoad, match=str(MAX_HEADER_BLOCK_BYTES)):
-        guard.receive_data(frame(CONTINUATION, b"x"), now=0.0)
+        guard.receive_data(memoryview(frame(CONTINUATION, b"x")), now=0.0)
 
 
 @pytest.mark.parametrize(
@@ -81,34 +81,34 @@ def test_header_block_without_end_is_refused() -> None:
 def test_flood_is_refused_and_a_trickle_is_not(idle: bytes) -> None:
     """Frames that carry nothing of a call: a burst, then so many per second."""
     guard = client_guard()
-    guard.receive_data(idle * IDLE_FRAMES_BURST, now=0.0)
+    guard.receive_data(memoryview(idle * IDLE_FRAMES_BURST), now=0.0)
     for second in range(1, 4):
-        guard.receive_data(idle * IDLE_FRAMES_PER_S, now=float(second))
+        guard.receive_data(memoryview(idle * IDLE_FRAMES_PER_S), now=float(second))
     with pytest.raises(ExcessiveLoad, match="carry nothing"):
-        guard.receive_data(idle, now=3.0)
+        guard.receive_data(memoryview(idle), now=3.0)
 
 
 def test_calls_are_no_flood() -> None:
     """New streams and their bytes cost nothing, heads of the server are earned by requests."""
     guard = FrameGuard(from_client=True)
-    guard.receive_data(PREFACE, now=0.0)
+    guard.receive_data(memoryview(PREFACE), now=0.0)
     for number in range(IDLE_FRAMES_BURST + 10):
         stream_id = 2 * number + 1
         call = frame(HEADERS, b"x", flags=0x4, stream_id=stream_id) + frame(DATA, b"x") * 2
-        guard.receive_data(call + frame(DATA, flags=0x1), now=0.0)
+        guard.receive_data(memoryview(call + frame(DATA, flags=0x1)), now=0.0)
     guard = client_guard()
     for _ in range(IDLE_FRAMES_BURST + 10):
         guard.request_sent()
-        guard.receive_data(frame(HEADERS, b"x", flags=0x4), now=0.0)
+        guard.receive_data(memoryview(frame(HEADERS, b"x", flags=0x4)), now=0.0)
 
 
 def test_heads_on_an_old_stream_are_a_flood() -> None:
     """Only a stream's first head opens it."""
     guard = FrameGuard(from_client=True)
-    guard.receive_data(PREFACE, now=0.0)
+    guard.receive_data(memoryview(PREFACE), now=0.0)
     head = frame(HEADERS, b"x", flags=0x4, stream_id=5)
     with pytest.raises(ExcessiveLoad):
-        guard.receive_data(head * (IDLE_FRAMES_BURST + 2), now=0.0)
+        guard.receive_data(memoryview(head * (IDLE_FRAMES_BURST + 2)), now=0.0)
 
 
 def test_answers_to_our_data_are_no_flood() -> None:
@@ -116,7 +116,7 @@ def test_answers_to_our_data_are_no_flood() -> None:
     guard = client_guard()
     for _ in range(IDLE_FRAMES_BURST + 10):
         guard.data_sent(10)
-        guard.receive_data(frame(WINDOW_UPDATE, b"\0\0\0\1"), now=0.0)
+        guard.receive_data(memoryview(frame(WINDOW_UPDATE, b"\0\0\0\1")), now=0.0)
 
 
 @given(
@@ -131,9 +131,9 @@ def test_cutting_changes_nothing(frames: list[tuple[int, int]], cuts: list[int])
     guard = FrameGuard(from_client=True)
     for start, end in itertools.pairwise(edges):
         guard.receive_data(memoryview(wire)[start:end], now=0.0)
-    guard.receive_data(long[: FRAME_HEADER_BYTES - 1], now=0.0)
+    guard.receive_data(memoryview(long[: FRAME_HEADER_BYTES - 1]), now=0.0)
     with pytest.raises(FrameTooLarge):
-        guard.receive_data(long[FRAME_HEADER_BYTES - 1 :], now=0.0)
+        guard.receive_data(memoryview(long[FRAME_HEADER_BYTES - 1 :]), now=0.0)
 
 
 def test_frame_full_of_settings_counts_for_each() -> None:
@@ -166,7 +166,7 @@ def test_plain_data_is_found_whatever_the_cutting(
     while position < len(sent):
         piece = memoryview(sent)[position : position + cuts[cut % len(cuts)]]
         last = 0
-        for stream_id, start, end in guard.receive_data(piece, now=0.0):
+        for stream_id, start, end in guard.receive_data(memoryview(piece), now=0.0):
             assert start == last < end
             last = end
             passed += piece[start:end]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from edge_runtime.objects.pod import ContainerID, Pod, PodUID, SandboxID
@@ -39,7 +41,7 @@ def _status(
     )
 
 
-def _pod(policy: str = "Always", *names: str, **spec: object) -> Pod:
+def _pod(policy: str = "Always", *names: str, **spec: Any) -> Pod:
     containers = [{"name": each, "image": "busybox:1"} for each in names or ("c",)]
     return Pod(pod_json(restartPolicy=policy, containers=containers, **spec))
 

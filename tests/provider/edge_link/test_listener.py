@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -90,7 +90,7 @@ async def test_a_server_certificate_is_no_client_certificate(tmp_path: Path) -> 
     ],
 )
 async def test_what_is_no_tunnel_request_is_refused(
-    pki: SitePki, changes: dict[str, str], status: int
+    pki: SitePki, changes: dict[str, Any], status: int
 ) -> None:
     """Path, subprotocol and instance are required."""
     async with edge_port(pki) as port:

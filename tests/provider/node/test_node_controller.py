@@ -43,7 +43,8 @@ class Site:
 @contextlib.asynccontextmanager
 async def controlling(kube: KubeClient) -> AsyncIterator[Site]:
     """Run a controller and its event writer."""
-    edge, published = FakeEdge(), []
+    edge = FakeEdge()
+    published: list[NodePut] = []
     events = EventWriter(kube.as_node, node_name="site-a", acknowledge=lambda _: None)
     controller = NodeController(
         as_node=kube.as_node,
