@@ -41,9 +41,10 @@ def _status(
     )
 
 
-def _pod(policy: str = "Always", *names: str, **spec: Any) -> Pod:
+def _pod(policy: str = "Always", *names: str, **spec: object) -> Pod:
     containers = [{"name": each, "image": "busybox:1"} for each in names or ("c",)]
-    return Pod(pod_json(restartPolicy=policy, containers=containers, **spec))
+    named: dict[str, Any] = {"restartPolicy": policy, "containers": containers, **spec}
+    return Pod(pod_json(**named))
 
 
 def _compute(
