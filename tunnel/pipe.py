@@ -39,7 +39,7 @@ MAX_UNACKNOWLEDGED_BYTES = 16 << 20
 # Small messages cost more memory than their bytes: 16 MiB of them would be ten times as much.
 MAX_UNACKNOWLEDGED_MESSAGES = 1 << 16
 # An ACK costs both ends about as much as a full DATA message.
-ACK_EVERY_BYTES = 1 << 20
+ACK_EVERY_BYTES = 256 << 10
 ACK_AFTER_S = 0.1
 # Timers may be early by a clock's resolution; asking again for less than this would spin.
 TIMER_SLACK_S = 0.001
@@ -174,14 +174,14 @@ class Pipe:
         return message
 
     def is_ack_due(self, *, now: float) -> bool:
-        """Whether 1 MiB or 100 ms have passed since the first byte that is not acknowledged."""
+        """Whether 256 KiB or 100 ms have passed since the first byte that is not acknowledged."""
         if self._ack_at is None:
             return False
         unannounced_bytes = self.received_bytes - self._announced_bytes
         return unannounced_bytes >= ACK_EVERY_BYTES or now + TIMER_SLACK_S >= self._ack_at
 
     def encode_ack_if_due(self, *, now: float) -> bytes | None:
-        """Encode an ACK after 1 MiB or 100 ms of unacknowledged bytes."""
+        """Encode an ACK after 256 KiB or 100 ms of unacknowledged bytes."""
         if not self.is_ack_due(now=now):
             return None
         self._announced_bytes = self.received_bytes
