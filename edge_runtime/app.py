@@ -173,6 +173,7 @@ class Edge:
     async def _stop_as_planned(self, stop: asyncio.Event) -> None:
         await stop.wait()
         logger.info("edge stops: draining the tunnel")
+        self._sync.stop()
         await self._dialer.drain(deadline_s=self._config.drain_timeout_s)
         raise _PlannedStop
 
@@ -189,7 +190,7 @@ class Edge:
             relist_problem=self._parts.pleg.problem,
             report_period_s=self._config.node_status_update_frequency_s,
         )
-        sync = SyncHandler(
+        self._sync = SyncHandler(
             identity=EdgeIdentity(
                 version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id
             ),
@@ -204,7 +205,7 @@ class Edge:
                 statuses=self._parts.statuses,
                 runtime=self._runtime,
                 checks={"syncloop": self._check_loop},
-                sync=sync,
+                sync=self._sync,
                 exec_outlived=self.metrics.outlived_execs.inc,
             )
         )

@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+EDGE_STOPS = "the edge is stopping"
+
 CANCEL = 0x8
 PROTOCOL_ERROR = 0x1
 
@@ -89,18 +91,30 @@ class SyncHandler:
         self._events = events
         self._current: Stream | None = None
         self._turn = asyncio.Lock()
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """End the stream and let no other begin: a planned stop waits for calls, not for this.
+
+        Nothing is lost by it: what was not sent yet is on disk, and offered on the next connect.
+        """
+        self._is_stopping = True
+        if self._current is not None:
+            self._current.reset(CANCEL, EDGE_STOPS)
 
     async def handle(self, request: ApiRequest, stream: Stream) -> None:
         """Synchronise until the provider ends the stream, or a newer one comes.
 
         Raises:
-            ApiError: 400 for another protocol than ours.
+            ApiError: 400 for another protocol than ours, 503 once ``stop`` was called.
             StreamReset: The stream was reset, by the provider or for a newer one.
             SessionClosed: The session is over.
             StoreError: What came down cannot be kept; it was not acknowledged.
         """
         if request.protocol != SYNC_PROTOCOL:
             raise ApiError(400, f"/sync speaks {SYNC_PROTOCOL} only")
+        if self._is_stopping:
+            raise ApiError(503, EDGE_STOPS)
         if self._current is not None:
             self._current.reset(CANCEL, "a newer sync stream takes its place")
         self._current = stream

@@ -42,6 +42,7 @@ class EdgeApi:
     pods: EdgePods
     cri: FakeCri
     streaming: FakeCriStreaming
+    sync: SyncHandler
     problems: dict[str, str | None]
     outlived: list[None] = field(default_factory=list)
 
@@ -95,5 +96,5 @@ async def edge_api(
             exec_outlived=lambda: api.outlived.append(None),
         )
         async with tunnel_pair(Router(routes).handle) as pair:
-            api = EdgeApi(pair, pods, cri, streaming, problems)
+            api = EdgeApi(pair, pods, cri, streaming, sync, problems)
             yield api

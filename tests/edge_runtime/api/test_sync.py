@@ -218,6 +218,20 @@ async def test_ended_stream_is_ended_in_return(tmp_path: Path) -> None:
             await read_all(end.stream)
 
 
+async def test_stopped_handler_ends_its_stream_and_begins_no_other(tmp_path: Path) -> None:
+    """A planned stop waits for people's calls, and this stream would never end by itself."""
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.receive(NodeReport)
+        api.sync.stop()
+        with pytest.raises(StreamReset):
+            await read_all(end.stream)
+        again = await api.pair.request("/sync", method="CONNECT", protocol="edgelet.sync.v1")
+        head = await again.response()
+
+    assert head.status == 503
+
+
 async def test_other_protocol_is_refused(tmp_path: Path) -> None:
     """Before anything is told."""
     async with edge_api(tmp_path) as api:
