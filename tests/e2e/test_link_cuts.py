@@ -11,6 +11,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from tests.e2e.cluster import read_environment
@@ -33,6 +34,8 @@ BACK_WITHIN_S = 5.0
 # After that a session is not back at all.
 GIVE_UP_S = 60.0
 SIZE = 100_000_000
+# Of both processes together; replay buffers alone may take 16 MiB in each while a cut lasts.
+MAX_GROWTH_BYTES = 40_000_000
 PER_CUT_S = MEAN_CUT_S + BACK_WITHIN_S
 POD = "worker"
 
@@ -60,14 +63,16 @@ def test_work_goes_on_through_every_cut(
 ) -> None:
     """An exec of 100 MB both ways, a followed log and a forwarded port outlive all of them."""
     cuts = draw_cuts(CUTS, longest_s=LONGEST_CUT_S, mean_s=MEAN_CUT_S, seed=SEED)
-    before = processes()
+    before, resident = processes(), resident_bytes()
     with Workload(kubectl, POD, size=SIZE, lasts_s=CUTS * PER_CUT_S) as work:
         work.log.wait_for_more(timeout_s=20)
         back_s = [make(cut, link, work) for cut in cuts]
         work.finish()
-    show(pytestconfig, cuts, back_s)
+    grown = resident_bytes() - resident
+    show(pytestconfig, cuts, back_s, grown=grown)
     assert max(back_s) <= BACK_WITHIN_S
     assert processes() == before
+    assert grown <= MAX_GROWTH_BYTES
     assert restarts(kubectl) == 0
     assert cluster.node_condition("Ready") == "True"
 
@@ -90,6 +95,11 @@ def processes() -> tuple[str, str]:
     return environment["DEVCLUSTER_PROVIDER_PID"], environment["DEVCLUSTER_EDGE_PID"]
 
 
+def resident_bytes() -> int:
+    """Return what provider and edge hold together."""
+    return sum(psutil.Process(int(pid)).memory_info().rss for pid in processes())
+
+
 def restarts(kubectl: Kubectl) -> int:
     """Return the pod's restart count once its end is told."""
     status = eventually(
@@ -100,12 +110,13 @@ def restarts(kubectl: Kubectl) -> int:
     return int(status["restartCount"])
 
 
-def show(config: pytest.Config, cuts: list[Cut], back_s: list[float]) -> None:
+def show(config: pytest.Config, cuts: list[Cut], back_s: list[float], *, grown: int) -> None:
     """Print how long the session took to be back, by kind of cut."""
     capture = config.pluginmanager.getplugin("capturemanager")
     terminal = config.pluginmanager.getplugin("terminalreporter")
     with capture.global_and_fixture_disabled():
-        terminal.write_line(f"\n{len(cuts)} cuts; seconds from the heal to the next line:")
+        terminal.write_line(f"\nprovider and edge grew by {grown / 1e6:.1f} MB")
+        terminal.write_line(f"{len(cuts)} cuts; seconds from the heal to the next line:")
         for kind in sorted({cut.kind.name for cut in cuts}):
             seen = [took for cut, took in zip(cuts, back_s, strict=True) if cut.kind.name == kind]
             cut_s = [cut.length_s for cut in cuts if cut.kind.name == kind]

@@ -23,7 +23,7 @@ seconds after the start (a schedule), else at once. It ends with its standard in
 
 ``near`` and ``far`` say what each side sees of a cut: ``reset``, ``end`` (a polite close), or
 ``silent``: nothing at all. ``dials`` says what becomes of dials meanwhile: ``refuse`` or
-``silent``.
+``silent``; after ``half_open`` they work unless it says so.
 """
 
 from __future__ import annotations
@@ -202,7 +202,8 @@ class Link:
         for one in self._chosen(direction):
             one.stall(seconds)
 
-    def _half_open(self, *, direction: str) -> None:
+    def _half_open(self, *, direction: str, dials: str = "") -> None:
+        self._dials = dials
         for connection in self.connections:
             connection.lines[direction].stop()
 
