@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import TYPE_CHECKING
 
@@ -69,8 +70,14 @@ def describe_closed(exc: ConnectionClosed) -> str:
 
 
 def tune_socket(transport: asyncio.BaseTransport) -> None:
-    """Set what the tunnel needs of TCP: no delay, little unsent data, no endless retransmission."""
+    """Set what the tunnel needs of TCP: no delay, little unsent data, no endless retransmission.
+
+    Raises:
+        ConnectionResetError: The peer has hung up meanwhile; the transport has no socket any more.
+    """
     tcp = transport.get_extra_info("socket")
+    if tcp is None:
+        raise ConnectionResetError(errno.ECONNRESET, "the provider hung up behind its answer")
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, WRITE_LIMIT_BYTES)
     tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_S * 1000)

@@ -103,6 +103,9 @@ def accept_websocket(*, protocol: str, headers: dict[str, str]) -> web.WebSocket
 
 def _set_socket_options(transport: asyncio.Transport) -> None:
     connection = transport.get_extra_info("socket")
+    if connection is None:
+        # The edge has hung up meanwhile; the first read says so.
+        return
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, WRITE_BUFFER_BYTES)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, TCP_USER_TIMEOUT_MS)
