@@ -20,7 +20,7 @@ from edge_runtime.api.targets import (
 
 if TYPE_CHECKING:
     from edge_runtime.api.request import ApiRequest
-    from edge_runtime.objects.pod import ContainerID
+    from edge_runtime.objects.container import ContainerID
     from tunnel.stream import Stream
 
 

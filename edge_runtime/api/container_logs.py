@@ -18,7 +18,7 @@ from edge_runtime.api.until_closed import until_closed
 from edge_runtime.logs.cri_log import LogOptions
 from edge_runtime.logs.log_file import LogFile, LogReadError
 from edge_runtime.logs.log_reader import read_logs
-from edge_runtime.objects.pod import ContainerID
+from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.runtime.errors import NotFound, RuntimeServiceError
 from tunnel.protocol import ResponseHead
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.api.request import ApiRequest
     from edge_runtime.api.targets import PodSource
-    from edge_runtime.objects.pod import Json, PodUID
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import PodUID
     from edge_runtime.objects.runtime_status import ContainerStatus
     from tunnel.stream import Stream
 

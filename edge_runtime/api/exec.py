@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from edge_runtime.api.request import ApiRequest
-    from edge_runtime.objects.pod import ContainerID
+    from edge_runtime.objects.container import ContainerID
     from tunnel.stream import Stream
 
 

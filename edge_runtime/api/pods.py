@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.api.container_logs import NewestStatuses
     from edge_runtime.api.request import ApiRequest
-    from edge_runtime.objects.pod import Json, Pod, PodUID
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import Pod, PodUID
     from tunnel.stream import Stream
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from edge_runtime.api.request import ApiRequest
-    from edge_runtime.objects.pod import ContainerID
+    from edge_runtime.objects.container import ContainerID
     from edge_runtime.objects.runtime_info import ExecResult
     from tunnel.stream import Stream
 

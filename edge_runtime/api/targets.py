@@ -16,7 +16,8 @@ from edge_runtime.runtime.errors import NotFound, ResourceExhausted, RuntimeServ
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from edge_runtime.objects.pod import ContainerID, Pod, SandboxID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import RuntimeContainer, RuntimeSandbox
 
 # How long the runtime keeps an unused streaming URL (cri-streaming request_cache.go): one that has

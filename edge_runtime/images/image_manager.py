@@ -20,7 +20,8 @@ from edge_runtime.runtime.errors import RuntimeServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_runtime.objects.pod import Container, Pod
+    from edge_runtime.objects.container import Container
+    from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.runtime_config import SandboxConfig
     from edge_runtime.objects.runtime_info import RuntimeImage
 

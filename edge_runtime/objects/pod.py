@@ -1,125 +1,25 @@
 """Typed views over a pod's API JSON.
 
 A pod stays the JSON that the API server wrote, so that no field is lost on its way to the store
-and back; `Pod` and `Container` only name what the edge reads. Views are cheap: they hold a
-reference and compute on access. Nobody may change the JSON below a view.
+and back; `Pod` and `Container` (container.py) only name what the edge reads. Views are cheap: they
+hold a reference and compute on access. Nobody may change the JSON below a view.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NewType
+from typing import TYPE_CHECKING, NewType
+
+from edge_runtime.objects.container import Container, ContainerKind, Json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PodUID = NewType("PodUID", str)
-ContainerID = NewType("ContainerID", str)
 SandboxID = NewType("SandboxID", str)
 
-Json = dict[str, Any]
-
 DEFAULT_TERMINATION_GRACE_PERIOD_S = 30
-DEFAULT_TERMINATION_MESSAGE_PATH = "/dev/termination-log"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvVar:
-    """One literal environment variable, unexpanded."""
-
-    name: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """One entry of ``spec.containers``."""
-
-    raw: Json
-
-    @property
-    def name(self) -> str:
-        """Name, unique in the pod."""
-        return str(self.raw["name"])
-
-    @property
-    def image(self) -> str:
-        """Image reference as the user wrote it."""
-        return str(self.raw.get("image") or "")
-
-    @property
-    def image_pull_policy(self) -> str:
-        """``Always``, ``IfNotPresent`` or ``Never``; the API server fills it in."""
-        return str(self.raw.get("imagePullPolicy") or "IfNotPresent")
-
-    @property
-    def command(self) -> tuple[str, ...]:
-        """Replaces the image's entry point when not empty; unexpanded."""
-        return tuple(self.raw.get("command") or ())
-
-    @property
-    def args(self) -> tuple[str, ...]:
-        """Replaces the image's command when not empty; unexpanded."""
-        return tuple(self.raw.get("args") or ())
-
-    @property
-    def working_dir(self) -> str:
-        """Working directory, empty for the image's."""
-        return str(self.raw.get("workingDir") or "")
-
-    @property
-    def env(self) -> tuple[EnvVar, ...]:
-        """Literal variables in order; admission has refused ``valueFrom`` before this is read."""
-        return tuple(
-            EnvVar(name=str(entry["name"]), value=str(entry.get("value") or ""))
-            for entry in self.raw.get("env") or ()
-        )
-
-    @property
-    def stdin(self) -> bool:
-        """Whether the container's standard input stays open for attach."""
-        return bool(self.raw.get("stdin"))
-
-    @property
-    def stdin_once(self) -> bool:
-        """Whether standard input closes after the first attach ended."""
-        return bool(self.raw.get("stdinOnce"))
-
-    @property
-    def tty(self) -> bool:
-        """Whether the container has a terminal."""
-        return bool(self.raw.get("tty"))
-
-    @property
-    def requests(self) -> Mapping[str, str]:
-        """Resource name to requested quantity."""
-        return _quantities(self.raw, "requests")
-
-    @property
-    def limits(self) -> Mapping[str, str]:
-        """Resource name to limit."""
-        return _quantities(self.raw, "limits")
-
-    @property
-    def security_context(self) -> Json:
-        """``securityContext``, empty when absent."""
-        return dict(self.raw.get("securityContext") or {})
-
-    @property
-    def ports(self) -> tuple[Json, ...]:
-        """``ports`` as written."""
-        return tuple(self.raw.get("ports") or ())
-
-    @property
-    def termination_message_path(self) -> str:
-        """Where the container may leave its last words."""
-        return str(self.raw.get("terminationMessagePath") or DEFAULT_TERMINATION_MESSAGE_PATH)
-
-    @property
-    def termination_message_policy(self) -> str:
-        """``File`` or ``FallbackToLogsOnError``."""
-        return str(self.raw.get("terminationMessagePolicy") or "File")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +104,27 @@ class Pod:
     @property
     def containers(self) -> tuple[Container, ...]:
         """Regular containers in spec order."""
-        return tuple(Container(raw) for raw in self.spec.get("containers") or ())
+        return self._containers_of(ContainerKind.REGULAR)
 
     @property
     def init_containers(self) -> tuple[Container, ...]:
         """Init containers in spec order, sidecars among them."""
-        return tuple(Container(raw) for raw in self.spec.get("initContainers") or ())
+        return self._containers_of(ContainerKind.INIT)
+
+    @property
+    def ephemeral_containers(self) -> tuple[Container, ...]:
+        """Containers that were added to the running pod, in the order they came."""
+        return self._containers_of(ContainerKind.EPHEMERAL)
+
+    @property
+    def sidecars(self) -> tuple[Container, ...]:
+        """The restartable ones of the init containers."""
+        return tuple(each for each in self.init_containers if each.is_sidecar)
+
+    @property
+    def all_containers(self) -> tuple[Container, ...]:
+        """Init, regular and ephemeral containers; no name occurs twice."""
+        return (*self.init_containers, *self.containers, *self.ephemeral_containers)
 
     @property
     def restart_policy(self) -> str:
@@ -220,6 +135,12 @@ class Pod:
     def node_name(self) -> str:
         """Node that the pod is bound to."""
         return str(self.spec.get("nodeName") or "")
+
+    @property
+    def active_deadline_s(self) -> int | None:
+        """``activeDeadlineSeconds``, counted from ``status.startTime``; None for no deadline."""
+        value = self.spec.get("activeDeadlineSeconds")
+        return None if value is None else int(value)
 
     @property
     def host_network(self) -> bool:
@@ -281,8 +202,11 @@ class Pod:
         return f"{self.namespace}_{self.name}_{self.uid}"
 
     def container(self, name: str) -> Container | None:
-        """Return the regular container of this name, None when the spec has none."""
-        return next((each for each in self.containers if each.name == name), None)
+        """Return the container of this name, of whatever kind, None when the spec has none."""
+        return next((each for each in self.all_containers if each.name == name), None)
+
+    def _containers_of(self, kind: ContainerKind) -> tuple[Container, ...]:
+        return tuple(Container(raw, kind) for raw in self.spec.get(kind.value) or ())
 
 
 def parse_time(text: str) -> datetime:
@@ -292,8 +216,3 @@ def parse_time(text: str) -> datetime:
         ValueError: The text is no such time.
     """
     return datetime.fromisoformat(text)
-
-
-def _quantities(container: Json, kind: str) -> Mapping[str, str]:
-    resources = container.get("resources") or {}
-    return {str(name): str(value) for name, value in (resources.get(kind) or {}).items()}

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import PodUID, SandboxID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

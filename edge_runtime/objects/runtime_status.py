@@ -15,7 +15,8 @@ from edge_runtime.objects.pod import PodUID
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_runtime.objects.pod import ContainerID, SandboxID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import SandboxID
 
 # Labels and annotations that tie a container or sandbox to its pod.
 # Source: kubernetes staging/src/k8s.io/kubelet/pkg/types/labels.go,

@@ -15,7 +15,8 @@ from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import PodUID, SandboxID
     from edge_runtime.objects.runtime_status import ContainerStatus, SandboxStatus
 
 # UNKNOWN may turn into anything and back: the runtime lost track and found it again.

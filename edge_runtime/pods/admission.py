@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from edge_runtime.objects.pod import Json, Pod
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import Pod
 
 _Rule = Callable[[Any], bool]
 

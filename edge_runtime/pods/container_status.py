@@ -15,7 +15,8 @@ from edge_runtime.pods.pod_actions import should_restart
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_runtime.objects.pod import Container, Json, Pod
+    from edge_runtime.objects.container import Container, Json
+    from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
 
 CONTAINER_CREATING = "ContainerCreating"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.pod import Container
+    from edge_runtime.objects.container import Container
 
 INITIAL_DELAY_S = 10.0
 MAX_DELAY_S = 300.0

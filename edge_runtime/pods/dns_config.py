@@ -12,7 +12,8 @@ from edge_runtime.objects.runtime_config import DnsConfig
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from edge_runtime.objects.pod import Json, Pod
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import Pod
 
 # Source: kubernetes pkg/apis/core/validation ``MaxDNSNameservers`` and its neighbours.
 MAX_SERVERS = 3

@@ -21,7 +21,8 @@ from edge_runtime.runtime.cri_config import container_hash
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_runtime.objects.pod import Container, ContainerID, Pod, SandboxID
+    from edge_runtime.objects.container import Container, ContainerID
+    from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
     from edge_runtime.store.local_pod_state import ContainerRecord
 

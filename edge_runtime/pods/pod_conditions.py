@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_runtime.objects.pod import Json, Pod
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import Pod
 
 READY_TO_START = "PodReadyToStartContainers"
 INITIALIZED = "Initialized"

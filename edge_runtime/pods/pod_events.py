@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.events import reasons
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.pod import ContainerID, Pod
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import Pod
 
 
 class Recorder(Protocol):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from edge_runtime.runtime.cri_config import container_log_path
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.pod import ContainerID, Pod, PodUID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.pods.pod_settings import PodSettings
 
 _MAX_FILE_NAME = 255

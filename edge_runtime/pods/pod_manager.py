@@ -11,7 +11,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.objects.pod import Json, Pod, PodUID
+from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.pods.orphans import OrphanRemover
 from edge_runtime.store.changes import ChangeFeed, ChangeReader
 from edge_runtime.store.pod_store import PodState, PodStore, StoredPod
@@ -20,6 +20,7 @@ from tunnel.sync import PodGone
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from edge_runtime.objects.container import Json
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_termination import PodTermination
     from edge_runtime.pods.pod_work import PodWork

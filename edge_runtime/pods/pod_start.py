@@ -20,7 +20,8 @@ from edge_runtime.runtime.expansion import literal_environment
 from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.pod import Container, ContainerID, Pod, SandboxID
+    from edge_runtime.objects.container import Container, ContainerID
+    from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_config import ContainerConfig, ResolvedImage, SandboxConfig
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache

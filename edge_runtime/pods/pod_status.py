@@ -20,7 +20,8 @@ from edge_runtime.pods.pod_conditions import compute_conditions
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_runtime.objects.pod import Json, Pod
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
 
 TERMINAL_PHASES = ("Succeeded", "Failed")

@@ -24,7 +24,8 @@ from edge_runtime.pods.pod_status import StatusContext, compute_pod_status
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from edge_runtime.objects.pod import Container, ContainerID, Pod, SandboxID
+    from edge_runtime.objects.container import Container, ContainerID
+    from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache

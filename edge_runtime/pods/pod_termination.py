@@ -18,7 +18,8 @@ from edge_runtime.runtime.errors import NotFound
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
-    from edge_runtime.objects.pod import ContainerID, Pod, PodUID, SandboxID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import Pod, PodUID, SandboxID
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_events import PodEvents

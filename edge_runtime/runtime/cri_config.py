@@ -46,7 +46,8 @@ from edge_runtime.runtime.expansion import expand
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from edge_runtime.objects.pod import Container, Json, Pod
+    from edge_runtime.objects.container import Container, Json
+    from edge_runtime.objects.pod import Pod
 
 
 def pod_log_directory(pod_logs_dir: str, pod: Pod) -> str:

@@ -6,7 +6,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.objects.pod import ContainerID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import SandboxID
 from edge_runtime.objects.runtime_status import POD_UID_LABEL
 from edge_runtime.runtime.cri_channel import CHANGE_TIMEOUT_S, READ_TIMEOUT_S, CriCalls
 from edge_runtime.runtime.cri_decoding import decode_container, decode_container_status

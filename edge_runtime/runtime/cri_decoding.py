@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import PodUID, SandboxID
 from edge_runtime.objects.runtime_info import (
     RuntimeCondition,
     RuntimeHandler,

@@ -18,7 +18,8 @@ from edge_runtime.objects.runtime_status import ContainerResources
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edge_runtime.objects.pod import Container, Pod
+    from edge_runtime.objects.container import Container
+    from edge_runtime.objects.pod import Pod
 
 CPU_PERIOD_US = 100_000
 MIN_CPU_SHARES = 2

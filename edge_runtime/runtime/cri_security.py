@@ -21,7 +21,8 @@ from edge_runtime.objects.runtime_status import NamespaceMode
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from edge_runtime.objects.pod import Container, Json, Pod
+    from edge_runtime.objects.container import Container, Json
+    from edge_runtime.objects.pod import Pod
 
 MASKED_PATHS = (
     "/proc/asound",

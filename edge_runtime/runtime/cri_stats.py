@@ -10,7 +10,8 @@ from edge_runtime.runtime.cri_channel import READ_TIMEOUT_S, CriCalls
 from edge_runtime.runtime.stats_decoding import decode_container_stats, decode_sandbox_stats
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.pod import ContainerID, PodUID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import PodUID
     from edge_runtime.objects.runtime_stats import ContainerStats, SandboxStats
 
 

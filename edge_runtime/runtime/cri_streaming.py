@@ -11,7 +11,8 @@ from edge_runtime.runtime.cri_channel import CHANGE_TIMEOUT_S, READ_TIMEOUT_S, C
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_runtime.objects.pod import ContainerID, SandboxID
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import SandboxID
 
 
 class CriStreaming(CriCalls):

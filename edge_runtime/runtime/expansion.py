@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edge_runtime.objects.pod import EnvVar
+    from edge_runtime.objects.container import EnvVar
 
 # "$$" escapes, "$(NAME)" refers; an unclosed "$(" and any other "$" stand for themselves.
 _REFERENCE = re.compile(r"\$(?:(\$)|\(([^)]*)\))", re.DOTALL)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import PodUID, SandboxID
 from edge_runtime.objects.runtime_stats import (
     ContainerStats,
     CpuUsage,

@@ -20,7 +20,8 @@ from tunnel.sync import PodStatus, StatusDigest, compute_status_hash
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from edge_runtime.objects.pod import Json, PodUID
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import PodUID
 
 
 # A disk that refuses is asked again so often.

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_runtime.objects.pod import Json, PodUID
+from edge_runtime.objects.pod import PodUID
 from edge_runtime.store.errors import StoreDamaged
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
+    from edge_runtime.objects.container import Json
     from edge_runtime.store.database import Database
 
 

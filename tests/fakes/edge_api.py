@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
-    from edge_runtime.objects.pod import Json
+    from edge_runtime.objects.container import Json
     from tunnel.stream import Stream
     from tunnel.sync import NodeReport
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from edge_runtime.objects.pod import Json
+    from edge_runtime.objects.container import Json
     from tests.fakes.fake_cri import FakeCri
 
 RELIST_PERIOD_S = 0.05

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import PodUID, SandboxID
 from edge_runtime.objects.runtime_status import (
     POD_UID_LABEL,
     RESTART_COUNT_ANNOTATION,

@@ -16,7 +16,8 @@ from edge_runtime.images.image_manager import (
     ImageManager,
     format_duration,
 )
-from edge_runtime.objects.pod import Container, Pod
+from edge_runtime.objects.container import Container
+from edge_runtime.objects.pod import Pod
 from edge_runtime.objects.runtime_config import ResolvedImage
 from edge_runtime.runtime.cri_client import CriClient
 from tests.fakes.fake_cri import FakeCri

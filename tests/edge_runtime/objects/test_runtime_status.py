@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import PodUID, SandboxID
 from edge_runtime.objects.runtime_status import (
     CONTAINER_HASH_ANNOTATION,
     POD_UID_LABEL,

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime.objects.pod import ContainerID, PodUID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import PodUID, SandboxID
 from edge_runtime.objects.runtime_status import (
     POD_UID_LABEL,
     ContainerState,

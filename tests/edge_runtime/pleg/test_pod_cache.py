@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from edge_runtime.objects.pod import ContainerID, PodUID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import PodUID
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
 from edge_runtime.pleg.pod_cache import PodCache
 from tests.fakes.runtime_values import container, sandbox

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime.objects.pod import Container
+from edge_runtime.objects.container import Container
 from edge_runtime.pods.crash_backoff import (
     MAX_DELAY_S,
     CrashBackoff,

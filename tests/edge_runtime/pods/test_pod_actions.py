@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from edge_runtime.objects.pod import ContainerID, Pod, PodUID, SandboxID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import Pod, PodUID, SandboxID
 from edge_runtime.objects.runtime_status import (
     ContainerState,
     ContainerStatus,

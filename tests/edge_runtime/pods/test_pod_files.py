@@ -8,7 +8,8 @@ import pytest
 
 from edge_runtime.machine.cgroups import PodCgroups
 from edge_runtime.objects.cgroup_names import CgroupDriver
-from edge_runtime.objects.pod import ContainerID, Pod, PodUID
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.runtime_config import DnsConfig
 from edge_runtime.pods.pod_files import (
     link_log,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime.objects.pod import Json, Pod, PodUID
+from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.runtime_status import ContainerState, ContainerUser, PodRuntimeStatus
 from edge_runtime.pods.container_status import WaitingReason, format_time
 from edge_runtime.pods.pod_status import (
@@ -24,6 +24,7 @@ from tests.fakes.runtime_values import container, sandbox
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_runtime.objects.container import Json
     from edge_runtime.objects.runtime_status import ContainerStatus, SandboxStatus
 
 RUNNING, EXITED = ContainerState.RUNNING, ContainerState.EXITED

@@ -24,7 +24,7 @@ from tunnel.sync import PodGone
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edge_runtime.objects.pod import Json
+    from edge_runtime.objects.container import Json
 
 UID = PodUID("u")
 

@@ -10,7 +10,8 @@ import grpc
 import pytest
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.objects.pod import Container, ContainerID, Pod, PodUID, SandboxID
+from edge_runtime.objects.container import Container, ContainerID
+from edge_runtime.objects.pod import Pod, PodUID, SandboxID
 from edge_runtime.objects.runtime_config import ContainerConfig, ResolvedImage, SandboxConfig
 from edge_runtime.objects.runtime_status import (
     ContainerState,

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.objects.pod import Container, Pod
+from edge_runtime.objects.container import Container
+from edge_runtime.objects.pod import Pod
 from edge_runtime.objects.runtime_config import DnsConfig, Mount, PortMapping, ResolvedImage
 from edge_runtime.runtime.cri_config import container_config, container_hash, sandbox_config
 from edge_runtime.runtime.cri_encoding import encode_container_config, encode_sandbox_config

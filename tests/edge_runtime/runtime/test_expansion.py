@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.objects.pod import EnvVar
+from edge_runtime.objects.container import EnvVar
 from edge_runtime.runtime.expansion import expand, literal_environment
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_runtime.objects.pod import Json, PodUID
+from edge_runtime.objects.pod import PodUID
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
@@ -19,6 +19,8 @@ from tunnel.sync import StatusDigest, compute_status_hash
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from edge_runtime.objects.container import Json
 
 UID = PodUID("u")
 PENDING: Json = {"phase": "Pending"}
