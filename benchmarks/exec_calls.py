@@ -15,7 +15,7 @@ from websockets.typing import Subprotocol
 from benchmarks.figure import Figure, median_figure
 from benchmarks.setting import IN
 from devcluster.netns import inside
-from edge_runtime.objects.pod import ContainerID
+from edge_runtime.objects.container import ContainerID
 from edge_runtime.runtime.cri_client import CriClient
 
 if TYPE_CHECKING:
