@@ -1,9 +1,10 @@
 """An API server in one aiohttp application: raw JSON objects, versions, watches, and faults.
 
 It speaks what the provider uses of the real protocol: GET, LIST with field selectors, paging,
-WATCH with bookmarks and 410, POST, PUT, PATCH (a strategic merge of what Node and Pod need), DELETE
-with preconditions, and Status objects for every refusal. Identities are recorded, not enforced:
-what a node may do is proved on the real API server (tests/e2e).
+WATCH with bookmarks and 410, POST, PUT (compare-and-swap by resource version), PATCH (a strategic
+merge of what Node and Pod need), DELETE with preconditions, token and access reviews, and Status
+objects for every refusal. Identities are recorded, not enforced: what a node may do is proved on
+the real API server (tests/e2e).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from aiohttp import web
 from provider.kube.client import KubeClient
 from provider.kube.credentials import ClusterAccess, StaticToken
 from tests.fakes.api_paths import is_in, is_selected, split_path
+from tests.fakes.api_reviews import Reviews
+from tests.fakes.site_objects import refused_secret
 from tests.fakes.strategic_merge import merge
 from tunnel.identity import SiteName
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "NotFound",
     409: "Conflict",
     410: "Expired",
@@ -86,6 +92,7 @@ class FakeAPIServer:
         self.log: list[tuple[int, str, Json]] = []
         self.compacted_version = 0
         self.page_size = 500
+        self.reviews = Reviews()
         self.max_concurrent = 0
         self._concurrent = 0
         self._faults: list[tuple[str, str, int | None]] = []
@@ -240,10 +247,7 @@ class FakeAPIServer:
         known = self.objects[key]
         match request.verb:
             case "update":
-                version = request.body["metadata"].get("resourceVersion")
-                if version != known["metadata"]["resourceVersion"]:
-                    raise ApiRefusal(409, "the object has been modified")
-                return self._commit("MODIFIED", collection, request.body)
+                return self._update(collection, known, request.body, subresource)
             case "patch":
                 return self._patch(collection, known, request.body, subresource)
             case "delete":
@@ -264,9 +268,27 @@ class FakeAPIServer:
         return {"kind": "List", "metadata": metadata, "items": items[start:end]}
 
     def _create(self, collection: str, body: Json) -> Json:
-        if (collection, body["metadata"]["name"]) in self.objects:
+        if review := self.reviews.answer(collection, body):
+            return review
+        metadata = body["metadata"]
+        if "name" not in metadata:
+            metadata["name"] = f"{metadata['generateName']}{next(self._uid):05d}"
+        if (collection, metadata["name"]) in self.objects:
             raise ApiRefusal(409, "it exists", "AlreadyExists")
         return self.put(collection, copy.deepcopy(body))
+
+    def _update(self, collection: str, known: Json, body: Json, subresource: str) -> Json:
+        # Stricter than life, where a PUT without a version wins over everybody's.
+        if body["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:
+            raise ApiRefusal(409, "the object has been modified")
+        if body["metadata"].get("uid", known["metadata"]["uid"]) != known["metadata"]["uid"]:
+            raise ApiRefusal(409, "Precondition failed: UID in precondition")
+        if collection.endswith("/secrets") and (why := refused_secret(body)):
+            raise ApiRefusal(400, why)
+        if subresource:
+            body = {**known, "status": body.get("status", {})}
+        metadata = {**body["metadata"], "uid": known["metadata"]["uid"]}
+        return self._commit("MODIFIED", collection, {**body, "metadata": metadata})
 
     def _patch(self, collection: str, known: Json, patch: Json, subresource: str) -> Json:
         uid = patch.get("metadata", {}).get("uid")
