@@ -7,8 +7,11 @@ edge sends as SNI. Identity is taken from the certificate alone, never from a he
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import hmac
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NewType
@@ -26,6 +29,9 @@ NODE_GROUP = "system:nodes"
 # §2.1).
 _TOKEN = re.compile(r"([0-9a-f]{64})\.([A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+)")
 MAX_TOKEN_LENGTH = 2048
+# The claim of a join token's JWT that names the site; id and expiry are the registered ``jti`` and
+# ``exp`` (RFC 7519 §4.1).
+TOKEN_SITE_CLAIM = "site"  # noqa: S105
 _SITE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -135,3 +141,22 @@ def ca_pin(ca_certificate_der: bytes) -> str:
 def is_pinned(ca_certificate_der: bytes, *, pin: str) -> bool:
     """Whether this is the CA certificate that a token names."""
     return hmac.compare_digest(ca_pin(ca_certificate_der), pin)
+
+
+def claimed_site(token: JoinToken) -> SiteName:
+    """Read the site that a token names; the edge needs it to know which name to ask for.
+
+    Nothing is checked: the token's signature is the provider's to check.
+
+    Raises:
+        IdentityError: The token is damaged.
+    """
+    payload = token.jwt.split(".")[1]
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (binascii.Error, ValueError, RecursionError) as exc:
+        raise IdentityError("this join token is damaged: its claims cannot be read") from exc
+    site = claims.get(TOKEN_SITE_CLAIM) if isinstance(claims, dict) else None
+    if not isinstance(site, str):
+        raise IdentityError("this join token is damaged: it names no site")
+    return parse_site_name(site)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from typing import Any
 
@@ -13,6 +15,7 @@ from tunnel.errors import IdentityError
 from tunnel.identity import (
     JoinToken,
     ca_pin,
+    claimed_site,
     is_pinned,
     node_user_name,
     parse_join_token,
@@ -148,3 +151,24 @@ def test_a_pin_names_one_certificate() -> None:
     """Any other certificate has another hash."""
     assert is_pinned(b"certificate", pin=ca_pin(b"certificate"))
     assert not is_pinned(b"another", pin=ca_pin(b"certificate"))
+
+
+def token_with(payload: bytes) -> JoinToken:
+    """Make a token of these claims."""
+    return JoinToken(
+        ca_pin=PIN, jwt=f"a.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.c"
+    )
+
+
+def test_a_token_names_its_site() -> None:
+    """The edge asks for that site's provider."""
+    assert claimed_site(token_with(json.dumps({"site": "site-a", "exp": 1}).encode())) == "site-a"
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"{}", b'{"site": 1}', b'{"site": "Site A"}', b"\xff", b"[" * 1200]
+)
+def test_a_damaged_token_is_said(payload: bytes) -> None:
+    """Whatever its claims are."""
+    with pytest.raises(IdentityError):
+        claimed_site(token_with(payload))
