@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import os
 import signal
@@ -43,10 +42,9 @@ from provider.pods.pod_controller import PodController
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
 from provider.serving.https_server import ListenError
-from provider.serving.tls import CredentialError, check_serving_certificate, server_context
+from provider.serving.tls import CredentialError, server_context
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
-from tunnel.identity import provider_dns_name
 from tunnel.session import Limits
 from tunnel.sync import EventAck
 
@@ -185,10 +183,12 @@ class Provider:
             metrics=self.metrics.tunnel,
         )
         self.edge_listener = EdgeListener(
-            site=site, site_session=self._site_session, context=edge_tls
+            site=site, site_session=self._site_session, context=lambda: edge_tls
         )
         authorizer = Authorizer(api_server_name=config.api_server_client_name)
-        self.kubelet = KubeletServer(edge=self.edge, authorizer=authorizer, context=kubelet_tls)
+        self.kubelet = KubeletServer(
+            edge=self.edge, authorizer=authorizer, context=lambda: kubelet_tls
+        )
 
     async def listen(self) -> None:
         """Listen on both ports.
@@ -269,33 +269,27 @@ async def _run_forever(name: str, loop: Callable[[], Coroutine[None, None, None]
 
 
 def _load_tls(config: Config) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    now = datetime.datetime.now(datetime.UTC)
+    kubelet_files = {
+        "certificate_pem": config.kubelet_serving_certificate_file,
+        "key_pem": config.kubelet_serving_key_file,
+        "client_ca_pem": config.cluster_client_ca_file,
+    }
+    edge_files = {
+        "certificate_pem": config.edge_serving_certificate_file,
+        "key_pem": config.edge_serving_key_file,
+        "client_ca_pem": config.site_ca_certificate_file,
+    }
     try:
-        kubelet = server_context(
-            certificate_file=config.kubelet_serving_certificate_file,
-            key_file=config.kubelet_serving_key_file,
-            client_ca_file=config.cluster_client_ca_file,
+        return (
+            server_context(
+                **{name: Path(file).read_bytes() for name, file in kubelet_files.items()}
+            ),
+            server_context(**{name: Path(file).read_bytes() for name, file in edge_files.items()}),
         )
-        check_serving_certificate(
-            certificate_file=config.kubelet_serving_certificate_file,
-            ca_file=None,
-            dns_name=None,
-            now=now,
-        )
-        edge = server_context(
-            certificate_file=config.edge_serving_certificate_file,
-            key_file=config.edge_serving_key_file,
-            client_ca_file=config.site_ca_certificate_file,
-        )
-        check_serving_certificate(
-            certificate_file=config.edge_serving_certificate_file,
-            ca_file=config.site_ca_certificate_file,
-            dns_name=provider_dns_name(config.site),
-            now=now,
-        )
+    except OSError as exc:
+        raise StartError(f"cannot read {exc.filename}: {exc.strerror}") from exc
     except CredentialError as exc:
         raise StartError(str(exc)) from exc
-    return kubelet, edge
 
 
 async def _load_access(config: Config) -> ClusterAccess:

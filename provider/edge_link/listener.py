@@ -26,7 +26,7 @@ from tunnel.protocol import (
 )
 
 if TYPE_CHECKING:
-    import ssl
+    from provider.serving.tls import ContextSource
 
 logger = logging.getLogger(__name__)
 
@@ -38,45 +38,24 @@ _SESSION = re.compile(r"[0-9a-f]{32}|")
 _RECEIVED = re.compile(r"[0-9]{1,20}")
 
 
-class EdgeListener:
+class EdgeListener(HttpsServer):
     """Accepts the site's tunnel.
 
     Args:
         site: The one site that is served here.
         site_session: Decides who has the site, and runs the session.
-        context: TLS with the provider's certificate for this site and the site's CA for clients.
+        context: Gives TLS with the provider's certificate for this site and its CA for clients.
     """
 
     def __init__(
-        self, *, site: SiteName, site_session: SiteSession, context: ssl.SSLContext
+        self, *, site: SiteName, site_session: SiteSession, context: ContextSource
     ) -> None:
-        self._site = site
-        self._site_session = site_session
         # A lost connection ends its session in order; a cancelled handler could not.
-        self._server = HttpsServer(
+        super().__init__(
             self._handle, context=context, cancel_on_disconnect=False, head_timeout_s=HEAD_TIMEOUT_S
         )
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        return self._server.port
-
-    async def listen(self, *, host: str, port: int) -> None:
-        """Begin to accept.
-
-        Raises:
-            ListenError: The address cannot be listened on.
-        """
-        await self._server.listen(host=host, port=port)
-
-    def stop_accepting(self) -> None:
-        """Accept no more connections; the session goes on."""
-        self._server.stop_accepting()
-
-    async def shutdown(self, *, timeout_s: float) -> None:
-        """Stop and close every connection."""
-        await self._server.shutdown(timeout_s=timeout_s)
+        self._site = site
+        self._site_session = site_session
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:

@@ -30,8 +30,7 @@ from tunnel.errors import HeadError, SessionClosed, StreamReset
 from tunnel.stream import REFUSED_STREAM
 
 if TYPE_CHECKING:
-    import ssl
-
+    from provider.serving.tls import ContextSource
     from tunnel.identity import SiteName
 
 logger = logging.getLogger(__name__)
@@ -98,44 +97,21 @@ ROUTES = (
 )
 
 
-class KubeletServer:
+class KubeletServer(HttpsServer):
     """Serves the kubelet API of one site.
 
     Args:
         edge: Calls to the edge.
         authorizer: Decides who may call.
-        context: TLS with the kubelet's serving certificate and the cluster's client CA.
+        context: Gives TLS with the kubelet's serving certificate and the cluster's client CA.
     """
 
-    def __init__(
-        self, *, edge: EdgeClient, authorizer: Authorizer, context: ssl.SSLContext
-    ) -> None:
-        self._edge = edge
-        self._authorizer = authorizer
-        self._server = HttpsServer(
+    def __init__(self, *, edge: EdgeClient, authorizer: Authorizer, context: ContextSource) -> None:
+        super().__init__(
             self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
         )
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        return self._server.port
-
-    async def listen(self, *, host: str, port: int) -> None:
-        """Begin to accept.
-
-        Raises:
-            ListenError: The address cannot be listened on.
-        """
-        await self._server.listen(host=host, port=port)
-
-    def stop_accepting(self) -> None:
-        """Accept no more connections; running calls go on."""
-        self._server.stop_accepting()
-
-    async def shutdown(self, *, timeout_s: float) -> None:
-        """Stop: running calls get ``timeout_s`` to end, then their connections are closed."""
-        await self._server.shutdown(timeout_s=timeout_s)
+        self._edge = edge
+        self._authorizer = authorizer
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:

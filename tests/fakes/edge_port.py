@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import ssl
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from edge_runtime.uplink.websocket_pipe import ClientWebSocketPipe
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
-from provider.serving.tls import check_serving_certificate, server_context
+from provider.serving.tls import server_context
 from tunnel.errors import ProtocolError
 from tunnel.identity import parse_site_name, provider_dns_name
 from tunnel.metrics import TunnelMetrics
@@ -70,17 +69,13 @@ class EdgePort:
             metrics=self.metrics,
         )
         context = server_context(
-            certificate_file=str(pki.server_certificate_file),
-            key_file=str(pki.server_key_file),
-            client_ca_file=str(pki.ca_file),
+            certificate_pem=pki.server_certificate_file.read_bytes(),
+            key_pem=pki.server_key_file.read_bytes(),
+            client_ca_pem=pki.ca_file.read_bytes(),
         )
-        check_serving_certificate(
-            certificate_file=str(pki.server_certificate_file),
-            ca_file=str(pki.ca_file),
-            dns_name=provider_dns_name(SITE),
-            now=datetime.datetime.now(datetime.UTC),
+        self.listener = EdgeListener(
+            site=SITE, site_session=self.site_session, context=lambda: context
         )
-        self.listener = EdgeListener(site=SITE, site_session=self.site_session, context=context)
 
     def _report(self, *, reason: str, message: str) -> None:
         self.events.append((reason, message))

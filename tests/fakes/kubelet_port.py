@@ -39,9 +39,9 @@ class ClusterPki:
     def server_context(self) -> ssl.SSLContext:
         """Make the port's context."""
         return server_context(
-            certificate_file=str(self.certificate_file),
-            key_file=str(self.key_file),
-            client_ca_file=str(self.ca_file),
+            certificate_pem=self.certificate_file.read_bytes(),
+            key_pem=self.key_file.read_bytes(),
+            client_ca_pem=self.ca_file.read_bytes(),
         )
 
     def client_context(
@@ -107,9 +107,9 @@ class KubeletPort:
 @contextlib.asynccontextmanager
 async def kubelet_port(edge: EdgeClient, pki: ClusterPki) -> AsyncIterator[KubeletPort]:
     """Serve the kubelet API until the block is left."""
-    server = KubeletServer(
-        edge=edge, authorizer=Authorizer(api_server_name=API_SERVER), context=pki.server_context()
-    )
+    context = pki.server_context()
+    authorizer = Authorizer(api_server_name=API_SERVER)
+    server = KubeletServer(edge=edge, authorizer=authorizer, context=lambda: context)
     await server.listen(host="127.0.0.1", port=0)
     try:
         yield KubeletPort(server, pki)
