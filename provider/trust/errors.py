@@ -11,10 +11,11 @@ EnrolmentRefused            there is no new certificate; carries status and reas
 
 from __future__ import annotations
 
-from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from http import HTTPStatus
+
     from tunnel.enrolment import RefusalReason
 
 
