@@ -155,6 +155,10 @@ class FakeAPIServer:
         """Refuse the next requests of a kind with this status; None cuts their connection."""
         self._faults += [(verb, path_part, code)] * times
 
+    def heal(self) -> None:
+        """Forget the refusals that were not asked for yet."""
+        self._faults.clear()
+
     def hold(self, path_part: str) -> asyncio.Event:
         """Let requests of a path wait until the event is set."""
         return self._held.setdefault(path_part, asyncio.Event())
@@ -294,6 +298,9 @@ class FakeAPIServer:
         uid = patch.get("metadata", {}).get("uid")
         if uid and uid != known["metadata"]["uid"]:
             raise ApiRefusal(409, "Precondition failed: UID in precondition")
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version and version != known["metadata"]["resourceVersion"]:
+            raise ApiRefusal(409, "the object has been modified")
         part = {"status": patch.get("status", {})} if subresource == "status" else patch
         merged = merge(known, part)
         if merged == known:
