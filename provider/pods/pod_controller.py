@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from provider.kube.watch import WatchEvent
     from provider.pods.status_writer import StatusWriter
     from provider.pods.sync_stream import Edge
+    from provider.pods.toleration_patch import TolerationPatch
     from tunnel.sync import FromEdge, NodePut
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class PodController:
         status_writer: StatusWriter,
         on_node_report: Callable[[NodeReport], None],
         on_event: Callable[[EventReport], None],
+        tolerations: TolerationPatch | None = None,
     ) -> None:
         """Wire the controller; ``run`` does the work.
 
@@ -88,6 +90,8 @@ class PodController:
             status_writer: Told of pods and statuses; its ``run`` is the caller's.
             on_node_report: Told what the edge says of its machine.
             on_event: Told of events to record.
+            tolerations: Told of pods whose tolerations it may have to patch; its ``run`` is the
+                caller's.
         """
         self._api = api
         self._edge = edge
@@ -96,6 +100,7 @@ class PodController:
         self._status_writer = status_writer
         self._on_node_report = on_node_report
         self._on_event = on_event
+        self._tolerations = tolerations
         self._pods: dict[str, Json] = {}
         self._revisions: dict[str, str] = {}
         self._is_listed = False
@@ -154,12 +159,16 @@ class PodController:
         uid = pod_uid(pod)
         self._pods[uid] = pod
         self._revisions[uid] = compute_revision(pod)
+        if self._tolerations is not None:
+            self._tolerations.pod_changed(pod)
         if self._is_started:
             self._send_pod(uid)
 
     def _drop_pod(self, uid: str) -> None:
         self._pods.pop(uid, None)
         self._revisions.pop(uid, None)
+        if self._tolerations is not None:
+            self._tolerations.pod_deleted(uid)
         if self._is_started and self._known is not None:
             self._known.pop(uid, None)
             self._stored.discard(uid)
