@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from provider.config import seconds
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
@@ -179,7 +180,7 @@ class Provider:
         self._site_session = SiteSession(
             edge_client=self.edge,
             report=self._report,
-            limits=Limits(resume_timeout_s=config.session_resume_timeout_s),
+            limits=Limits(resume_timeout_s=seconds(config.session_resume_timeout)),
             metrics=self.metrics.tunnel,
         )
         self.edge_listener = EdgeListener(
