@@ -141,7 +141,8 @@ class HttpsServer:
 
     Args:
         handler: Answers one request; must handle its own errors.
-        context: Gives the TLS server context of the next handshake.
+        context: Gives the TLS server context of the next handshake; None for plain HTTP, which only
+            the health port speaks.
         cancel_on_disconnect: Cancel the handler of a request as soon as its client is gone.
         head_timeout_s: How long a connection may stay without a whole request head.
     """
@@ -150,7 +151,7 @@ class HttpsServer:
         self,
         handler: Handler,
         *,
-        context: ContextSource,
+        context: ContextSource | None,
         cancel_on_disconnect: bool,
         head_timeout_s: float,
     ) -> None:
@@ -186,13 +187,14 @@ class HttpsServer:
                 "lingering_time": 2.0,
             },
         )
+        is_tls = self._context is not None
         self._listener = await asyncio.get_running_loop().create_server(
             self._server,
             sock=listening_socket,
-            ssl=changing_context(self._context),
+            ssl=None if self._context is None else changing_context(self._context),
             backlog=_BACKLOG,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-            ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if is_tls else None,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S if is_tls else None,
         )
 
     def stop_accepting(self) -> None:
