@@ -2,6 +2,7 @@
 
 __main__        python -m provider
 cli             the command edgelet-provider
+commands/       what an operator does about a site's trust: token, site, ca
 app             builds every object and owns the one TaskGroup
 config          the configuration file's content (pure)
 kubelet_api/    the kubelet port: who may call, which path goes where, bytes
