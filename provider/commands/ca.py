@@ -119,8 +119,9 @@ def rotate(
 ) -> None:
     """Make a new CA.
 
-    The old one is trusted until all that it signed has expired beyond recovery. Edges learn the new one when they renew; until then they trust it through the old one. Join
-    tokens name the CA that they were made for: those that were not used become void.
+    The old one is trusted until all that it signed has expired beyond recovery. Edges learn the
+    new one when they renew; until then they trust it through the old one. Join tokens name the CA
+    that they were made for: those that were not used become void.
 
     A second rotation while the first one's overlap lasts needs --force: an edge that was away
     since before the first one trusts neither and has to join again.
