@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from edge_runtime.api.guarded_calls import CallGuard
 from edge_runtime.api.router import Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
+from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
 from edge_runtime.config import EDGELET_VERSION
 from edge_runtime.machine.node_reporter import NodeReporter
 from edge_runtime.pod_parts import build_pod_parts
@@ -36,7 +38,7 @@ from edge_runtime.uplink.network_watch import NetworkWatch
 from tunnel.session import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
@@ -46,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1
 DATABASE_NAME = "edgelet.db"
+AUDIT_LOG_NAME = "audit.log"
 # The Kubernetes version whose kubelet this is built after; the provider may claim another one.
 KUBELET_VERSION = "v1.36.3"
 
@@ -143,6 +146,8 @@ class Edge:
             database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
         self.metrics = EdgeMetrics()
+        self._policy = settings.policy
+        self._audit = build_audit_log(config, lost=self.metrics.lost_audit_records.inc)
         self._dialer = self._build_dialer(credentials, boot_id=machine.boot_id, network=network)
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -152,7 +157,11 @@ class Edge:
             await parts.load()
         except StoreError as exc:
             raise StartRefused(str(exc)) from exc
-        status = 0
+        async with self._audit.writing():
+            return await self._run_loops(stop)
+
+    async def _run_loops(self, stop: asyncio.Event) -> int:
+        parts, status = self._parts, 0
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(parts.statuses.run(), name="status manager")
@@ -207,6 +216,7 @@ class Edge:
                 checks={"syncloop": self._check_loop},
                 sync=self._sync,
                 exec_outlived=self.metrics.outlived_execs.inc,
+                guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
             )
         )
         return Dialer(
@@ -225,6 +235,15 @@ class Edge:
         # A runtime that does not answer is the Node's condition, not this: the edge itself is
         # there, and a Node whose Lease runs out would be taken for one that is not.
         return None if self._parts.pleg.is_looping() else "the runtime was not asked for minutes"
+
+
+def build_audit_log(config: EdgeConfig, *, lost: Callable[[int], object]) -> AuditLog | NoAuditLog:
+    """Return the audit log that is configured; ``lost`` is told of lines that it did not take."""
+    wanted = config.audit_log
+    if not wanted.enabled:
+        return NoAuditLog()
+    path = Path(wanted.file or Path(config.root_directory) / AUDIT_LOG_NAME)
+    return AuditLog(path, max_bytes=wanted.max_bytes, max_files=wanted.max_files, lost=lost)
 
 
 @contextlib.contextmanager

@@ -13,6 +13,12 @@ from typing import Literal
 
 import msgspec
 
+from edge_runtime.policy_config import (
+    AuditLogConfig,
+    PolicyConfig,
+    audit_log_problem,
+    policy_problem,
+)
 from tunnel.errors import IdentityError
 from tunnel.identity import SiteName, parse_site_name
 
@@ -68,6 +74,8 @@ class EdgeConfig(
         session_resume_timeout: How long the calls of a tunnel whose connection is cut wait for the
             next one, a duration; then they end with an error.
         drain_timeout: What running streams get on a planned stop, a duration.
+        policy: What this machine refuses, whatever the cloud asks for.
+        audit_log: Where it is written down who called into pods.
     """
 
     site_name: str
@@ -90,6 +98,8 @@ class EdgeConfig(
     session_resume_timeout: str = "2m"
     drain_timeout: str = "10s"
     logging: LoggingConfig = LoggingConfig()
+    policy: PolicyConfig = PolicyConfig()
+    audit_log: AuditLogConfig = AuditLogConfig()
 
     @property
     def site(self) -> SiteName:
@@ -211,6 +221,9 @@ def _check(config: EdgeConfig) -> None:
 
 
 def _check_values(config: EdgeConfig) -> None:
+    problem = policy_problem(config.policy) or audit_log_problem(config.audit_log)
+    if problem is not None:
+        raise ConfigError(f"field {problem}")
     if not config.container_runtime_endpoint.startswith("unix:///"):
         raise ConfigError("field containerRuntimeEndpoint: only unix:///absolute/path is supported")
     if not config.cgroup_root.startswith("/"):
