@@ -14,7 +14,7 @@ import typer
 from provider.commands import ca, site, token
 from provider.commands.config_file import read_config
 from provider.commands.failure import EXIT_BAD_INPUT, FailingGroup, fail
-from provider.config import EDGELET_VERSION, Config, ConfigError
+from provider.config import EDGELET_VERSION, Config, ConfigError, with_node_address
 
 app = typer.Typer(
     name="edgelet-provider",
@@ -34,13 +34,21 @@ def run(
     config: Annotated[
         Path, typer.Option("--config", "-c", metavar="FILE", help="The configuration, YAML.")
     ],
+    node_address: Annotated[
+        str | None,
+        typer.Option(
+            "--node-address",
+            metavar="IP",
+            help="What the Node publishes; else the configuration's.",
+        ),
+    ] = None,
 ) -> None:
     """Serve one site until SIGTERM or SIGINT.
 
     Example: edgelet-provider run --config /etc/edgelet/provider.yaml
     """
     try:
-        values = read_config(config)
+        values = with_node_address(read_config(config), node_address)
     except ConfigError as exc:
         fail(EXIT_BAD_INPUT, str(exc))
     raise typer.Exit(_run(values))

@@ -48,11 +48,14 @@ class Config(
 
     Attributes:
         site_name: The one site that this process serves; also the Node's name.
-        node_address: IP address that the Node publishes and the API server dials.
+        node_address: IP address that the Node publishes and the API server dials; a provider in a
+            pod has it as ``--node-address``, and cannot run without.
         kubelet_port: TCP port of the kubelet API.
         kubelet_listen_address: Local IP address of it.
         edge_port: TCP port that the edge dials.
         edge_listen_address: Local IP address of it.
+        health_port: TCP port of ``/healthz`` and ``/readyz``, plain HTTP; None for none.
+        health_listen_address: Local IP address of it.
         kubeconfig: How to reach the API server; None inside a cluster.
         kubelet_serving_certificate_file: Shown to the API server, for ``node_address``.
         kubelet_serving_key_file: Its key.
@@ -79,17 +82,19 @@ class Config(
     """
 
     site_name: Text
-    node_address: Text
     kubelet_serving_certificate_file: Text
     kubelet_serving_key_file: Text
     cluster_client_ca_file: Text
     site_ca_certificate_file: Text
     edge_serving_certificate_file: Text
     edge_serving_key_file: Text
+    node_address: Text = ""
     kubelet_port: Port = 10250
     kubelet_listen_address: Text = "0.0.0.0"  # noqa: S104
     edge_port: Port = 10443
     edge_listen_address: Text = "0.0.0.0"  # noqa: S104
+    health_port: Port | None = None
+    health_listen_address: Text = "0.0.0.0"  # noqa: S104
     kubeconfig: Text | None = None
     api_server_client_name: Text = "kube-apiserver-kubelet-client"
     namespace: Label | None = None
@@ -119,6 +124,25 @@ def seconds(duration: str) -> float:
     return float(duration[:-1]) * _SECONDS[duration[-1]]
 
 
+def with_node_address(config: Config, address: str | None) -> Config:
+    """Return the configuration of a provider that is to run.
+
+    Args:
+        config: What the file says.
+        address: What the command line says; it wins.
+
+    Raises:
+        ConfigError: Neither has an address, or it is none.
+    """
+    config = msgspec.structs.replace(config, node_address=address or config.node_address)
+    if not config.node_address:
+        raise ConfigError(
+            "nodeAddress: missing, and there is no --node-address: what is the Node's?"
+        )
+    _check_values(config)
+    return config
+
+
 def parse_config(document: object) -> Config:
     """Turn what the file holds into a Config.
 
@@ -144,7 +168,10 @@ def _check_values(config: Config) -> None:
         parse_site_name(config.site_name)
     except IdentityError as exc:
         raise ConfigError(f"siteName: {exc}") from exc
-    for name in ("node_address", "kubelet_listen_address", "edge_listen_address"):
+    addresses = ("node_address", "kubelet_listen_address", "edge_listen_address")
+    for name in (*addresses, "health_listen_address"):
+        if name == "node_address" and not config.node_address:
+            continue
         try:
             ipaddress.ip_address(getattr(config, name))
         except ValueError as exc:

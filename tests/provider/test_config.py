@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provider.config import Config, ConfigError, parse_config
+from provider.config import Config, ConfigError, parse_config, with_node_address
 
 MINIMAL = {
     "siteName": "site-a",
@@ -92,3 +92,19 @@ def test_a_mistake_is_one_sentence_that_names_the_field(document: object, senten
     with pytest.raises(ConfigError) as caught:
         parse_config(document)
     assert str(caught.value) == sentence
+
+
+def test_the_command_line_has_the_last_word_on_the_address() -> None:
+    """A pod knows its own address; a file for many pods cannot."""
+    config = parse_config({**MINIMAL, "healthPort": 10248})
+    assert with_node_address(config, None).node_address == "10.0.0.1"
+    assert with_node_address(config, "10.9.9.9").node_address == "10.9.9.9"
+    with pytest.raises(ConfigError, match="nodeAddress: 'nowhere' is no IP address"):
+        with_node_address(config, "nowhere")
+
+
+def test_without_any_address_it_cannot_run() -> None:
+    """The other commands read the same file and need none."""
+    config = parse_config({name: value for name, value in MINIMAL.items() if name != "nodeAddress"})
+    with pytest.raises(ConfigError, match="--node-address"):
+        with_node_address(config, None)
