@@ -21,6 +21,7 @@ from provider.commands.site_options import (
     site_target,
 )
 from provider.kube.timestamps import utc_now
+from provider.trust.join_tokens import MAX_TTL_S, MAX_USES, MIN_TTL_S
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,9 +34,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )  # fmt: skip
 
-MIN_TTL_S = 60.0
-MAX_TTL_S = 30 * 86400.0
-MAX_USES = 100
 # A host name, an IPv4 address or an IPv6 address in brackets, and a port.
 _SERVER = re.compile(r"([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 

@@ -6,6 +6,8 @@ import base64
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tests.fakes.fake_api_server import FakeAPIServer
 
 Json = dict[str, Any]
@@ -33,6 +35,17 @@ def put_site(server: FakeAPIServer, site: str = "site-a", *, client_ca_pem: str 
     leases = f"/apis/coordination.k8s.io/v1/namespaces/edgelet-{site}/leases"
     server.put(leases, {"kind": "Lease", "metadata": {"name": "edgelet-writer"}})
     put_client_ca(server, client_ca_pem)
+
+
+def put_secrets(
+    server: FakeAPIServer, secrets: Mapping[str, Mapping[str, bytes]], *, site: str = "site-a"
+) -> None:
+    """Put data into Secrets of a site."""
+    for name, data in secrets.items():
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        server.put(
+            secrets_path(site), {**server.objects[secrets_path(site), name], "data": encoded}
+        )
 
 
 def put_client_ca(server: FakeAPIServer, client_ca_pem: str) -> None:
