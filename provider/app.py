@@ -2,13 +2,20 @@
 
     serve
       KubeletServer   API server ──> EdgeClient ══ edge          (connections, each its own task)
+      KubeletPort     its certificate, and the CA of its clients (task)
       EdgeListener    edge ──> SiteSession ──> EdgeClient        (one connection)
       SiteSession     the session, also between connections      (task; it ends last)
+      HealthPort      the probes of the kubelet that runs us
+      WriterLease     of several providers one goes on from here (task)
       NodeController  the Node                                   (task)
       NodeLease       its Lease, while the edge answers          (task)
       PodController   pods down, what the edge says up           (task)
       StatusWriter    statuses and deletions to the API          (task)
       EventWriter     events to the API                          (task)
+      TolerationPatch where no admission policy does it          (task, when configured)
+
+A provider that does not hold the writer Lease waits for it: both its ports listen, the site is
+offline to it, and a tunnel is refused with 503.
 
 A loop that fails ends the process, with exit status 1: whoever supervises it starts it again, and
 it keeps no state.
@@ -20,7 +27,9 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import signal
+import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,18 +39,20 @@ from provider.config import seconds
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
+from provider.edge_link.writer_lease import WriterLease
 from provider.kube.client import KubeClient
 from provider.kube.credentials import ClusterAccess, load_in_cluster, load_kubeconfig
 from provider.kube.errors import CredentialsError
 from provider.kube.event_writer import EventWriter
-from provider.kubelet_api.authorization import Authorizer
-from provider.kubelet_api.server import KubeletServer
+from provider.kubelet_api.kubelet_port import KubeletPort, KubeletPortSettings
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
 from provider.node.node_object import NodeSettings
 from provider.pods.pod_controller import PodController
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
+from provider.pods.toleration_patch import TolerationPatch
+from provider.serving.health_port import HealthPort
 from provider.serving.https_server import ListenError
 from provider.serving.tls import CredentialError, server_context
 from provider.telemetry.logging import configure_logging
@@ -117,10 +128,10 @@ async def serve(
         StartError: A file or an address of the configuration cannot be used.
         BaseExceptionGroup: A loop failed.
     """
-    kubelet_tls, edge_tls = _load_tls(config)
+    edge_tls = _load_tls(config)
     access = await _load_access(config)
     async with KubeClient(access, site=config.site) as kube:
-        provider = Provider(config, kube, kubelet_tls=kubelet_tls, edge_tls=edge_tls)
+        provider = Provider(config, kube, edge_tls=edge_tls)
         try:
             await provider.listen()
             if started is not None:
@@ -138,6 +149,7 @@ class Provider:
         kubelet: The kubelet port.
         edge_listener: The edge port.
         metrics: What is counted.
+        writer: Whether this provider is the one that serves the site.
     """
 
     def __init__(
@@ -145,7 +157,6 @@ class Provider:
         config: Config,
         kube: KubeClient,
         *,
-        kubelet_tls: ssl.SSLContext,
         edge_tls: ssl.SSLContext,
     ) -> None:
         self._config = config
@@ -168,6 +179,7 @@ class Provider:
         self._lease = NodeLease(
             kube.as_node, self.edge, node_name=site, node_uid=self._node.node_uid
         )
+        self._tolerations = TolerationPatch(kube.as_self) if config.patch_tolerations else None
         self._pods = PodController(
             api=kube.as_node,
             edge=self.edge,
@@ -176,7 +188,14 @@ class Provider:
             status_writer=self._status_writer,
             on_node_report=self._node.report,
             on_event=self._events.report,
+            tolerations=self._tolerations,
         )
+        self.writer = WriterLease(
+            kube.as_self,
+            namespace=config.site_namespace,
+            identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
+        )
+        self._health = HealthPort(why_not_ready=self._why_not_ready)
         self._site_session = SiteSession(
             edge_client=self.edge,
             report=self._report,
@@ -186,21 +205,29 @@ class Provider:
         self.edge_listener = EdgeListener(
             site=site, site_session=self._site_session, context=lambda: edge_tls
         )
-        authorizer = Authorizer(api_server_name=config.api_server_client_name)
-        self.kubelet = KubeletServer(
-            edge=self.edge, authorizer=authorizer, context=lambda: kubelet_tls
+        self._kubelet_port = KubeletPort(
+            kube=kube,
+            edge=self.edge,
+            settings=_kubelet_port_settings(config),
+            report=self._report,
         )
+        self.kubelet = self._kubelet_port.server
 
     async def listen(self) -> None:
-        """Listen on both ports.
+        """Listen on all ports.
 
         Raises:
             StartError: One of them cannot be listened on.
         """
         config = self._config
+        await self._kubelet_port.load()
         try:
             await self.kubelet.listen(host=config.kubelet_listen_address, port=config.kubelet_port)
             await self.edge_listener.listen(host=config.edge_listen_address, port=config.edge_port)
+            if config.health_port is not None:
+                await self._health.listen(
+                    host=config.health_listen_address, port=config.health_port
+                )
         except ListenError as exc:
             raise StartError(str(exc)) from exc
         logger.info(
@@ -211,14 +238,16 @@ class Provider:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run every loop until ``stop`` is set, then end the calls in order.
+        """Wait for the writer Lease, run every loop until ``stop`` is set, then end in order.
 
         No new ones are taken; running ones get DRAIN_S, then an error, and their clients are told.
 
         Raises:
-            BaseExceptionGroup: A loop failed; the others were cancelled, and the calls were ended
-                in the same way.
+            BaseExceptionGroup: A loop failed, or the Lease was lost; the others were cancelled,
+                and the calls were ended in the same way.
         """
+        if not await self._acquire_lease(stop):
+            return
         async with asyncio.TaskGroup() as sessions:
             sessions.create_task(self._site_session.run(), name="sessions")
             try:
@@ -226,14 +255,30 @@ class Provider:
             finally:
                 await self._drain()
 
+    async def _acquire_lease(self, stop: asyncio.Event) -> bool:
+        async with asyncio.TaskGroup() as tasks:
+            acquiring = tasks.create_task(self.writer.acquire(), name="writer lease")
+            stopping = tasks.create_task(stop.wait())
+            await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            acquiring.cancel()
+            stopping.cancel()
+        return self.writer.is_held
+
+    def _why_not_ready(self) -> str:
+        return "" if self.writer.is_held else "this provider does not hold the site's Lease"
+
     async def _run_loops(self, stop: asyncio.Event) -> None:
         loops = {
+            "writer lease": self.writer.keep,
             "node": self._node.run,
             "node lease": self._lease.run,
             "pods": self._pods.run,
             "statuses": self._status_writer.run,
             "events": self._events.run,
+            "kubelet port": self._kubelet_port.run,
         }
+        if self._tolerations is not None:
+            loops["tolerations"] = self._tolerations.run
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(_run_forever(name, loop), name=name)
@@ -247,15 +292,22 @@ class Provider:
         self.kubelet.stop_accepting()
         self.edge_listener.stop_accepting()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._node.tell_stop(timeout_s=TELL_STOP_S))
+            tasks.create_task(self._hand_over())
             # What is left of the calls ends with the session, and tells its clients so.
             with contextlib.suppress(TimeoutError):
                 await self._site_session.drain(deadline_s=DRAIN_S)
 
+    async def _hand_over(self) -> None:
+        """Let the next provider begin at once, while our calls run on."""
+        if self.writer.is_held:
+            await self._node.tell_stop(timeout_s=TELL_STOP_S)
+            await self.writer.release(timeout_s=TELL_STOP_S)
+
     async def shutdown(self) -> None:
-        """Close both ports and all their connections; the last bytes get FLUSH_S."""
+        """Close all ports and all their connections; the last bytes get FLUSH_S."""
         await self.kubelet.shutdown(timeout_s=FLUSH_S)
         await self.edge_listener.shutdown(timeout_s=FLUSH_S)
+        await self._health.shutdown(timeout_s=FLUSH_S)
 
     def _report(self, *, reason: str, message: str) -> None:
         self._events.record_node("Warning", reason, message)
@@ -269,23 +321,15 @@ async def _run_forever(name: str, loop: Callable[[], Coroutine[None, None, None]
     raise LoopFailed(f"{name} ended")
 
 
-def _load_tls(config: Config) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    kubelet_files = {
-        "certificate_pem": config.kubelet_serving_certificate_file,
-        "key_pem": config.kubelet_serving_key_file,
-        "client_ca_pem": config.cluster_client_ca_file,
-    }
+def _load_tls(config: Config) -> ssl.SSLContext:
     edge_files = {
         "certificate_pem": config.edge_serving_certificate_file,
         "key_pem": config.edge_serving_key_file,
         "client_ca_pem": config.site_ca_certificate_file,
     }
     try:
-        return (
-            server_context(
-                **{name: Path(file).read_bytes() for name, file in kubelet_files.items()}
-            ),
-            server_context(**{name: Path(file).read_bytes() for name, file in edge_files.items()}),
+        return server_context(
+            **{name: Path(file).read_bytes() for name, file in edge_files.items()}
         )
     except OSError as exc:
         raise StartError(f"cannot read {exc.filename}: {exc.strerror}") from exc
@@ -300,6 +344,12 @@ async def _load_access(config: Config) -> ClusterAccess:
         return await load_kubeconfig(Path(config.kubeconfig))
     except CredentialsError as exc:
         raise StartError(str(exc)) from exc
+
+
+def _kubelet_port_settings(config: Config) -> KubeletPortSettings:
+    return KubeletPortSettings(
+        site=config.site, address=config.node_address, namespace=config.site_namespace
+    )
 
 
 def _node_settings(config: Config) -> NodeSettings:
