@@ -27,7 +27,7 @@ _RECOVERY_PREFIX = b"edgelet certificate recovery v1\x00"
 
 
 class RefusalReason(enum.StrEnum):
-    """Why there is no certificate; the edge tells each with what to do about it."""
+    """Why there is no certificate, or no tunnel; the edge tells each with what to do about it."""
 
     BAD_REQUEST = "BadRequest"
     BAD_TOKEN = "BadToken"  # noqa: S105
@@ -39,6 +39,8 @@ class RefusalReason(enum.StrEnum):
     CERTIFICATE_REVOKED = "CertificateRevoked"
     CERTIFICATE_SUPERSEDED = "CertificateSuperseded"
     CERTIFICATE_UNKNOWN = "CertificateUnknown"
+    NO_CERTIFICATE = "NoCertificate"
+    DUPLICATE_SITE = "DuplicateSite"
     RECOVERY_TOO_LATE = "RecoveryTooLate"
     TOO_MANY_REQUESTS = "TooManyRequests"
     UNAVAILABLE = "Unavailable"

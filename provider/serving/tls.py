@@ -30,7 +30,8 @@ def server_context(
     Args:
         certificate_pem: The certificate, then its intermediates.
         key_pem: Its key, not encrypted.
-        client_ca_pem: One CA or more, each of which may have signed a client's certificate.
+        client_ca_pem: One CA or more, each of which may have signed a client's certificate; empty
+            where none may: then every client certificate fails.
 
     Raises:
         CredentialError: One of them is not what it should be, or the key is another certificate's.
@@ -38,7 +39,8 @@ def server_context(
     context = _base_context()
     _load_key_pair(context, certificate_pem=certificate_pem, key_pem=key_pem)
     try:
-        context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
+        if client_ca_pem:
+            context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
     except (ssl.SSLError, ValueError) as exc:
         raise CredentialError("there is no CA certificate in PEM form for clients") from exc
     return context

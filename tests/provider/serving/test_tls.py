@@ -77,7 +77,12 @@ def test_an_encrypted_key_is_told(pki: SitePki) -> None:
         load(pki, key_pem=encrypted)
 
 
-@pytest.mark.parametrize("content", [b"", b"junk", "ä".encode()])
+def test_without_a_ca_there_is_a_context_all_the_same(pki: SitePki) -> None:
+    """Nobody's certificate is accepted then; those who show none are for the requests."""
+    assert load(pki, client_ca_pem=b"").verify_mode is ssl.CERT_OPTIONAL
+
+
+@pytest.mark.parametrize("content", [b"junk", "ä".encode()])
 def test_what_is_no_ca_is_told(pki: SitePki, content: bytes) -> None:
     """Without a CA nobody could be verified."""
     with pytest.raises(CredentialError, match="no CA certificate in PEM form"):
