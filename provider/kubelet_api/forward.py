@@ -12,6 +12,7 @@ from tunnel.errors import SessionClosed, StreamReset
 
 if TYPE_CHECKING:
     from provider.edge_link.edge_client import EdgeClient
+    from provider.kubelet_api.user import User
     from tunnel.protocol import ResponseHead
     from tunnel.stream import Stream
 
@@ -23,7 +24,7 @@ RUN_HEAD_TIMEOUT_S = 4 * 3600.0
 
 
 async def forward(
-    request: web.BaseRequest, edge: EdgeClient, *, head_timeout_s: float
+    request: web.BaseRequest, edge: EdgeClient, *, caller: User, head_timeout_s: float
 ) -> web.StreamResponse:
     """Forward one call and stream its answer.
 
@@ -42,6 +43,7 @@ async def forward(
         raw_path=request.raw_path,
         headers=request.headers.items(),
         peer=request.remote,
+        caller=caller.name,
     )
     stream = await edge.open_call(head)
     try:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from provider.edge_link.edge_client import EdgeClient
+    from provider.kubelet_api.user import User
     from tunnel.identity import SiteName
     from tunnel.protocol import ResponseHead
     from tunnel.stream import Stream
@@ -48,7 +49,7 @@ class UpgradeRequired(Exception):
 
 
 async def relay_upgrade(
-    request: web.BaseRequest, edge: EdgeClient, kind: CallKind
+    request: web.BaseRequest, edge: EdgeClient, kind: CallKind, *, caller: User
 ) -> web.StreamResponse:
     """Serve one call that takes the connection over; returns only where the edge refused it.
 
@@ -70,6 +71,7 @@ async def relay_upgrade(
         raw_path=request.raw_path,
         headers=request.headers.items(),
         peer=request.remote,
+        caller=caller.name,
         protocol=upgrade,
     )
     stream = await edge.open_call(head)

@@ -160,7 +160,7 @@ class KubeletServing:
             if not self._certificate.is_self_signed:
                 self._report(
                     reason="ServingCertificateExpired",
-                    message="the certificate of the kubelet port has expired; a self-signed one is shown",
+                    message="the kubelet port's certificate expired; a self-signed one is shown",
                 )
             self._certificate = self._self_signed()
 
