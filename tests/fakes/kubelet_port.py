@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
+import itertools
 import ssl
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trustme
 
+from provider.kubelet_api.authentication import Authenticator
 from provider.kubelet_api.authorization import Authorizer
 from provider.kubelet_api.server import KubeletServer
+from provider.kubelet_api.token_review import TokenReviewer
 from provider.serving.tls import server_context
+from provider.trust.kubelet_certificate import KubeletCertificate
+from provider.trust.kubelet_tls import KubeletTls
+from tests.fakes.fake_api_server import FakeAPIServer
+from tunnel.identity import parse_site_name
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from provider.edge_link.edge_client import EdgeClient
 
 API_SERVER = "kube-apiserver-kubelet-client"
+SITE = parse_site_name("site-a")
+VERBS = ("get", "create", "update", "patch", "delete", "")
+SUBRESOURCES = (
+    *("proxy", "pods", "healthz", "configz", "stats", "metrics", "log", "checkpoint", "statusz"),
+)
 
 
 class ClusterPki:
@@ -54,6 +69,31 @@ class ClusterPki:
             leaf.configure_cert(context)
         return context
 
+    def serving_certificate(self) -> KubeletCertificate:
+        """Return the kubelet's certificate as trust would have it."""
+        now = datetime.datetime.now(datetime.UTC)
+        return KubeletCertificate(
+            chain_pem=self.certificate_file.read_bytes(),
+            key_pem=self.key_file.read_bytes(),
+            not_before=now,
+            not_after=now + datetime.timedelta(days=1),
+            is_self_signed=False,
+        )
+
+
+@dataclass
+class Serving:
+    """Has a certificate; a test may change it."""
+
+    certificate: KubeletCertificate
+
+
+@dataclass
+class Authorities:
+    """Has the CA of clients; a test may change it."""
+
+    pem: bytes
+
 
 class RawClient:
     """One connection that speaks HTTP/1.1 by hand."""
@@ -81,11 +121,28 @@ class RawClient:
 
 
 class KubeletPort:
-    """A running port."""
+    """A running port.
 
-    def __init__(self, server: KubeletServer, pki: ClusterPki) -> None:
+    Attributes:
+        api: Whom it asks who calls and what they may; the API server's own name may everything.
+        serving: Has its certificate.
+        authorities: Has the CA of its clients.
+    """
+
+    def __init__(
+        self,
+        server: KubeletServer,
+        pki: ClusterPki,
+        *,
+        api: FakeAPIServer,
+        serving: Serving,
+        authorities: Authorities,
+    ) -> None:
         self.server = server
         self.pki = pki
+        self.api = api
+        self.serving = serving
+        self.authorities = authorities
 
     @contextlib.asynccontextmanager
     async def connect(
@@ -93,6 +150,12 @@ class KubeletPort:
     ) -> AsyncIterator[RawClient]:
         """Open a connection with a client certificate of this name, or with none."""
         context = self.pki.client_context(common_name, authority=authority)
+        async with self.connect_with(context) as client:
+            yield client
+
+    @contextlib.asynccontextmanager
+    async def connect_with(self, context: ssl.SSLContext) -> AsyncIterator[RawClient]:
+        """Open a connection with a context of the test's own."""
         reader, writer = await asyncio.open_connection(
             "127.0.0.1", self.server.port, ssl=context, limit=1 << 20
         )
@@ -103,15 +166,51 @@ class KubeletPort:
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        *lines: str,
+        token: str | None = None,
+        common_name: str | None = None,
+    ) -> tuple[int, str]:
+        """Make one request on a connection of its own and return status and text."""
+        if token is not None:
+            lines = (*lines, f"Authorization: Bearer {token}")
+        if not any(line.lower().startswith("connection:") for line in lines):
+            lines = (*lines, "Connection: close")
+        async with self.connect(common_name) as client:
+            await client.request(method, target, *lines)
+            status, _ = await client.head()
+            return status, (await client.rest()).decode()
+
+
+def allow_everything(api: FakeAPIServer, user: str) -> None:
+    """Let a user do whatever there is on the node, as ``system:kubelet-api-admin`` does."""
+    api.reviews.allowed |= {
+        (user, verb, subresource) for verb, subresource in itertools.product(VERBS, SUBRESOURCES)
+    }
+
 
 @contextlib.asynccontextmanager
-async def kubelet_port(edge: EdgeClient, pki: ClusterPki) -> AsyncIterator[KubeletPort]:
-    """Serve the kubelet API until the block is left."""
-    context = pki.server_context()
-    authorizer = Authorizer(api_server_name=API_SERVER)
-    server = KubeletServer(edge=edge, authorizer=authorizer, context=lambda: context)
-    await server.listen(host="127.0.0.1", port=0)
-    try:
-        yield KubeletPort(server, pki)
-    finally:
-        await server.shutdown(timeout_s=0.2)
+async def kubelet_port(
+    edge: EdgeClient, pki: ClusterPki, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[KubeletPort]:
+    """Serve the kubelet API until the block is left; the cluster is asked over real HTTP."""
+    serving, authorities = Serving(pki.serving_certificate()), Authorities(pki.ca_file.read_bytes())
+    tls = KubeletTls(serving=serving, authorities=authorities)
+    async with FakeAPIServer() as api, api.client(SITE) as kube:
+        allow_everything(api, API_SERVER)
+        server = KubeletServer(
+            edge=edge,
+            authenticator=Authenticator(
+                tokens=TokenReviewer(kube.as_node), authorities=tls, clock=clock
+            ),
+            authorizer=Authorizer(kube.as_node, node_name=SITE),
+            context=tls.context,
+        )
+        await server.listen(host="127.0.0.1", port=0)
+        try:
+            yield KubeletPort(server, pki, api=api, serving=serving, authorities=authorities)
+        finally:
+            await server.shutdown(timeout_s=0.2)
