@@ -8,6 +8,7 @@ from typing import Any
 Json = dict[str, Any]
 
 TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
+SELF_REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 
 
@@ -19,6 +20,7 @@ class Reviews:
         tokens: Bearer token → the user that it is of, as ``{"username": …, "groups": […]}``.
         audiences: Bearer token → the audiences that it is for; the API server's own where absent.
         allowed: (user, verb, subresource of the node); everything else is denied.
+        caller: Who asks who he is.
         errors: Bearer token or user → what goes wrong with its review (``status.error``,
             ``status.evaluationError``).
     """
@@ -26,12 +28,15 @@ class Reviews:
     tokens: dict[str, Json] = field(default_factory=dict)
     audiences: dict[str, list[str]] = field(default_factory=dict)
     allowed: set[tuple[str, str, str]] = field(default_factory=set)
+    caller: str = "jane"
     errors: dict[str, str] = field(default_factory=dict)
 
     def answer(self, collection: str, body: Json) -> Json | None:
         """Return the review with its status, or None when the collection holds no reviews."""
         if collection == TOKEN_REVIEWS:
             return body | {"status": self._token_status(body["spec"])}
+        if collection == SELF_REVIEWS:
+            return body | {"status": {"userInfo": {"username": self.caller}}}
         if collection == ACCESS_REVIEWS:
             return body | {"status": self._access_status(body["spec"])}
         return None

@@ -28,8 +28,7 @@ class ProviderFiles:
         (folder / "cluster").mkdir()
         self.cluster = ClusterPki(folder / "cluster")
         self.site = SitePki(folder / "site", site="site-a")
-        kubeconfig = folder / "kubeconfig"
-        kubeconfig.write_text(yaml.safe_dump(_kubeconfig(api_server_url)))
+        kubeconfig = write_kubeconfig(folder, api_server_url)
         self.fields: dict[str, Any] = {
             "siteName": "site-a",
             "nodeAddress": "127.0.0.1",
@@ -64,8 +63,10 @@ def free_port() -> int:
         return port
 
 
-def _kubeconfig(server: str) -> dict[str, Any]:
-    return {
+def write_kubeconfig(folder: Path, server: str) -> Path:
+    """Write a kubeconfig for a server that takes any token."""
+    file = folder / "kubeconfig"
+    content = {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "test",
@@ -73,3 +74,5 @@ def _kubeconfig(server: str) -> dict[str, Any]:
         "clusters": [{"name": "test", "cluster": {"server": server}}],
         "users": [{"name": "test", "user": {"token": "secret"}}],
     }
+    file.write_text(yaml.safe_dump(content))
+    return file
