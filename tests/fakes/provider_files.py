@@ -1,19 +1,23 @@
-"""All files that a provider is configured with, on loopback."""
+"""All that a provider is configured with, on loopback, and what it finds in its cluster."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from provider.config import Config, parse_config
-from tests.fakes.kubelet_port import ClusterPki
+from tests.fakes.kubelet_port import API_SERVER, SUBRESOURCES, VERBS, ClusterPki
+from tests.fakes.site_objects import put_secrets, put_site
 from tests.fakes.site_pki import SitePki
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.fakes.fake_api_server import FakeAPIServer
 
 
 class ProviderFiles:
@@ -37,13 +41,21 @@ class ProviderFiles:
             "edgePort": free_port(),
             "edgeListenAddress": "127.0.0.1",
             "kubeconfig": str(kubeconfig),
-            "kubeletServingCertificateFile": str(self.cluster.certificate_file),
-            "kubeletServingKeyFile": str(self.cluster.key_file),
-            "clusterClientCAFile": str(self.cluster.ca_file),
-            "siteCACertificateFile": str(self.site.ca_file),
-            "edgeServingCertificateFile": str(self.site.server_certificate_file),
-            "edgeServingKeyFile": str(self.site.server_key_file),
         }
+
+    def apply(self, api: FakeAPIServer) -> None:
+        """Put into the cluster what the provider finds there.
+
+        The site's edge has joined, the kubelet port's certificate is approved, and the API server
+        may call it.
+        """
+        put_site(api, client_ca_pem=self.cluster.ca_file.read_text())
+        serving = {
+            "tls.crt": self.cluster.certificate_file.read_bytes(),
+            "tls.key": self.cluster.key_file.read_bytes(),
+        }
+        put_secrets(api, self.site.secrets() | {"edgelet-kubelet-serving": serving})
+        api.reviews.allowed |= set(itertools.product((API_SERVER,), VERBS, SUBRESOURCES))
 
     def write(self) -> Path:
         """Write the configuration file."""

@@ -138,6 +138,7 @@ async def test_a_stop_tells_running_calls(tmp_path: Path, monkeypatch: pytest.Mo
     stop = asyncio.Event()
     async with FakeAPIServer() as api, asyncio.TaskGroup() as tasks:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         serving = tasks.create_task(serve(files.config(), stop=stop))
         async with edge(files), kubectl_exec(files) as client:
             stop.set()
@@ -168,6 +169,7 @@ async def test_a_loop_that_fails_ends_all_and_is_named(
 
     async with FakeAPIServer() as api, asyncio.TaskGroup() as tasks:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         serving = tasks.create_task(serve_and_fail(files))
         async with edge(files), kubectl_exec(files) as client:
             fail.set()
@@ -188,6 +190,7 @@ async def test_started_is_told_when_both_ports_listen(tmp_path: Path) -> None:
 
     async with FakeAPIServer() as api:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         await serve(files.config(), stop=stop, started=started)
     assert ports == [files.fields["kubeletPort"], files.fields["edgePort"]]
 
@@ -196,6 +199,7 @@ async def test_sigterm_ends_a_running_exec_with_a_message(tmp_path: Path) -> Non
     """The real process: exit status 0, and kubectl told why its command ended."""
     async with FakeAPIServer() as api:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "provider", "run", "--config", str(files.write())),
             stderr=asyncio.subprocess.PIPE,
