@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import threading
 from collections import deque
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -34,9 +33,9 @@ MAX_QUEUED_BYTES = 1 << 20
 _BATCH_LINES = 128
 # A disk that refused is left alone for so long.
 RETRY_S = 5.0
-# At the end, for a write that is under way.
+# At the end, for what is queued.
 _PATIENCE_S = 2.0
-_FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+_FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _ONLY_OWNER = 0o600
 
 
@@ -67,6 +66,7 @@ class AuditLog:
         self._queue: deque[bytes] = deque()
         self._queued_bytes = 0
         self._has_lines = asyncio.Event()
+        self._is_over = asyncio.Event()
         # Lines that are missing and not yet told of in the file; why the last one is.
         self._missing = 0
         self._reason = ""
@@ -83,32 +83,37 @@ class AuditLog:
 
     @contextlib.asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
-        """Write while the block lasts, and at its end what is queued then."""
+        """Write while the block lasts, and at its end what is queued then, if the disk takes it."""
         async with asyncio.TaskGroup() as group:
             running = group.create_task(self._run(), name="audit log")
             try:
                 yield
             finally:
+                self._is_over.set()
+                self._has_lines.set()
+                await asyncio.wait([running], timeout=_PATIENCE_S)
                 running.cancel()
 
     async def _run(self) -> None:
-        try:
-            while True:
-                await self._has_lines.wait()
-                self._has_lines.clear()
-                is_well = True
-                while self._queue and is_well:
-                    lines, told = self._take_batch()
-                    problem = await asyncio.to_thread(self._file.write, lines)
-                    is_well = self._settle(lines, problem, told=told)
-                if not is_well:
-                    await asyncio.sleep(RETRY_S)
-                    self._has_lines.set()
-        finally:
-            # Blocking, since nothing else is left to do: the calls that ended with the process.
-            while self._queue:
+        while True:
+            await self._has_lines.wait()
+            self._has_lines.clear()
+            is_well = True
+            while self._queue and is_well:
                 lines, told = self._take_batch()
-                self._settle(lines, self._file.write(lines), told=told)
+                problem = await asyncio.to_thread(self._file.write, lines)
+                is_well = self._settle(lines, problem, told=told)
+            if self._is_over.is_set():
+                return
+            if not is_well:
+                await self._leave_alone()
+
+    async def _leave_alone(self) -> None:
+        """Leave a disk that refused alone for a while."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RETRY_S):
+                await self._is_over.wait()
+        self._has_lines.set()
 
     def _take_batch(self) -> tuple[list[bytes], int]:
         """Take lines to write, and return how many missing ones the first of them tells of."""
@@ -155,25 +160,20 @@ class NoAuditLog:
 
 
 class _RotatedFile:
-    """Appends to a file, and puts it aside when it is full. Blocking; threads wait in turn."""
+    """Appends to a file, and puts it aside when it is full. Blocking; one call at a time."""
 
     def __init__(self, path: Path, *, max_bytes: int, max_files: int) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._max_files = max_files
-        self._turn = threading.Lock()
 
     def write(self, lines: list[bytes]) -> str | None:
         """Append lines, and return why they are not all on disk, None when they are."""
-        if not self._turn.acquire(timeout=_PATIENCE_S):
-            return "the disk does not answer"
         try:
             for piece in self._fitting(lines):
                 self._append(piece)
         except OSError as exc:
             return exc.strerror or str(exc)
-        finally:
-            self._turn.release()
         return None
 
     def _fitting(self, lines: list[bytes]) -> list[bytes]:
@@ -192,24 +192,16 @@ class _RotatedFile:
             if size and size + len(data) > self._max_bytes:
                 self._put_aside()
                 os.close(opened)
-                opened = os.open(self._path, _FLAGS, _ONLY_OWNER)
+                opened, size = os.open(self._path, _FLAGS, _ONLY_OWNER), 0
             # It may be an older file, or somebody's who was there first.
             os.fchmod(opened, _ONLY_OWNER)
-            if self._ends_torn():
+            if size and os.pread(opened, 1, size - 1) != b"\n":
+                # A write that a full disk or a power cut tore left half a line behind.
                 data = b"\n" + data
             _write_all(opened, data)
             os.fdatasync(opened)
         finally:
             os.close(opened)
-
-    def _ends_torn(self) -> bool:
-        """Whether a write that a full disk or a power cut tore left half a line behind."""
-        with self._path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            if not size:
-                return False
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
 
     def _put_aside(self) -> None:
         if not self._max_files:
