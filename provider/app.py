@@ -4,6 +4,7 @@
       KubeletServer   API server ──> EdgeClient ══ edge          (connections, each its own task)
       KubeletPort     its certificate, and the CA of its clients (task)
       EdgeListener    edge ──> SiteSession ──> EdgeClient        (one connection)
+      SiteTrust       who may join, renew and have the tunnel    (task)
       SiteSession     the session, also between connections      (task; it ends last)
       HealthPort      the probes of the kubelet that runs us
       WriterLease     of several providers one goes on from here (task)
@@ -30,6 +31,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +46,8 @@ from provider.kube.client import KubeClient
 from provider.kube.credentials import ClusterAccess, load_in_cluster, load_kubeconfig
 from provider.kube.errors import CredentialsError
 from provider.kube.event_writer import EventWriter
+from provider.kube.timestamps import utc_now
+from provider.kube.watch import Backoff
 from provider.kubelet_api.kubelet_port import KubeletPort, KubeletPortSettings
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
@@ -54,17 +58,20 @@ from provider.pods.sync_stream import SyncOutbox
 from provider.pods.toleration_patch import TolerationPatch
 from provider.serving.health_port import HealthPort
 from provider.serving.https_server import ListenError
-from provider.serving.tls import CredentialError, server_context
+from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
+from provider.trust.errors import SecretUnavailable, TrustError
+from provider.trust.site_trust import SiteTrust, TrustSettings
 from tunnel.session import Limits
 from tunnel.sync import EventAck
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from provider.config import Config
+
+    _Loop = Callable[[], Coroutine[None, None, None]]
 
 logger = logging.getLogger(__name__)
 
@@ -125,14 +132,15 @@ async def serve(
         started: Told when both ports listen.
 
     Raises:
-        StartError: A file or an address of the configuration cannot be used.
+        StartError: A file, an address or a Secret of the configuration cannot be used.
         BaseExceptionGroup: A loop failed.
     """
-    edge_tls = _load_tls(config)
     access = await _load_access(config)
     async with KubeClient(access, site=config.site) as kube:
-        provider = Provider(config, kube, edge_tls=edge_tls)
+        provider = Provider(config, kube)
         try:
+            if not await provider.load(stop):
+                return
             await provider.listen()
             if started is not None:
                 started(provider)
@@ -149,16 +157,11 @@ class Provider:
         kubelet: The kubelet port.
         edge_listener: The edge port.
         metrics: What is counted.
+        trust: Who may join, renew and have the tunnel.
         writer: Whether this provider is the one that serves the site.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        kube: KubeClient,
-        *,
-        edge_tls: ssl.SSLContext,
-    ) -> None:
+    def __init__(self, config: Config, kube: KubeClient) -> None:
         self._config = config
         site = config.site
         self.edge = EdgeClient(site=site)
@@ -202,8 +205,18 @@ class Provider:
             limits=Limits(resume_timeout_s=seconds(config.session_resume_timeout)),
             metrics=self.metrics.tunnel,
         )
+        self.trust = SiteTrust(
+            api=kube.as_self,
+            site=site,
+            settings=_trust_settings(config),
+            report=self._report,
+            now=utc_now,
+        )
         self.edge_listener = EdgeListener(
-            site=site, site_session=self._site_session, context=lambda: edge_tls
+            site=site,
+            site_session=self._site_session,
+            trust=self.trust,
+            monotonic=time.monotonic,
         )
         self._kubelet_port = KubeletPort(
             kube=kube,
@@ -213,6 +226,33 @@ class Provider:
         )
         self.kubelet = self._kubelet_port.server
 
+    async def load(self, stop: asyncio.Event) -> bool:
+        """Read what the ports need; waits for an API server that is away.
+
+        Returns:
+            Whether there is anything to serve: else ``stop`` was set meanwhile.
+
+        Raises:
+            StartError: A Secret is missing or holds what it should not.
+        """
+        backoff = Backoff()
+        problem = LastingProblem(logger, "the site's Secrets cannot be read")
+        while not stop.is_set():
+            try:
+                await self.trust.load()
+            except SecretUnavailable as exc:
+                problem.occurred(exc)
+            except TrustError as exc:
+                raise StartError(str(exc)) from exc
+            else:
+                problem.solved()
+                await self._kubelet_port.load()
+                return True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff.next_delay_s()):
+                    await stop.wait()
+        return False
+
     async def listen(self) -> None:
         """Listen on all ports.
 
@@ -220,7 +260,6 @@ class Provider:
             StartError: One of them cannot be listened on.
         """
         config = self._config
-        await self._kubelet_port.load()
         try:
             await self.kubelet.listen(host=config.kubelet_listen_address, port=config.kubelet_port)
             await self.edge_listener.listen(host=config.edge_listen_address, port=config.edge_port)
@@ -246,8 +285,16 @@ class Provider:
             BaseExceptionGroup: A loop failed, or the Lease was lost; the others were cancelled,
                 and the calls were ended in the same way.
         """
-        if not await self._acquire_lease(stop):
-            return
+        # A provider that waits for the Lease has open ports, too.
+        ports = {"trust": self.trust.run, "kubelet port": self._kubelet_port.run}
+        async with asyncio.TaskGroup() as tasks:
+            running = _start(tasks, ports)
+            if await self._acquire_lease(stop):
+                await self._serve_site(stop)
+            for task in running:
+                task.cancel()
+
+    async def _serve_site(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as sessions:
             sessions.create_task(self._site_session.run(), name="sessions")
             try:
@@ -275,15 +322,11 @@ class Provider:
             "pods": self._pods.run,
             "statuses": self._status_writer.run,
             "events": self._events.run,
-            "kubelet port": self._kubelet_port.run,
         }
         if self._tolerations is not None:
             loops["tolerations"] = self._tolerations.run
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(_run_forever(name, loop), name=name)
-                for name, loop in loops.items()
-            ]
+            running = _start(tasks, loops)
             await stop.wait()
             for task in running:
                 task.cancel()
@@ -313,28 +356,16 @@ class Provider:
         self._events.record_node("Warning", reason, message)
 
 
-async def _run_forever(name: str, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+def _start(tasks: asyncio.TaskGroup, loops: Mapping[str, _Loop]) -> list[asyncio.Task[None]]:
+    return [tasks.create_task(_run_forever(name, loop), name=name) for name, loop in loops.items()]
+
+
+async def _run_forever(name: str, loop: _Loop) -> None:
     try:
         await loop()
     except Exception as exc:
         raise LoopFailed(f"{name} failed: {type(exc).__name__}: {exc}") from exc
     raise LoopFailed(f"{name} ended")
-
-
-def _load_tls(config: Config) -> ssl.SSLContext:
-    edge_files = {
-        "certificate_pem": config.edge_serving_certificate_file,
-        "key_pem": config.edge_serving_key_file,
-        "client_ca_pem": config.site_ca_certificate_file,
-    }
-    try:
-        return server_context(
-            **{name: Path(file).read_bytes() for name, file in edge_files.items()}
-        )
-    except OSError as exc:
-        raise StartError(f"cannot read {exc.filename}: {exc.strerror}") from exc
-    except CredentialError as exc:
-        raise StartError(str(exc)) from exc
 
 
 async def _load_access(config: Config) -> ClusterAccess:
@@ -349,6 +380,16 @@ async def _load_access(config: Config) -> ClusterAccess:
 def _kubelet_port_settings(config: Config) -> KubeletPortSettings:
     return KubeletPortSettings(
         site=config.site, address=config.node_address, namespace=config.site_namespace
+    )
+
+
+def _trust_settings(config: Config) -> TrustSettings:
+    return TrustSettings(
+        namespace=config.site_namespace,
+        serving_names=config.edge_serving_names,
+        certificate_lifetime_s=seconds(config.edge_certificate_lifetime),
+        recovery_grace_s=seconds(config.edge_certificate_recovery_grace),
+        serving_lifetime_s=seconds(config.edge_serving_certificate_lifetime),
     )
 
 

@@ -26,11 +26,6 @@ Label = Annotated[str, msgspec.Meta(pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DNS_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.|$))+(?<!\.)")
 
-_NAMES = {
-    "cluster_client_ca_file": "clusterClientCAFile",
-    "site_ca_certificate_file": "siteCACertificateFile",
-}
-
 
 class ConfigError(Exception):
     """The configuration is wrong; the message is one sentence and names the field."""
@@ -38,7 +33,7 @@ class ConfigError(Exception):
 
 def _field_name(name: str) -> str:
     first, *rest = name.split("_")
-    return _NAMES.get(name, first + "".join(word.capitalize() for word in rest))
+    return first + "".join(word.capitalize() for word in rest)
 
 
 class Config(
@@ -57,14 +52,6 @@ class Config(
         health_port: TCP port of ``/healthz`` and ``/readyz``, plain HTTP; None for none.
         health_listen_address: Local IP address of it.
         kubeconfig: How to reach the API server; None inside a cluster.
-        kubelet_serving_certificate_file: Shown to the API server, for ``node_address``.
-        kubelet_serving_key_file: Its key.
-        cluster_client_ca_file: CA of client certificates on the kubelet port.
-        api_server_client_name: Common name of the API server's kubelet client certificate.
-        site_ca_certificate_file: CA of this site's certificates.
-        edge_serving_certificate_file: Shown to the edge; must carry
-            ``provider.<site>.edgelet.internal``.
-        edge_serving_key_file: Its key.
         namespace: Where the site's Secrets are; None for ``edgelet-<site>``.
         edge_serving_names: DNS names or IP addresses that the edge port's certificate carries
             besides ``provider.<site>.edgelet.internal``.
@@ -82,12 +69,6 @@ class Config(
     """
 
     site_name: Text
-    kubelet_serving_certificate_file: Text
-    kubelet_serving_key_file: Text
-    cluster_client_ca_file: Text
-    site_ca_certificate_file: Text
-    edge_serving_certificate_file: Text
-    edge_serving_key_file: Text
     node_address: Text = ""
     kubelet_port: Port = 10250
     kubelet_listen_address: Text = "0.0.0.0"  # noqa: S104
@@ -96,7 +77,6 @@ class Config(
     health_port: Port | None = None
     health_listen_address: Text = "0.0.0.0"  # noqa: S104
     kubeconfig: Text | None = None
-    api_server_client_name: Text = "kube-apiserver-kubelet-client"
     namespace: Label | None = None
     edge_serving_names: tuple[Text, ...] = ()
     edge_certificate_lifetime: Duration = "720h"

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from provider.edge_link.enrolment import Enrolment, admitted_certificate
-from provider.edge_link.refusal import Refused, not_found, refusal_answer, unavailable
+from provider.edge_link.refusal import Refused, not_found, refusal_answer
 from provider.edge_link.websocket_pipe import ServerPipe, accept_websocket
 from provider.serving.https_server import HttpsServer
 from provider.trust.errors import CertificateRefused
@@ -47,10 +47,6 @@ _RECEIVED = re.compile(r"[0-9]{1,20}")
 _Route = Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
 
 
-def _always() -> bool:
-    return True
-
-
 class EdgeListener(HttpsServer):
     """Accepts the site's tunnel, and lets edges join and renew.
 
@@ -59,7 +55,6 @@ class EdgeListener(HttpsServer):
         site_session: Decides who has the site, and runs the session.
         trust: Decides which certificate is accepted, and gives the TLS context.
         monotonic: A clock in seconds that never goes back.
-        may_admit: Whether this process is the one that has the site's tunnel now.
     """
 
     def __init__(
@@ -69,7 +64,6 @@ class EdgeListener(HttpsServer):
         site_session: SiteSession,
         trust: SiteTrust,
         monotonic: Callable[[], float],
-        may_admit: Callable[[], bool] = _always,
     ) -> None:
         # A lost connection ends its session in order; a cancelled handler could not.
         super().__init__(
@@ -81,7 +75,6 @@ class EdgeListener(HttpsServer):
         self._site = site
         self._site_session = site_session
         self._trust = trust
-        self._may_admit = may_admit
         enrolment = Enrolment(site=site, trust=trust, monotonic=monotonic)
         self._routes: dict[str, _Route] = {
             CA_PATH: enrolment.authorities,
@@ -181,8 +174,6 @@ class EdgeListener(HttpsServer):
             message = "the tunnel is opened with GET"
             raise Refused(405, RefusalReason.BAD_REQUEST, message, allowed="GET")
         accepted = await admitted_certificate(request, site=self._site, trust=self._trust)
-        if not self._may_admit():
-            raise unavailable(f"another provider of {self._site} has its tunnel now")
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         if TUNNEL_SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
             raise _bad_request(f"the subprotocol {TUNNEL_SUBPROTOCOL} is required")
