@@ -49,10 +49,13 @@ class JoinedSite(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         site: The site that was joined.
         server: ``HOST:PORT`` of the provider at that time.
+        token: A part of the hash of the token's JWT; the same token joins the same machine again
+            without harm. "" where it is not known.
     """
 
     site: str
     server: str
+    token: str = ""
 
 
 class IdentityFiles:

@@ -104,7 +104,7 @@ class Join:
         except CredentialsError:
             # Not by a power cut, but whatever it was: it is no identity.
             return False
-        if held.site == site and self._is_interrupted():
+        if held.site == site and self._is_of_this_token():
             return await self._is_accepted(held)
         if self._force:
             return False
@@ -119,10 +119,14 @@ class Join:
             return False
         return True
 
-    def _is_interrupted(self) -> bool:
-        """Whether the identity is there, but the join that brought it was not completed."""
+    def _is_of_this_token(self) -> bool:
+        """Whether an earlier run with this token has brought the identity to the disk."""
         pending = self._files.pending_key()
-        return pending is not None and without_note(pending) in self._files.read_identity()
+        if pending is not None:
+            # The key of a later request, or what that run had no time to remove.
+            return without_note(pending) in self._files.read_identity()
+        joined = self._files.joined_site()
+        return joined is not None and joined.token == self._token_hash()
 
     async def _enrol(self, site: SiteName) -> None:
         authority = await self._enrolment.fetch_authority(self._token, site)
@@ -131,7 +135,7 @@ class Join:
         request = make_request(Wanted(site=site, key=self._earlier_key()))
         self._files.keep_pending(request.key.encode(), note=self._note())
         issued = await self._enrolment.join(self._token, site, request, authority=authority.pem)
-        joined = JoinedSite(site=site, server=self._server)
+        joined = JoinedSite(site=site, server=self._server, token=self._token_hash())
         self._files.keep(request.key.encode(), issued, joined=joined)
 
     def _earlier_key(self) -> str:
@@ -147,7 +151,10 @@ class Join:
         return without_note(pending).decode(errors="replace")
 
     def _note(self) -> str:
-        return f"of the join with token {hashlib.sha256(self._token.jwt.encode()).hexdigest()[:16]}"
+        return f"of the join with token {self._token_hash()}"
+
+    def _token_hash(self) -> str:
+        return hashlib.sha256(self._token.jwt.encode()).hexdigest()[:16]
 
     def _check_clock(self, provider_time: float | None) -> None:
         skew_s = 0.0 if provider_time is None else self._clock() - provider_time
