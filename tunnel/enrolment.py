@@ -39,6 +39,7 @@ class RefusalReason(enum.StrEnum):
     CERTIFICATE_REVOKED = "CertificateRevoked"
     CERTIFICATE_SUPERSEDED = "CertificateSuperseded"
     CERTIFICATE_UNKNOWN = "CertificateUnknown"
+    CERTIFICATE_EXPIRED = "CertificateExpired"
     NO_CERTIFICATE = "NoCertificate"
     DUPLICATE_SITE = "DuplicateSite"
     RECOVERY_TOO_LATE = "RecoveryTooLate"

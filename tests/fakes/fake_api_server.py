@@ -331,19 +331,29 @@ class FakeAPIServer:
                 watcher.events.put_nowait(event)
         return copy.deepcopy(body)
 
-    async def _watch(self, request: web.Request) -> web.StreamResponse:
-        query = dict(request.query)
-        since = int(query.get("resourceVersion") or 0)
+    def _events_since(self, watcher: _Watcher) -> list[Json]:
+        """Return what a watch begins with: from no version, everything that there is now."""
+        wanted, query = watcher.collection, watcher.query
+        if not query.get("resourceVersion"):
+            return [
+                {"type": "ADDED", "object": copy.deepcopy(item)}
+                for (collection, _), item in self.objects.items()
+                if is_in(wanted, collection) and is_selected(item, query)
+            ]
+        since = int(query["resourceVersion"])
         if since < self.compacted_version:
             raise ApiRefusal(410, "too old resource version")
+        return [
+            event
+            for version, collection, event in self.log
+            if version > since and is_in(wanted, collection) and is_selected(event["object"], query)
+        ]
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        query = dict(request.query)
         watcher = _Watcher(collection=split_path(request.path)[0], query=query)
-        for version, collection, event in self.log:
-            if (
-                version > since
-                and is_in(watcher.collection, collection)
-                and is_selected(event["object"], query)
-            ):
-                watcher.events.put_nowait(event)
+        for event in self._events_since(watcher):
+            watcher.events.put_nowait(event)
         self._watchers.append(watcher)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
