@@ -29,6 +29,7 @@ class ProviderFiles:
 
     def __init__(self, folder: Path, *, api_server_url: str = "http://127.0.0.1:9") -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         (folder / "cluster").mkdir()
         self.cluster = ClusterPki(folder / "cluster")
         self.site = SitePki(folder / "site", site="site-a")
@@ -50,12 +51,16 @@ class ProviderFiles:
         may call it.
         """
         put_site(api, client_ca_pem=self.cluster.ca_file.read_text())
+        put_secrets(api, self.site.secrets() | self.kubelet_secret())
+        api.reviews.allowed |= set(itertools.product((API_SERVER,), VERBS, SUBRESOURCES))
+
+    def kubelet_secret(self) -> dict[str, dict[str, bytes]]:
+        """Return the Secret of the kubelet port, whose certificate the cluster approved."""
         serving = {
             "tls.crt": self.cluster.certificate_file.read_bytes(),
             "tls.key": self.cluster.key_file.read_bytes(),
         }
-        put_secrets(api, self.site.secrets() | {"edgelet-kubelet-serving": serving})
-        api.reviews.allowed |= set(itertools.product((API_SERVER,), VERBS, SUBRESOURCES))
+        return {"edgelet-kubelet-serving": serving}
 
     def write(self) -> Path:
         """Write the configuration file."""
