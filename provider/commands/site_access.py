@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from provider.commands.site_options import SiteTarget
     from provider.kube.client import KubeApi
     from provider.kube.credentials import ClusterAccess
+    from provider.trust.errors import TrustError
     from provider.trust.site_administration import SiteAdministration
+    from tunnel.identity import SiteName
 
 Result = TypeVar("Result")
 
@@ -70,6 +72,9 @@ async def _run(target: SiteTarget, action: Callable[[SiteAccess], Awaitable[Resu
 
     try:
         access = await _load_access(target)
+    except CredentialsError as exc:
+        raise BadInput(str(exc)) from exc
+    try:
         async with KubeClient(access, site=target.site) as kube:
             store = SecretStore(kube.as_self, namespace=target.namespace)
             trust = SiteAdministration(store, site=target.site, now=utc_now)
@@ -77,7 +82,24 @@ async def _run(target: SiteTarget, action: Callable[[SiteAccess], Awaitable[Resu
     except CredentialsError as exc:
         raise BadInput(str(exc)) from exc
     except TrustError as exc:
-        raise CommandFailed(str(exc)) from exc
+        raise CommandFailed(_sentence(exc, server=access.server, site=target.site)) from exc
+
+
+def _sentence(error: TrustError, *, server: str, site: SiteName) -> str:
+    """Say what stands in the way; what the API server answered is the error's cause."""
+    from provider.kube.errors import Forbidden, Unauthorized, Unavailable
+    from provider.trust.errors import SecretMissing
+
+    match error.__cause__:
+        case Forbidden() as cause:
+            return f"these credentials may not use the Secrets of {site}: {cause}"
+        case Unauthorized() as cause:
+            return f"the API server {server} does not accept these credentials: {cause}"
+        case Unavailable() as cause:
+            return f"the API server {server} cannot be asked: {cause}"
+    if isinstance(error, SecretMissing):
+        return f"{error}: apply them, as in kubectl apply -k manifests/overlays/{site}"
+    return str(error)
 
 
 async def _load_access(target: SiteTarget) -> ClusterAccess:
