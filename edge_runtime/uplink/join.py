@@ -169,6 +169,6 @@ class Join:
 def describe_duration(seconds: float) -> str:
     """Say how long that is, in its largest unit."""
     for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
+        if seconds >= 1.5 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} seconds"

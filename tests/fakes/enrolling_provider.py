@@ -7,6 +7,7 @@ one never. What goes wrong on the way is switched on by the tests.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import contextlib
 import copy
@@ -87,6 +88,7 @@ class EnrollingProvider:
         lose_answers: So many POSTs are done, but not answered.
         clock_offset_s: By how much its Date is wrong.
         refuses: Instead of any answer of its own to /edge.crt.
+        gives_for: A CSR whose key gets the certificate instead of the one that is asked for.
         requests: Method and path of each request.
     """
 
@@ -98,6 +100,7 @@ class EnrollingProvider:
         self.lose_answers = 0
         self.clock_offset_s = 0.0
         self.refuses: RefusalReason | None = None
+        self.gives_for = ""
         self.requests: list[str] = []
         self._tokens = 0
         self._ca_key, self.ca_pem = _make_ca(site)
@@ -136,13 +139,17 @@ class EnrollingProvider:
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await runner.setup()
         try:
-            context = self._context(certificate_for or provider_dns_name(self.site))
+            context = self.context(certificate_for or provider_dns_name(self.site))
             listener = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=context)
             await listener.start()
             self.port = runner.addresses[0][1]
             yield
         finally:
             await runner.cleanup()
+
+    def issue(self, csr_pem: str) -> IssuedCertificate:
+        """Sign a request that nobody has sent."""
+        return self._sign(x509.load_pem_x509_csr(csr_pem.encode()), "", None)
 
     # The wire.
 
@@ -186,7 +193,7 @@ class EnrollingProvider:
     def _issue(self, request: web.Request, body: bytes) -> IssuedCertificate:
         if self.refuses is not None:
             raise _Refused(403, self.refuses)
-        csr = x509.load_pem_x509_csr(body)
+        csr = x509.load_pem_x509_csr(self.gives_for.encode() or body)
         assert csr.is_signature_valid
         key = hashlib.sha256(
             csr.public_key().public_bytes(DER, serialization.PublicFormat.SubjectPublicKeyInfo)
@@ -267,7 +274,8 @@ class EnrollingProvider:
         pem = certificate.public_bytes(PEM).decode()
         return IssuedCertificate(certificate=pem, authorities=self.ca_pem)
 
-    def _context(self, name: str) -> ssl.SSLContext:
+    def context(self, name: str) -> ssl.SSLContext:
+        """Make a server's context with a certificate of the site's CA."""
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
@@ -288,6 +296,45 @@ class EnrollingProvider:
         context.load_verify_locations(cadata=self.ca_pem)
         context.verify_mode = ssl.CERT_OPTIONAL
         return context
+
+
+class OpeningProxy:
+    """Listens in front of a provider and opens TLS with a certificate of its own.
+
+    Attributes:
+        address: Where it listens.
+        seen: What it could read.
+    """
+
+    def __init__(self, provider: EnrollingProvider) -> None:
+        self._provider = provider
+        self.address = ""
+        self.seen = ""
+
+    @contextlib.asynccontextmanager
+    async def serving(self) -> AsyncIterator[OpeningProxy]:
+        """Pass connections on until the block ends."""
+        name = provider_dns_name(self._provider.site)
+        own = EnrollingProvider(self._provider.site).context(name)
+        server = await asyncio.start_server(self._pass_on, "127.0.0.1", 0, ssl=own)
+        async with server:
+            self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            yield self
+
+    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            request = await reader.readuntil(b"\r\n\r\n")
+            self.seen += request.decode()
+            unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
+            far_reader, far_writer = await asyncio.open_connection(
+                "127.0.0.1", self._provider.port, ssl=unverified
+            )
+            far_writer.write(request)
+            writer.write(await far_reader.read())
+            far_writer.close()
+            await writer.drain()
+        writer.close()
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
