@@ -396,12 +396,14 @@ async def test_final_refusal_is_said_with_what_to_do(pki: SitePki, problems: Pro
     """Once, and it is not tried again soon."""
     refusal = '{"reason": "CertificateRevoked", "message": "revoked at noon"}'
     delays: list[bool] = []
+    more: asyncio.Queue[None] = asyncio.Queue()
 
     class Noted(Backoff):
         def next_delay_s(
             self, *, now: float, chance: float, resumable: bool = False, is_final: bool = False
         ) -> float:
             delays.append(is_final)
+            more.put_nowait(None)
             return super().next_delay_s(
                 now=now, chance=chance, resumable=resumable, is_final=is_final
             )
@@ -415,11 +417,12 @@ async def test_final_refusal_is_said_with_what_to_do(pki: SitePki, problems: Pro
         )
         async with running(dialing):
             said = await problems.queue.get()
-            while len(fake.requests) < 3:
-                await asyncio.sleep(0)
+            while len(delays) < 3:
+                await more.get()
 
     assert said == (
-        "revoked at noon: if this machine is to come back, join it anew with --force and a new token"
+        "revoked at noon: if this machine is to come back, join it anew with --force and a new "
+        "token"
     )
     assert problems.queue.empty()
     assert all(delays)
