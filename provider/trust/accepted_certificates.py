@@ -17,7 +17,7 @@ from provider.trust.errors import CertificateRefused, SecretCorrupt, TrustError
 from provider.trust.issued_certificates import (
     CertificateRecord,
     IssuedCertificates,
-    check_not_revoked,
+    check_may_stay,
     decode_certificates,
     encode_certificates,
     find_accepted,
@@ -145,10 +145,11 @@ class AcceptedCertificates:
         """Decide whether a session may go on.
 
         Raises:
-            CertificateRefused: CERTIFICATE_REVOKED.
+            CertificateRefused: CERTIFICATE_REVOKED, or CERTIFICATE_UNKNOWN of one so old that it
+                was forgotten.
         """
         if self._issued is not None:
-            check_not_revoked(self._issued, presented_in_tls(accepted.der))
+            check_may_stay(self._issued, presented_in_tls(accepted.der))
 
     async def certificate_used(self, accepted: AcceptedCertificate) -> None:
         """Drop the predecessor of a certificate that was used; what fails is left to ``run``."""
@@ -209,7 +210,8 @@ class AcceptedCertificates:
     def _report_revoked(self, before: IssuedCertificates, now: IssuedCertificates) -> None:
         known = {revoked.serial for revoked in before.revoked}
         for revoked in now.revoked:
-            if revoked.serial not in known:
+            # Those without a key's hash were superseded long before: one event is enough.
+            if revoked.key_hash and revoked.serial not in known:
                 self._report(
                     reason="CertificateRevoked",
                     message=f"The certificate {revoked.serial} of the site was revoked by "

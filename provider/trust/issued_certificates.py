@@ -75,7 +75,7 @@ class RevokedCertificate(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         serial: Lower-case hexadecimal.
-        key_hash: Of its key, which gets no certificate any more.
+        key_hash: Of its key, which gets no certificate any more; "" of one that was superseded.
         revoked_at: UTC.
         revoked_by: Who asked.
     """
@@ -174,6 +174,9 @@ def with_revoked(
 ) -> tuple[IssuedCertificates, tuple[str, ...]]:
     """Revoke all certificates that are accepted, and their keys.
 
+    Those that they superseded are revoked with them: a session that one of them opened goes on
+    through renewals, and must not outlive this.
+
     Returns:
         The document, the same object when there was none; and the serials.
     """
@@ -181,6 +184,10 @@ def with_revoked(
     if not gone:
         return issued, ()
     revoked = [
+        RevokedCertificate(serial=serial, key_hash="", revoked_at=now, revoked_by=by)
+        for serial in issued.superseded
+    ]
+    revoked += [
         RevokedCertificate(
             serial=record.serial, key_hash=record.key_hash, revoked_at=now, revoked_by=by
         )
@@ -190,6 +197,7 @@ def with_revoked(
         issued,
         current=None,
         previous=None,
+        superseded=(),
         revoked=(*issued.revoked, *revoked)[-MAX_REMEMBERED:],
     )
     return changed, tuple(record.serial for record in gone)
@@ -208,6 +216,19 @@ def check_not_revoked(issued: IssuedCertificates, presented: PresentedCertificat
                 f"the certificate {presented.serial} was revoked at "
                 f"{revoked.revoked_at:%Y-%m-%d %H:%M:%S} UTC by {revoked.revoked_by}",
             )
+
+
+def check_may_stay(issued: IssuedCertificates, presented: PresentedCertificate) -> None:
+    """Decide whether what a certificate opened may stay open: a successor does not close it.
+
+    One that was forgotten among those that were superseded could not be found by a revocation, so
+    it is closed, too; whoever has a successor comes back at once.
+
+    Raises:
+        CertificateRefused: CERTIFICATE_REVOKED or CERTIFICATE_UNKNOWN.
+    """
+    if presented.serial not in issued.superseded:
+        find_issued(issued, presented)
 
 
 def find_issued(issued: IssuedCertificates, presented: PresentedCertificate) -> CertificateRecord:

@@ -77,7 +77,7 @@ class SiteProcesses:
             "containerRuntimeEndpoint": cri.endpoint,
             "drainTimeout": "500ms",
             "cgroupDriver": "systemd",
-            "auditLog": {"path": str(folder / "edge" / "audit.log")},
+            "auditLog": {"file": str(folder / "edge" / "audit.log")},
             "logging": {"format": "json", "level": "debug"},
         }
         self._temporary = folder / "tmp"

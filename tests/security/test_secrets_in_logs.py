@@ -136,7 +136,7 @@ async def go_through_it_all(site: SiteProcesses, api: FakeAPIServer, secrets: Se
             assert await call_with_token(site) == [200, 404]
             status, said = await site.operate("site", "revoke")
             assert status == 0, said
-            await provider.says("revoked")
+            await provider.says("the session of site-a ends")
             await edge.says("revoked")
 
 
