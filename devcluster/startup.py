@@ -159,6 +159,7 @@ class _Startup:
     def _start_containerds(self) -> None:
         archives = images.make_images(self._layout.images)
         for site in self._sites:
+            site.root.mkdir(parents=True, exist_ok=True)
             mounts.share(site.root)
             name = Parts.of_site("containerd", site)
             if self._parts.running(name) is None:
