@@ -166,8 +166,8 @@ async def test_nothing_secret_is_told(tmp_path: Path, secrets: Secrets) -> None:
     assert b"join" in lines, "the processes were not seen"
     assert secrets.found_in(lines) == set()
     assert LOOKS_SECRET.findall(lines) == []
-    told = {path: secrets.found_in(data) for path, data in readable_files(site.edge_root).items()}
-    assert {path: names for path, names in told.items() if names} == {}
+    # Identity, database, audit log: nothing of it is anybody else's business.
+    assert readable_files(site.edge_root.parent) == {}
     left = readable_files(site.folder / "tmp")
     assert {path: names for path in left if (names := secrets.found_in(left[path]))} == {}
 
