@@ -162,6 +162,17 @@ class Enrolment:
         if answer.status != 200:
             self._raise_refusal(answer)
 
+    async def provider_time(self, credentials: Credentials) -> float | None:
+        """Return what the provider says the time is (Unix seconds), None if it does not.
+
+        Raises:
+            EnrolmentError: It cannot be asked.
+            CredentialsError: The CAs cannot be read.
+        """
+        request = Request(method="GET", path=CA_PATH)
+        context = credentials.anonymous_context()
+        return _date(await self._send(request, context, credentials.site))
+
     async def _post(
         self, pem: str, headers: dict[str, str], context: ssl.SSLContext, site: SiteName
     ) -> IssuedCertificate:
@@ -212,7 +223,7 @@ class Enrolment:
             case ConnectionRefusedError():
                 what = f"nobody listens on {self.address}"
             case ConnectionError():
-                what = f"{self.address} hung up without an answer"
+                return EnrolmentError(Trouble.HUNG_UP, f"{self.address} hung up without an answer")
             case OSError():
                 what = f"{self.address} cannot be reached ({exc.strerror or exc})"
             case _:

@@ -50,6 +50,8 @@ class Trouble(enum.Enum):
     UNKNOWN = (29, "join this machine anew with --force and a new token")
     RECOVERY_TOO_LATE = (30, "join this machine anew with --force and a new token")
     EXPIRED = (31, "edgelet run recovers it by itself")
+    # Python's TLS servers refuse a client certificate like this, without the alert that says so.
+    HUNG_UP = (32, "run the same command again, it takes up where it was")
 
     def __init__(self, exit_status: int, remedy: str) -> None:
         self.exit_status = exit_status

@@ -90,7 +90,7 @@ class Renewal:
                 return decision[1]
             await self._renew(decision[0])
         except EnrolmentError as exc:
-            self._has_expired_there = exc.trouble is Trouble.EXPIRED
+            self._has_expired_there = await self._is_expired_there(exc)
             return self._note_failure(exc, left_s)
         except (CredentialsError, IdentityFolderError, RequestError) as exc:
             return self._note_failure(exc, left_s)
@@ -98,6 +98,16 @@ class Renewal:
         self._has_expired_there = False
         self._last_problem = None
         return 0.0
+
+    async def _is_expired_there(self, exc: EnrolmentError) -> bool:
+        """Whether it was refused because the provider's clock is ahead of ours."""
+        if exc.trouble is not Trouble.HUNG_UP:
+            return exc.trouble is Trouble.EXPIRED
+        try:
+            there = await self._enrolment.provider_time(self._credentials)
+            return there is not None and there >= self._credentials.facts().not_after
+        except (EnrolmentError, CredentialsError):
+            return False
 
     def _decide(self, facts: CertificateFacts) -> tuple[Act, float]:
         if self._drawn[0] != facts.serial:

@@ -122,4 +122,4 @@ def test_every_trouble_has_an_exit_status_of_its_own_and_stands_in_the_help() ->
     text = " ".join((join.__doc__ or "").split())
     for trouble in Trouble:
         if trouble not in (Trouble.RECOVERY_TOO_LATE, Trouble.EXPIRED):
-            assert re.search(rf"[ ,]{trouble.exit_status} [a-zA-Z]", text), trouble
+            assert re.search(rf"[\s,]{trouble.exit_status} [a-zA-Z]", text), trouble

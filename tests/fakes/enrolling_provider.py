@@ -88,6 +88,7 @@ class EnrollingProvider:
         lose_answers: So many POSTs are done, but not answered.
         clock_offset_s: By how much its Date is wrong.
         refuses: Instead of any answer of its own to /edge.crt.
+        hang_up_on_certificates: As a TLS server does that does not accept one.
         gives_for: A CSR whose key gets the certificate instead of the one that is asked for.
         requests: Method and path of each request.
     """
@@ -101,6 +102,7 @@ class EnrollingProvider:
         self.clock_offset_s = 0.0
         self.refuses: RefusalReason | None = None
         self.gives_for = ""
+        self.hang_up_on_certificates = False
         self.requests: list[str] = []
         self._tokens = 0
         self._ca_key, self.ca_pem = _make_ca(site)
@@ -168,8 +170,12 @@ class EnrollingProvider:
         return self._answer(200, b"{}")
 
     async def _post(self, request: web.Request) -> web.Response:
-        self.requests.append("POST /edge.crt")
+        recovery = " recovery" if RECOVERY_HEADER in request.headers else ""
+        self.requests.append(f"POST /edge.crt{recovery}")
         body = await request.read()
+        if self.hang_up_on_certificates and _peer(request):
+            assert request.transport is not None
+            request.transport.abort()
         try:
             issued = self._issue(request, body)
         except _Refused as exc:

@@ -163,7 +163,7 @@ async def test_a_lost_answer_strands_nobody(machine: Machine, provider: Enrollin
     """The same token with the same key, which was on the disk before it was asked with."""
     token = provider.token()
     provider.lose_answers = 1
-    assert_refused(await machine.join_with(provider, token), Trouble.UNREACHABLE, "hung up")
+    assert_refused(await machine.join_with(provider, token), Trouble.HUNG_UP, "hung up")
     assert provider.state.issued == 1
     assert (await machine.join_with(provider, token)).out == "joined as site-a\n"
     # A provisioning script runs twice.
