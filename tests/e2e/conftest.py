@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 # What stops processes and cuts the link comes after everything that only uses them, and what takes
 # the devcluster down comes last.
-LAST = ("test_link_cuts", "test_survival", "test_two_commands")
+LAST = ("test_rolling_update", "test_link_cuts", "test_survival", "test_two_commands")
 TEST_TIMEOUT_S = 300
 
 
