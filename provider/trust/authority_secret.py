@@ -100,7 +100,7 @@ def certificates_pem(certificates: Iterable[x509.Certificate]) -> bytes:
 def _certificates(data: Mapping[str, bytes], name: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(data.get(name, b""))
-    except (ValueError, TypeError) as exc:
+    except (ValueError, TypeError, x509.InvalidVersion) as exc:
         raise _corrupt(f"{name} holds no certificate in PEM form") from exc
 
 

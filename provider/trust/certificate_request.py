@@ -28,6 +28,8 @@ MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 4096
 RSA_EXPONENT: Final = 65537
 _CURVES = (ec.SECP256R1, ec.SECP384R1)
+# What reading X.509 that anybody may send can raise; InvalidVersion is no ValueError.
+UNREADABLE: Final = (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion)
 _HASHES = ("sha256", "sha384", "sha512")
 
 SiteKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -65,7 +67,7 @@ def parse_certificate_request(csr_pem: bytes, *, site: SiteName) -> CertificateR
         subject = [(attribute.oid, attribute.value) for attribute in csr.subject]
         public_key = _allowed_key(csr.public_key())
         algorithm = csr.signature_hash_algorithm
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except UNREADABLE as exc:
         raise _bad_request("the body is no certificate signing request in PEM form") from exc
     # The cheap checks come first: a signature is only verified for what could be signed.
     wanted = [(NameOID.COMMON_NAME, node_user_name(site)), (NameOID.ORGANIZATION_NAME, NODE_GROUP)]

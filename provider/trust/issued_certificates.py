@@ -30,8 +30,10 @@ if TYPE_CHECKING:
     from provider.trust.presented_certificate import PresentedCertificate
 
 CERTIFICATES_FIELD: Final = "certificates.json"
-# Beyond it the oldest is forgotten; its certificate is then refused as unknown.
+# Beyond them the oldest is forgotten; its certificate is then refused as unknown.
 MAX_REMEMBERED: Final = 64
+# Each revocation adds at most MAX_REMEMBERED and two more.
+MAX_REVOKED: Final = 256
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -198,7 +200,7 @@ def with_revoked(
         current=None,
         previous=None,
         superseded=(),
-        revoked=(*issued.revoked, *revoked)[-MAX_REMEMBERED:],
+        revoked=(*issued.revoked, *revoked)[-MAX_REVOKED:],
     )
     return changed, tuple(record.serial for record in gone)
 

@@ -7,11 +7,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from provider.trust.certificate_request import key_hash
+from provider.trust.certificate_request import UNREADABLE, key_hash
 from provider.trust.errors import CertificateRefused, EnrolmentRefused
 from tunnel.enrolment import MAX_REQUEST_BYTES, RefusalReason, recovery_message
 
@@ -42,7 +42,7 @@ def presented_in_tls(peer_der: bytes) -> PresentedCertificate:
     """
     try:
         return present(x509.load_der_x509_certificate(peer_der))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except UNREADABLE as exc:
         raise CertificateRefused(
             RefusalReason.CERTIFICATE_UNKNOWN, "the client certificate cannot be read"
         ) from exc
@@ -64,7 +64,7 @@ def presented_for_recovery(
     try:
         presented = present(x509.load_pem_x509_certificate(expired_pem))
         _verify(presented.public_key, signature, recovery_message(csr_der))
-    except (ValueError, TypeError, UnsupportedAlgorithm) as exc:
+    except UNREADABLE as exc:
         raise _bad_request("the expired certificate cannot be read") from exc
     except InvalidSignature as exc:
         raise _bad_request("the recovery is not signed by the expired certificate's key") from exc
@@ -75,8 +75,7 @@ def present(certificate: x509.Certificate) -> PresentedCertificate:
     """Take what names a certificate.
 
     Raises:
-        ValueError: Its key cannot be read.
-        UnsupportedAlgorithm: Its key is of a kind that nobody here knows.
+        UNREADABLE: Its key cannot be read.
     """
     public_key = certificate.public_key()
     return PresentedCertificate(
