@@ -90,9 +90,11 @@ class CuttableFiles(DurableFiles):
         super().unlink(path)
         name = self._name(path)
         del self._live[name]
-        self._unsynced.append(
-            (self._name(path.parent), lambda names: names.pop(name, None) and None)
-        )
+
+        def change(names: dict[str, _Inode]) -> None:
+            names.pop(name, None)
+
+        self._unsynced.append((self._name(path.parent), change))
 
     def sync_folder(self, path: Path) -> None:
         """Sync a folder's names."""
