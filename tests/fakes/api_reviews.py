@@ -20,6 +20,7 @@ class Reviews:
         tokens: Bearer token → the user that it is of, as ``{"username": …, "groups": […]}``.
         audiences: Bearer token → the audiences that it is for; the API server's own where absent.
         allowed: (user, verb, subresource of the node); everything else is denied.
+        denied: Users for whom an authorizer says no, whatever another one says.
         caller: Who asks who he is.
         errors: Bearer token or user → what goes wrong with its review (``status.error``,
             ``status.evaluationError``).
@@ -28,6 +29,7 @@ class Reviews:
     tokens: dict[str, Json] = field(default_factory=dict)
     audiences: dict[str, list[str]] = field(default_factory=dict)
     allowed: set[tuple[str, str, str]] = field(default_factory=set)
+    denied: set[str] = field(default_factory=set)
     caller: str = "jane"
     errors: dict[str, str] = field(default_factory=dict)
 
@@ -58,4 +60,5 @@ class Reviews:
         if user in self.errors:
             return {"allowed": False, "evaluationError": self.errors[user]}
         asked = (user, resource.get("verb", ""), resource.get("subresource", ""))
-        return {"allowed": resource.get("resource") == "nodes" and asked in self.allowed}
+        allowed = resource.get("resource") == "nodes" and asked in self.allowed
+        return {"allowed": allowed} | ({"denied": True} if user in self.denied else {})

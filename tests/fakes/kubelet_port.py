@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from provider.kubelet_api.authentication import Authenticator
 from provider.kubelet_api.authorization import Authorizer
@@ -67,6 +71,40 @@ class ClusterPki:
         if common_name is not None:
             leaf = (authority or self.authority).issue_cert("c.test", common_name=common_name)
             leaf.configure_cert(context)
+        return context
+
+    def client_context_of(
+        self,
+        *names: tuple[str, str],
+        usage: x509.ObjectIdentifier = ExtendedKeyUsageOID.CLIENT_AUTH,
+        lifetime: datetime.timedelta = datetime.timedelta(days=1),
+        authority: trustme.CA | None = None,
+    ) -> ssl.SSLContext:
+        """Make a client's context with a certificate of any subject, as (OID, value) pairs."""
+        issuer = authority or self.authority
+        ca = x509.load_pem_x509_certificate(issuer.cert_pem.bytes())
+        ca_key = serialization.load_pem_private_key(issuer.private_key_pem.bytes(), password=None)
+        assert isinstance(ca_key, ec.EllipticCurvePrivateKey)
+        key = ec.generate_private_key(ec.SECP256R1())
+        end = datetime.datetime.now(datetime.UTC) + lifetime
+        attributes = [x509.NameAttribute(x509.ObjectIdentifier(oid), text) for oid, text in names]
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name(attributes))
+            .issuer_name(ca.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(end - datetime.timedelta(days=2))
+            .not_valid_after(end)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
+            .sign(ca_key, hashes.SHA256())
+        )
+        encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+        key_pem = key.private_bytes(encoding, form, serialization.NoEncryption())
+        context = ssl.create_default_context(cafile=self.ca_file)
+        pair = trustme.Blob(key_pem + certificate.public_bytes(encoding))
+        with pair.tempfile() as file:
+            context.load_cert_chain(file)
         return context
 
     def serving_certificate(self) -> KubeletCertificate:
@@ -181,8 +219,12 @@ class KubeletPort:
             lines = (*lines, "Connection: close")
         async with self.connect(common_name) as client:
             await client.request(method, target, *lines)
-            status, _ = await client.head()
-            return status, (await client.rest()).decode()
+            status, headers = await client.head()
+            if "content-length" in headers:
+                body = await client.reader.readexactly(int(headers["content-length"]))
+            else:
+                body = await client.rest()
+            return status, body.decode()
 
 
 def allow_everything(api: FakeAPIServer, user: str) -> None:
