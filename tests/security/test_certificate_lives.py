@@ -250,3 +250,33 @@ async def test_copy_of_the_disk_is_refused_and_named(tmp_path: Path) -> None:
         assert refused.value.is_final
         await Enrolment(server=edge.joined.server).check(edge.joined.credentials)
     assert "SupersededCertificate" in port.events
+
+
+async def test_rotated_ca_reaches_a_running_edge(tmp_path: Path) -> None:
+    """It knows only the old one when it renews, and both after it; its stream goes on."""
+    async with trusted_edge_port(settings=settings(life_s=3600.0)) as port:
+        edge = await join(port, tmp_path)
+        before = edge.joined.files.ca_file.read_text()
+        async with edge.running(), asyncio.timeout(30):
+            await port.client.wait_connected()
+            stream = await port.client.open(GET)
+            changed = asyncio.Event()
+            port.trust.on_change(changed.set)
+            await port.administration.rotate_authority(
+                certificate_lifetime_s=3600.0, recovery_grace_s=3600.0
+            )
+            await changed.wait()
+            # The old CA alone: the chain that the server shows now leads to it.
+            port.session._present.session.detach("cut by the test")  # type: ignore[union-attr]
+            await stream.write(b"after")
+            assert await stream.read() == b"after"
+            assert edge.joined.files.ca_file.read_text() == before
+            edge.renewal._clock = lambda: time.time() + 3400.0
+            assert await edge.renewal.step() == 0.0
+            edge.renewal._clock = time.time
+            port.session._present.session.detach("cut by the test")  # type: ignore[union-attr]
+            await stream.write(b"again")
+            assert await stream.read() == b"again"
+        after = edge.joined.files.ca_file.read_text()
+        assert after.count("BEGIN CERTIFICATE") > before.count("BEGIN CERTIFICATE")
+        assert before.strip() in after

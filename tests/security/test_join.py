@@ -24,6 +24,7 @@ from tests.fakes.connect_proxy import connect_proxy
 from tests.fakes.enrolling_provider import EnrollingProvider, OpeningProxy
 from tests.fakes.provider_files import free_port
 from tests.fakes.site_pki import SitePki
+from tests.fakes.trusted_edge_port import trusted_edge_port
 from tunnel.enrolment import RefusalReason
 from tunnel.identity import parse_join_token, parse_site_name
 
@@ -455,3 +456,33 @@ async def test_token_is_in_no_output_and_no_file(
     joined = json.loads((machine.root / "identity/site.json").read_text())
     assert set(joined) == {"site", "server", "token"}
     assert len(joined["token"]) == 16
+
+
+async def test_all_of_it_against_the_real_edge_port(tmp_path: Path, machine: Machine) -> None:
+    """Joined, joined before, used, revoked, another machine's site, and one that replaces it."""
+    (tmp_path / "other").mkdir()
+    other = Machine(tmp_path / "other")
+    async with trusted_edge_port() as port:
+        address = f"127.0.0.1:{port.listener.port}"
+
+        async def join(who: Machine, token: object, *arguments: str) -> Ended:
+            return await who.join(address, "--token-file", "-", *arguments, stdin=str(token))
+
+        made = await port.administration.create_token(ttl_s=600.0)
+        assert await join(machine, made.token) == Ended(0, "joined as site-a\n", "")
+        assert await join(machine, made.token) == Ended(0, "joined as site-a\n", "")
+        assert_refused(await join(other, made.token), Trouble.TOKEN_USED)
+        second = await port.administration.create_token(ttl_s=600.0)
+        assert_refused(await join(machine, second.token), Trouble.ALREADY_JOINED)
+        assert_refused(await join(other, second.token), Trouble.SITE_HAS_EDGE)
+        await port.administration.revoke_token(second.record.id)
+        assert_refused(await join(other, second.token), Trouble.TOKEN_REVOKED)
+        tampered = f"{str(second.token)[:-4]}AAAA"
+        assert_refused(await join(other, tampered), Trouble.BAD_TOKEN)
+        _, replacing = await port.administration.replace_site(by="the test", ttl_s=600.0)
+        assert (await join(other, replacing.token)).status == 0
+        await port.administration.rotate_authority(
+            certificate_lifetime_s=3600.0, recovery_grace_s=3600.0
+        )
+        third = await port.administration.create_token(ttl_s=600.0)
+        assert_refused(await join(machine, third.token), Trouble.ALREADY_JOINED)
