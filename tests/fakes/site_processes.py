@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import yaml
@@ -56,7 +56,7 @@ class SiteProcesses:
 
     Attributes:
         files: The provider's.
-        edge_root: The edge's rootDirectory.
+        edge_root: The rootDirectory of the first edge.
         said: What ended processes have said, by name.
         command_lines: Of every process that there was.
     """
@@ -68,18 +68,7 @@ class SiteProcesses:
         self.edge_port: int = self.files.fields["edgePort"]
         self.said: dict[str, bytes] = {}
         self.command_lines: set[str] = set()
-        self._edge_file = folder / "edge.yaml"
-        self._edge_config: dict[str, Any] = {
-            "server": f"127.0.0.1:{self.edge_port}",
-            "rootDirectory": str(self.edge_root),
-            "podLogsDir": str(folder / "edge" / "pods"),
-            "containerLogsDir": str(folder / "edge" / "containers"),
-            "containerRuntimeEndpoint": cri.endpoint,
-            "drainTimeout": "500ms",
-            "cgroupDriver": "systemd",
-            "auditLog": {"file": str(folder / "edge" / "audit.log")},
-            "logging": {"format": "json", "level": "debug"},
-        }
+        self._endpoint = cri.endpoint
         self._temporary = folder / "tmp"
         self._temporary.mkdir()
 
@@ -102,19 +91,17 @@ class SiteProcesses:
             yield process
 
     @contextlib.asynccontextmanager
-    async def edge(self) -> AsyncIterator[LoggedProcess]:
-        """Run the edge until the block is left."""
-        self._edge_file.write_text(yaml.safe_dump(self._edge_config))
-        arguments = ("-m", "edge_runtime", "run", "--config", str(self._edge_file))
+    async def edge(self, machine: str = "edge") -> AsyncIterator[LoggedProcess]:
+        """Run the edge of a machine until the block is left."""
+        arguments = ("-m", "edge_runtime", "run", "--config", str(self._edge_config(machine)))
         async with self._running("edge", *arguments) as process:
             yield process
 
-    async def join(self, token: str) -> tuple[int, str]:
+    async def join(self, token: str, *, machine: str = "edge") -> tuple[int, str]:
         """Join with a token from standard input; return status and what was said."""
-        self._edge_file.write_text(yaml.safe_dump(self._edge_config))
         return await self._run(
             "join",
-            *("-m", "edge_runtime", "join", "--config", str(self._edge_file)),
+            *("-m", "edge_runtime", "join", "--config", str(self._edge_config(machine))),
             *("--token-file", "-"),
             standard_input=token.encode(),
         )
@@ -123,6 +110,22 @@ class SiteProcesses:
         """Run a command of the operator; return status and its output."""
         target = ("--config", str(self.files.write()))
         return await self._run(arguments[0], "-m", "provider", *arguments, *target)
+
+    def _edge_config(self, machine: str) -> Path:
+        file = self.folder / f"{machine}.yaml"
+        config = {
+            "server": f"127.0.0.1:{self.edge_port}",
+            "rootDirectory": str(self.folder / machine / "root"),
+            "podLogsDir": str(self.folder / machine / "pods"),
+            "containerLogsDir": str(self.folder / machine / "containers"),
+            "containerRuntimeEndpoint": self._endpoint,
+            "drainTimeout": "500ms",
+            "cgroupDriver": "systemd",
+            "auditLog": {"file": str(self.folder / machine / "audit.log")},
+            "logging": {"format": "json", "level": "debug"},
+        }
+        file.write_text(yaml.safe_dump(config))
+        return file
 
     async def _run(
         self, name: str, *arguments: str, standard_input: bytes = b""
