@@ -71,6 +71,9 @@ _AUDIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 MAX_CALLER_LENGTH = 512
 _CALLER_HASH_LENGTH = 32
 _VALUE = re.compile(r"[\x20-\x7e]*")
+_LENGTH = re.compile(r"[0-9]{1,18}")
+# They have no body, whatever follows them: the next answer on the connection would begin there.
+_WITHOUT_BODY = frozenset({204, 205})
 
 
 class BadAnswer(Exception):
@@ -131,15 +134,21 @@ def answer_headers(head: ResponseHead, *, is_upgrade: bool = False) -> list[tupl
     """Return the headers of an edge's answer that go to the client, repeats kept.
 
     Raises:
-        BadAnswer: One of them has a value that no header may have, or the status is a redirect.
+        BadAnswer: One of them has a value that no header may have, or the status is a redirect or
+            one of an answer without a body.
     """
     if 300 <= head.status <= 399:
         raise BadAnswer(f"a redirect (status {head.status})")
+    if head.status in _WITHOUT_BODY:
+        raise BadAnswer(f"status {head.status}, which no call of a kubelet has")
     allowed = _UPGRADE_ANSWER_HEADERS if is_upgrade else _ANSWER_HEADERS
     headers = [(name.lower(), value) for name, value in head.headers if name.lower() in allowed]
     for name, value in headers:
         if not _VALUE.fullmatch(value):
             raise BadAnswer(f"a value of {name} with control or other characters")
+    lengths = [value for name, value in headers if name == "content-length"]
+    if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
+        raise BadAnswer("a content-length that is no single number")
     return headers
 
 

@@ -21,7 +21,12 @@ from aiohttp import web
 from provider.edge_link.edge_client import EdgeClient, SiteOffline
 from provider.kubelet_api.authentication import Authenticator, Unauthenticated
 from provider.kubelet_api.authorization import AuthorizationFailed, Authorizer, Forbidden
-from provider.kubelet_api.forward import HEAD_TIMEOUT_S, RUN_HEAD_TIMEOUT_S, forward
+from provider.kubelet_api.forward import (
+    HEAD_TIMEOUT_S,
+    MAX_LIST_BYTES,
+    RUN_HEAD_TIMEOUT_S,
+    forward,
+)
 from provider.kubelet_api.request_heads import BadAnswer
 from provider.kubelet_api.stream_observer import CallKind
 from provider.kubelet_api.upgrade import UpgradeRequired, relay_upgrade
@@ -61,9 +66,15 @@ class Route:
         )
 
 
-def _plain(head_timeout_s: float = HEAD_TIMEOUT_S) -> _Call:
+def _plain(head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False) -> _Call:
     async def call(request: web.BaseRequest, edge: EdgeClient, caller: User) -> web.StreamResponse:
-        return await forward(request, edge, caller=caller, head_timeout_s=head_timeout_s)
+        return await forward(
+            request,
+            edge,
+            caller=caller,
+            head_timeout_s=head_timeout_s,
+            max_body_bytes=MAX_LIST_BYTES if has_end else None,
+        )
 
     return call
 
@@ -76,7 +87,7 @@ def _upgraded(kind: CallKind) -> _Call:
 
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
-_LOGS, _RUN = _plain(), _plain(RUN_HEAD_TIMEOUT_S)
+_LOGS, _RUN, _LIST = _plain(), _plain(RUN_HEAD_TIMEOUT_S), _plain(has_end=True)
 _EXEC, _ATTACH = _upgraded(CallKind.EXEC), _upgraded(CallKind.ATTACH)
 _FORWARD = _upgraded(CallKind.PORT_FORWARD)
 
@@ -90,11 +101,11 @@ ROUTES = (
     Route(methods=_BOTH, path="/portForward/{namespace}/{pod}/{uid}", call=_FORWARD),
     Route(methods=_POST, path="/run/{namespace}/{pod}/{container}", call=_RUN),
     Route(methods=_POST, path="/run/{namespace}/{pod}/{uid}/{container}", call=_RUN),
-    Route(methods=_GET, path="/pods", call=_plain()),
-    Route(methods=_GET, path="/pods/", call=_plain()),
-    Route(methods=_GET, path="/runningpods", call=_plain()),
-    Route(methods=_GET, path="/runningpods/", call=_plain()),
-    Route(methods=_GET, path="/healthz", call=_plain()),
+    Route(methods=_GET, path="/pods", call=_LIST),
+    Route(methods=_GET, path="/pods/", call=_LIST),
+    Route(methods=_GET, path="/runningpods", call=_LIST),
+    Route(methods=_GET, path="/runningpods/", call=_LIST),
+    Route(methods=_GET, path="/healthz", call=_LIST),
 )
 
 
