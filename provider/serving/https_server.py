@@ -46,11 +46,12 @@ class Connection(RequestHandler):
     begin there.
     """
 
-    __slots__ = ("_record", "_server")
+    __slots__ = ("_has_request", "_record", "_server")
 
     def __init__(self, server: _Server, **options: Any) -> None:  # noqa: ANN401
         super().__init__(server, **options)
         self._server = server
+        self._has_request = False
         self._record: bytearray | None = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -59,9 +60,13 @@ class Connection(RequestHandler):
         self._server.take(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Let the connection go."""
+        """Let the connection go, and with it what waits for the rest of an answered request."""
         self._server.let_go(self)
+        # aiohttp would wait on for a body that cannot come any more.
+        task = self._task_handler if not self._has_request else None
         super().connection_lost(exc)
+        if task is not None:
+            task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Remember and pass on bytes of the client."""
@@ -74,10 +79,12 @@ class Connection(RequestHandler):
 
     def request_begun(self) -> None:
         """Count as one that works."""
+        self._has_request = True
         self._server.waiting.pop(self, None)
 
     def request_done(self) -> None:
         """Begin to remember anew: the next head may come."""
+        self._has_request = False
         self._record = bytearray()
         if self.transport is not None:
             self._server.waiting[self] = None

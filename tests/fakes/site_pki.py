@@ -103,7 +103,9 @@ class SitePki:
         }
 
     def _write_ca(self) -> None:
-        builder = _builder(self._ca_name, self._ca_name).public_key(self._ca_key.public_key())
+        builder = _builder(self._ca_name, self._ca_name, days=3650).public_key(
+            self._ca_key.public_key()
+        )
         certificate = (
             builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(
@@ -179,7 +181,7 @@ def _ca_usage() -> x509.KeyUsage:
     )
 
 
-def _builder(subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
+def _builder(subject: x509.Name, issuer: x509.Name, *, days: int = 1) -> x509.CertificateBuilder:
     now = datetime.datetime.now(datetime.UTC)
     return (
         x509.CertificateBuilder()
@@ -187,5 +189,5 @@ def _builder(subject: x509.Name, issuer: x509.Name) -> x509.CertificateBuilder:
         .issuer_name(issuer)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=days))
     )
