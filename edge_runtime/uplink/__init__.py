@@ -9,11 +9,14 @@ credentials     the client certificate and the site's CAs, checked and made into
 websocket_pipe  one WebSocket as the tunnel's message pipe
 dial_error      what went wrong with a dial, in one sentence
 
+join_command          what edgelet join runs
 join                  Join: from one token to an identity that the provider has accepted
+joined_edge           JoinedEdge: what a join left on disk for the edge that runs
 renewal               Renewal: the next certificate in time, or after the last one has expired
 renewal_times         when that is, and how long to wait after a failure (pure)
 enrolment             Enrolment: asks the provider for CAs and certificates
 enrolment_error       why there is no certificate, what to do, and the exit status of each
+enrolment_failure     what kept a request from having an answer
 https_request         one HTTPS request, direct or through the environment's proxy
 certificate_request   a new key and its CSR, in a process of its own
 identity_files        IdentityFiles: the identity folder, and the order in which it is written

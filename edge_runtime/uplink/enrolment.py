@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import email.utils
-import socket
 import ssl
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ import msgspec
 
 from edge_runtime.uplink.credentials import provider_context
 from edge_runtime.uplink.enrolment_error import REFUSALS, EnrolmentError, Trouble, one_line
+from edge_runtime.uplink.enrolment_failure import explain_failure, not_edgelet
 from edge_runtime.uplink.https_request import (
     REQUEST_TIMEOUT_S,
     Answer,
@@ -40,13 +40,7 @@ if TYPE_CHECKING:
 
 _END = "-----END CERTIFICATE-----"
 _BEGIN = "-----BEGIN CERTIFICATE-----"
-# OpenSSL's x509_vfy.h: X509_V_ERR_HOSTNAME_MISMATCH; not yet valid and expired.
-_HOSTNAME_MISMATCH = 62
-_OUT_OF_TIME = frozenset({9, 10})
 _MAX_RETRY_AFTER_S = 3600.0
-# What TLS itself says of a certificate of ours (RFC 8446 §6.2), as OpenSSL names it.
-_EXPIRED_ALERT = "CERTIFICATE_EXPIRED"
-_REFUSED_ALERTS = ("CERTIFICATE", "UNKNOWN_CA", "ACCESS_DENIED")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +84,7 @@ class Enrolment:
             self._raise_refusal(answer)
         authorities = _certificates(answer.body)
         if not authorities:
-            raise self._not_edgelet("its /ca.crt is no certificate")
+            raise not_edgelet(self.address, "its /ca.crt is no certificate")
         for pem in authorities:
             if is_pinned(ssl.PEM_cert_to_DER_cert(pem), pin=token.ca_pin):
                 return PinnedAuthority(pem=pem, provider_time=_date(answer))
@@ -204,65 +198,9 @@ class Enrolment:
             )
         # ValueError: a host name that no name server could be asked for.
         except (OSError, ProxyError, AnswerError, ValueError) as exc:
-            raise self._explain(exc, name) from exc
-
-    def _explain(self, exc: Exception, name: str) -> EnrolmentError:
-        match exc:
-            case ssl.SSLCertVerificationError():
-                return self._explain_verification(exc, name)
-            case ssl.SSLError():
-                return self._explain_tls(exc)
-            case ProxyError():
-                return EnrolmentError(Trouble.PROXY, str(exc))
-            case AnswerError():
-                return self._not_edgelet(str(exc))
-            case TimeoutError():
-                what = f"{self.address} gave no answer within {self._timeout_s:.0f} s"
-            case socket.gaierror():
-                what = f"the host of {self.address} cannot be resolved ({exc.strerror})"
-            case ConnectionRefusedError():
-                what = f"nobody listens on {self.address}"
-            case ConnectionError():
-                return EnrolmentError(Trouble.HUNG_UP, f"{self.address} hung up without an answer")
-            case OSError():
-                what = f"{self.address} cannot be reached ({exc.strerror or exc})"
-            case _:
-                what = f"{self.address} cannot be asked ({exc})"
-        return EnrolmentError(Trouble.UNREACHABLE, what)
-
-    def _explain_verification(self, exc: ssl.SSLCertVerificationError, name: str) -> EnrolmentError:
-        if exc.verify_code == _HOSTNAME_MISMATCH:
-            return EnrolmentError(
-                Trouble.OTHER_SITE, f"the certificate of {self.address} is not for {name}"
-            )
-        if exc.verify_code in _OUT_OF_TIME:
-            return EnrolmentError(
-                Trouble.CLOCK_SKEW,
-                f"by this machine's clock the certificate of {self.address} is not valid now "
-                f"({exc.verify_message})",
-            )
-        return EnrolmentError(
-            Trouble.INTERCEPTED,
-            f"the certificate of {self.address} is not signed by the site's CA, so somebody "
-            "between here and the provider opens TLS, as some proxies do",
-        )
-
-    def _explain_tls(self, exc: ssl.SSLError) -> EnrolmentError:
-        reason = exc.reason or str(exc)
-        if _EXPIRED_ALERT in reason:
-            return EnrolmentError(
-                Trouble.EXPIRED, f"{self.address} says that our certificate has expired"
-            )
-        if "ALERT" in reason and any(alert in reason for alert in _REFUSED_ALERTS):
-            return EnrolmentError(
-                Trouble.UNKNOWN, f"{self.address} does not accept our certificate ({reason})"
-            )
-        return self._not_edgelet(f"TLS failed, {reason.lower().replace('_', ' ')}")
-
-    def _not_edgelet(self, why: str) -> EnrolmentError:
-        return EnrolmentError(
-            Trouble.NOT_EDGELET, f"{self.address} is not an edgelet provider ({why})"
-        )
+            raise explain_failure(
+                exc, address=self.address, name=name, timeout_s=self._timeout_s
+            ) from exc
 
     def _raise_refusal(self, answer: Answer) -> None:
         """Raise what the provider says.
@@ -273,7 +211,7 @@ class Enrolment:
         try:
             refusal = msgspec.json.decode(answer.body, type=Refusal)
         except msgspec.DecodeError as exc:
-            raise self._not_edgelet(f"it answered {answer.status}") from exc
+            raise not_edgelet(self.address, f"it answered {answer.status}") from exc
         trouble = Trouble.OTHER
         with contextlib.suppress(ValueError, KeyError):
             trouble = REFUSALS[RefusalReason(refusal.reason)]
