@@ -27,12 +27,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 import signal
 import socket
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
@@ -43,26 +41,26 @@ from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
 from provider.edge_link.writer_lease import WriterLease
 from provider.kube.client import KubeClient
-from provider.kube.credentials import ClusterAccess, load_in_cluster, load_kubeconfig
+from provider.kube.credentials import load_access
 from provider.kube.errors import CredentialsError
 from provider.kube.event_writer import EventWriter
 from provider.kube.timestamps import utc_now
 from provider.kube.watch import Backoff
-from provider.kubelet_api.kubelet_port import KubeletPort, KubeletPortSettings
+from provider.kubelet_api.kubelet_port import KubeletPort
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
-from provider.node.node_object import NodeSettings
 from provider.pods.pod_controller import PodController
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
 from provider.pods.toleration_patch import TolerationPatch
 from provider.serving.health_port import HealthPort
 from provider.serving.https_server import ListenError
+from provider.settings import kubelet_port_settings, node_settings, trust_settings
 from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
 from provider.trust.errors import SecretUnavailable, TrustError
-from provider.trust.site_trust import SiteTrust, TrustSettings
+from provider.trust.site_trust import SiteTrust
 from tunnel.session import Limits
 from tunnel.sync import EventAck
 
@@ -135,7 +133,10 @@ async def serve(
         StartError: A file, an address or a Secret of the configuration cannot be used.
         BaseExceptionGroup: A loop failed.
     """
-    access = await _load_access(config)
+    try:
+        access = await load_access(config.kubeconfig)
+    except CredentialsError as exc:
+        raise StartError(str(exc)) from exc
     async with KubeClient(access, site=config.site) as kube:
         provider = Provider(config, kube)
         try:
@@ -175,7 +176,7 @@ class Provider:
             as_node=kube.as_node,
             as_self=kube.as_self,
             link=self.edge,
-            settings=_node_settings(config),
+            settings=node_settings(config),
             events=self._events,
             publish=lambda message: self._pods.put_node(message),
         )
@@ -208,7 +209,7 @@ class Provider:
         self.trust = SiteTrust(
             api=kube.as_self,
             site=site,
-            settings=_trust_settings(config),
+            settings=trust_settings(config),
             report=self._report,
             now=utc_now,
         )
@@ -221,7 +222,7 @@ class Provider:
         self._kubelet_port = KubeletPort(
             kube=kube,
             edge=self.edge,
-            settings=_kubelet_port_settings(config),
+            settings=kubelet_port_settings(config),
             report=self._report,
         )
         self.kubelet = self._kubelet_port.server
@@ -366,41 +367,6 @@ async def _run_forever(name: str, loop: _Loop) -> None:
     except Exception as exc:
         raise LoopFailed(f"{name} failed: {type(exc).__name__}: {exc}") from exc
     raise LoopFailed(f"{name} ended")
-
-
-async def _load_access(config: Config) -> ClusterAccess:
-    try:
-        if config.kubeconfig is None:
-            return load_in_cluster(os.environ)
-        return await load_kubeconfig(Path(config.kubeconfig))
-    except CredentialsError as exc:
-        raise StartError(str(exc)) from exc
-
-
-def _kubelet_port_settings(config: Config) -> KubeletPortSettings:
-    return KubeletPortSettings(
-        site=config.site, address=config.node_address, namespace=config.site_namespace
-    )
-
-
-def _trust_settings(config: Config) -> TrustSettings:
-    return TrustSettings(
-        namespace=config.site_namespace,
-        serving_names=config.edge_serving_names,
-        certificate_lifetime_s=seconds(config.edge_certificate_lifetime),
-        recovery_grace_s=seconds(config.edge_certificate_recovery_grace),
-        serving_lifetime_s=seconds(config.edge_serving_certificate_lifetime),
-    )
-
-
-def _node_settings(config: Config) -> NodeSettings:
-    return NodeSettings(
-        name=config.site,
-        address=config.node_address,
-        kubelet_port=config.kubelet_port,
-        kubelet_version=config.kubelet_version,
-        register_with_taints=config.register_with_taints,
-    )
 
 
 def _first(error: BaseException) -> BaseException:

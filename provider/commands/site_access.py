@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
     from provider.commands.site_options import SiteTarget
     from provider.kube.client import KubeApi
-    from provider.kube.credentials import ClusterAccess
     from provider.trust.errors import TrustError
     from provider.trust.site_administration import SiteAdministration
     from tunnel.identity import SiteName
@@ -64,6 +62,7 @@ def on_site(target: SiteTarget, action: Callable[[SiteAccess], Awaitable[Result]
 
 async def _run(target: SiteTarget, action: Callable[[SiteAccess], Awaitable[Result]]) -> Result:
     from provider.kube.client import KubeClient
+    from provider.kube.credentials import load_access
     from provider.kube.errors import CredentialsError
     from provider.kube.timestamps import utc_now
     from provider.trust.errors import TrustError
@@ -71,7 +70,7 @@ async def _run(target: SiteTarget, action: Callable[[SiteAccess], Awaitable[Resu
     from provider.trust.site_administration import SiteAdministration
 
     try:
-        access = await _load_access(target)
+        access = await load_access(target.kubeconfig)
     except CredentialsError as exc:
         raise BadInput(str(exc)) from exc
     try:
@@ -100,11 +99,3 @@ def _sentence(error: TrustError, *, server: str, site: SiteName) -> str:
     if isinstance(error, SecretMissing):
         return f"{error}: apply them, as in kubectl apply -k manifests/overlays/{site}"
     return str(error)
-
-
-async def _load_access(target: SiteTarget) -> ClusterAccess:
-    from provider.kube.credentials import load_in_cluster, load_kubeconfig
-
-    if target.kubeconfig is None:
-        return load_in_cluster(os.environ)
-    return await load_kubeconfig(target.kubeconfig)
