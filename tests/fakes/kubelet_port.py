@@ -220,6 +220,8 @@ class KubeletPort:
         async with self.connect(common_name) as client:
             await client.request(method, target, *lines)
             status, headers = await client.head()
+            if method == "HEAD":
+                return status, ""
             if "content-length" in headers:
                 body = await client.reader.readexactly(int(headers["content-length"]))
             else:

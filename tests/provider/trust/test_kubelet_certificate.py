@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 import trustme
@@ -90,16 +91,22 @@ def test_another_address_key_or_time_is_refused() -> None:
     """It would fail at every client, or the port would not open."""
     key_pem = new_key_pem()
     chain_pem = issue(key_pem)
-    for wanted, changed in {
+    faults: dict[str, dict[str, Any]] = {
         "another key": {"key_pem": new_key_pem()},
         "not for the address": {"address": "10.1.2.4"},
         "is valid from": {"now": NOW + 2 * HOUR},
         "no serving certificate": {"chain_pem": b"junk"},
         "no private key": {"key_pem": b"junk"},
-    }.items():
-        whole = {"chain_pem": chain_pem, "key_pem": key_pem, "address": ADDRESS, "now": NOW}
+    }
+    for wanted, changed in faults.items():
+        whole: dict[str, Any] = {
+            "chain_pem": chain_pem,
+            "key_pem": key_pem,
+            "address": ADDRESS,
+            "now": NOW,
+        }
         with pytest.raises(UnusableCertificate, match=wanted):
-            usable_certificate(**(whole | changed))  # type: ignore[arg-type]
+            usable_certificate(**(whole | changed))
 
 
 def test_one_without_names_or_use_is_refused() -> None:
