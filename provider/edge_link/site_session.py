@@ -192,7 +192,7 @@ class SiteSession:
         if self._is_stopping:
             raise unavailable(STOPPING)
         if self._sessions is None:
-            raise unavailable("the provider is starting")
+            raise unavailable("this provider does not hold the site's Lease")
         return self._sessions
 
     def _resume(self, instance: str, session_id: str, received_bytes: int) -> Admission | None:
