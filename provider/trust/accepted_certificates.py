@@ -208,10 +208,11 @@ class AcceptedCertificates:
         return self._issued is not None and with_used(self._issued, self._used) is not self._issued
 
     def _report_revoked(self, before: IssuedCertificates, now: IssuedCertificates) -> None:
-        known = {revoked.serial for revoked in before.revoked}
+        # Those that were superseded before are revoked with it: one event is enough.
+        known = {old.serial for old in before.revoked}
+        known |= {old.serial for old in before.superseded}
         for revoked in now.revoked:
-            # Those without a key's hash were superseded long before: one event is enough.
-            if revoked.key_hash and revoked.serial not in known:
+            if revoked.serial not in known:
                 self._report(
                     reason="CertificateRevoked",
                     message=f"The certificate {revoked.serial} of the site was revoked by "

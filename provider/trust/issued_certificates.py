@@ -72,12 +72,24 @@ class CertificateRecord(msgspec.Struct, frozen=True, kw_only=True):
         return self.serial == presented.serial and self.key_hash == presented.key_hash
 
 
+class SupersededCertificate(msgspec.Struct, frozen=True, kw_only=True):
+    """One certificate that had a successor.
+
+    Attributes:
+        serial: Lower-case hexadecimal.
+        key_hash: Of its key, which a revocation of the site revokes, too.
+    """
+
+    serial: str
+    key_hash: str
+
+
 class RevokedCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """One certificate that was revoked.
 
     Attributes:
         serial: Lower-case hexadecimal.
-        key_hash: Of its key, which gets no certificate any more; "" of one that was superseded.
+        key_hash: Of its key, which gets no certificate any more.
         revoked_at: UTC.
         revoked_by: Who asked.
     """
@@ -94,13 +106,13 @@ class IssuedCertificates(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         current: The latest one, or None before the first join and after a revocation.
         previous: The one that asked for it, until the current one was used.
-        superseded: Serials that were accepted once, the newest last; bounded.
+        superseded: Those that were accepted once, the newest last; bounded.
         revoked: The newest last; bounded.
     """
 
     current: CertificateRecord | None = None
     previous: CertificateRecord | None = None
-    superseded: tuple[str, ...] = ()
+    superseded: tuple[SupersededCertificate, ...] = ()
     revoked: tuple[RevokedCertificate, ...] = ()
 
 
@@ -149,7 +161,7 @@ def with_issued(
 ) -> IssuedCertificates:
     """Make a new certificate the current one; only the one that asked stays accepted."""
     kept = predecessor.serial if predecessor else ""
-    gone = [old.serial for old in (issued.previous, issued.current) if old and old.serial != kept]
+    gone = [old for old in (issued.previous, issued.current) if old and old.serial != kept]
     return msgspec.structs.replace(
         issued,
         current=record,
@@ -167,7 +179,7 @@ def with_used(issued: IssuedCertificates, serial: str) -> IssuedCertificates:
     current, previous = issued.current, issued.previous
     if current is None or previous is None or current.serial != serial:
         return issued
-    superseded = _bounded(issued.superseded, [previous.serial])
+    superseded = _bounded(issued.superseded, [previous])
     return msgspec.structs.replace(issued, previous=None, superseded=superseded)
 
 
@@ -185,15 +197,12 @@ def with_revoked(
     gone = [record for record in (issued.previous, issued.current) if record]
     if not gone:
         return issued, ()
+    ended: list[CertificateRecord | SupersededCertificate] = [*issued.superseded, *gone]
     revoked = [
-        RevokedCertificate(serial=serial, key_hash="", revoked_at=now, revoked_by=by)
-        for serial in issued.superseded
-    ]
-    revoked += [
         RevokedCertificate(
             serial=record.serial, key_hash=record.key_hash, revoked_at=now, revoked_by=by
         )
-        for record in gone
+        for record in ended
     ]
     changed = msgspec.structs.replace(
         issued,
@@ -229,7 +238,7 @@ def check_may_stay(issued: IssuedCertificates, presented: PresentedCertificate) 
     Raises:
         CertificateRefused: CERTIFICATE_REVOKED or CERTIFICATE_UNKNOWN.
     """
-    if presented.serial not in issued.superseded:
+    if not _is_superseded(issued, presented):
         find_issued(issued, presented)
 
 
@@ -243,7 +252,7 @@ def find_issued(issued: IssuedCertificates, presented: PresentedCertificate) -> 
     for record in (issued.current, issued.previous):
         if record and record.is_that(presented):
             return record
-    if presented.serial in issued.superseded:
+    if _is_superseded(issued, presented):
         raise CertificateRefused(
             RefusalReason.CERTIFICATE_SUPERSEDED,
             f"the certificate {presented.serial} was superseded by a later one",
@@ -254,5 +263,15 @@ def find_issued(issued: IssuedCertificates, presented: PresentedCertificate) -> 
     )
 
 
-def _bounded(serials: tuple[str, ...], more: list[str]) -> tuple[str, ...]:
-    return (*serials, *more)[-MAX_REMEMBERED:]
+def _is_superseded(issued: IssuedCertificates, presented: PresentedCertificate) -> bool:
+    return any(
+        old.serial == presented.serial and old.key_hash == presented.key_hash
+        for old in issued.superseded
+    )
+
+
+def _bounded(
+    superseded: tuple[SupersededCertificate, ...], more: list[CertificateRecord]
+) -> tuple[SupersededCertificate, ...]:
+    added = [SupersededCertificate(serial=old.serial, key_hash=old.key_hash) for old in more]
+    return (*superseded, *added)[-MAX_REMEMBERED:]

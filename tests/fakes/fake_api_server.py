@@ -96,6 +96,7 @@ class FakeAPIServer:
         self.max_concurrent = 0
         self._concurrent = 0
         self._faults: list[tuple[str, str, int | None]] = []
+        self._lost_answers: list[tuple[str, str]] = []
         self._held: dict[str, asyncio.Event] = {}
         self._version = itertools.count(100)
         self._uid = itertools.count(1)
@@ -155,6 +156,10 @@ class FakeAPIServer:
         """Refuse the next requests of a kind with this status; None cuts their connection."""
         self._faults += [(verb, path_part, code)] * times
 
+    def lose_answer(self, verb: str, path_part: str) -> None:
+        """Carry out the next request of a kind, and cut its connection instead of an answer."""
+        self._lost_answers.append((verb, path_part))
+
     def heal(self) -> None:
         """Forget the refusals that were not asked for yet."""
         self._faults.clear()
@@ -201,7 +206,9 @@ class FakeAPIServer:
                     return await self._watch(request)
                 finally:
                     self._concurrent += 1
-            return web.json_response(self._answer(recorded, dict(request.query)))
+            answer = self._answer(recorded, dict(request.query))
+            self._lose(recorded, request)
+            return web.json_response(answer)
         except ApiRefusal as exc:
             status = {"kind": "Status", "status": "Failure", "message": str(exc), "code": exc.code}
             return web.json_response(status | {"reason": exc.reason}, status=exc.code)
@@ -237,6 +244,14 @@ class FakeAPIServer:
                     assert request.transport is not None
                     request.transport.abort()
                 raise ApiRefusal(code or 500, "the test says no")
+
+    def _lose(self, recorded: Request, request: web.Request) -> None:
+        for verb, part in self._lost_answers:
+            if verb == recorded.verb and part in recorded.path:
+                self._lost_answers.remove((verb, part))
+                assert request.transport is not None
+                request.transport.abort()
+                return
 
     def _answer(self, request: Request, query: dict[str, str]) -> Json:
         collection, name, subresource = split_path(request.path)

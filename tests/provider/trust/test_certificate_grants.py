@@ -133,6 +133,15 @@ def test_what_was_revoked_gets_nothing(key_hash: str) -> None:
     assert caught.value.reason is RefusalReason.CERTIFICATE_REVOKED
 
 
+def test_no_key_of_the_past_joins_after_a_revocation() -> None:
+    """Not even one whose certificate was superseded before: its request may still travel."""
+    issued, _ = with_revoked(with_used(OVERLAP, "b"), by="anna", now=START)
+    for certificate in (A, B):
+        with pytest.raises(EnrolmentRefused) as caught:
+            grant_join(issued, key_hash=certificate.key_hash, replace=True, now=START)
+        assert caught.value.reason is RefusalReason.CERTIFICATE_REVOKED
+
+
 def test_what_was_superseded_gets_nothing() -> None:
     """By no proof: a copy of an old disk is worth nothing."""
     issued = with_used(OVERLAP, "b")

@@ -37,6 +37,11 @@ def refusal_of(
     return caught.value.reason
 
 
+def superseded(issued: IssuedCertificates) -> tuple[str, ...]:
+    """Return the serials of those that had a successor."""
+    return tuple(old.serial for old in issued.superseded)
+
+
 def test_the_current_certificate_is_accepted() -> None:
     """And the one that asked for it, until it was used."""
     assert find_accepted(OVERLAP, presented(B), now=START) is B
@@ -58,11 +63,11 @@ def test_use_of_the_previous_one_drops_nothing() -> None:
 def test_only_the_one_that_asked_stays() -> None:
     """A certificate that nobody got ends when its predecessor asks again."""
     issued = with_issued(OVERLAP, C, predecessor=A)
-    assert (issued.current, issued.previous, issued.superseded) == (C, A, ("b",))
+    assert (issued.current, issued.previous, superseded(issued)) == (C, A, ("b",))
     issued = with_issued(OVERLAP, C, predecessor=B)
-    assert (issued.current, issued.previous, issued.superseded) == (C, B, ("a",))
+    assert (issued.current, issued.previous, superseded(issued)) == (C, B, ("a",))
     issued = with_issued(OVERLAP, C, predecessor=None)
-    assert (issued.current, issued.previous, issued.superseded) == (C, None, ("a", "b"))
+    assert (issued.current, issued.previous, superseded(issued)) == (C, None, ("a", "b"))
 
 
 def test_an_unknown_certificate_is_refused() -> None:
@@ -97,7 +102,7 @@ def test_a_revocation_ends_both() -> None:
 def test_a_revocation_ends_what_older_certificates_opened() -> None:
     """A session goes on through renewals, but not through this."""
     issued = with_used(with_issued(OVERLAP, C, predecessor=B), "c")
-    assert issued.superseded == ("a", "b")
+    assert superseded(issued) == ("a", "b")
     for certificate in (A, B, C):
         check_may_stay(issued, presented(certificate))
     issued, serials = with_revoked(issued, by="anna", now=START)
