@@ -70,7 +70,8 @@ _UPGRADE_ANSWER_HEADERS = frozenset(
 _AUDIT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 MAX_CALLER_LENGTH = 512
 _CALLER_HASH_LENGTH = 32
-_VALUE = re.compile(r"[\x20-\x7e]*")
+_MAX_VALUE_BYTES = 4096
+_VALUE = re.compile(rf"[\x20-\x7e]{{0,{_MAX_VALUE_BYTES}}}")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 # They have no body, whatever follows them: the next answer on the connection would begin there.
 _WITHOUT_BODY = frozenset({204, 205})
@@ -145,7 +146,9 @@ def answer_headers(head: ResponseHead, *, is_upgrade: bool = False) -> list[tupl
     headers = [(name.lower(), value) for name, value in head.headers if name.lower() in allowed]
     for name, value in headers:
         if not _VALUE.fullmatch(value):
-            raise BadAnswer(f"a value of {name} with control or other characters")
+            raise BadAnswer(
+                f"a value of {name} that is too long, or has control or other characters"
+            )
     lengths = [value for name, value in headers if name == "content-length"]
     if len(lengths) > 1 or not all(map(_LENGTH.fullmatch, lengths)):
         raise BadAnswer("a content-length that is no single number")

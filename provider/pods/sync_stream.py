@@ -106,16 +106,19 @@ class SyncOutbox:
             self._has_overflowed = True
         else:
             self._waiting[subject] = message
-        self._arrived.set()
+            self._arrived.set()
 
-    async def get(self) -> FromProvider:
-        """Take the message whose subject has waited longest. Cancelling loses none.
+    def check(self) -> None:
+        """Find out whether the edge reads.
 
         Raises:
-            SyncError: Messages were dropped, since the edge does not read them.
+            SyncError: Messages were dropped, since it does not.
         """
         if self._has_overflowed:
             raise SyncError(f"the edge leaves more than {MAX_WAITING} messages unread")
+
+    async def get(self) -> FromProvider:
+        """Take the message whose subject has waited longest. Cancelling loses none."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -199,6 +202,7 @@ async def _exchange(
                 if isinstance(message, Hello):
                     raise SyncError("the edge said Hello twice")
                 on_message(message)
+                outbox.check()
             writer.cancel()
     except BaseExceptionGroup as group:
         # Reader and writer fail together when the stream is lost, and one of them says it all; but
