@@ -41,9 +41,10 @@ format: $(INSTALLED) ## put the code into its format
 bench: $(INSTALLED) deps ## print each figure beside its baseline, measured in the same run
 	@$(RUN)/python -m benchmarks
 
-soak: $(INSTALLED) deps ## make 10,000 execs on a devcluster, and 100,000 calls between two processes
+soak: $(INSTALLED) deps ## make 10,000 execs on a devcluster, 100,000 calls between two processes, live on 2-minute certificates
 	@EDGELET_EXECS=10000 $(RUN)/pytest tests/e2e/test_many_execs.py
 	@EDGELET_CHURN=100000 $(RUN)/pytest tests/soak
+	@EDGELET_CERTIFICATE_LIFE_S=120 EDGELET_LIVES_S=600 $(RUN)/pytest tests/security/test_certificate_lives.py
 
 faults: $(INSTALLED) deps ## cut the link 100 times for up to a minute while work goes on: 40 minutes
 	@EDGELET_CUTS=100 EDGELET_LONGEST_CUT_S=60 $(RUN)/pytest tests/e2e/test_link_cuts.py

@@ -12,6 +12,7 @@ import uvloop
 
 from benchmarks import (
     exec_calls,
+    kubelet_port,
     long_link,
     memory,
     pod_start,
@@ -60,6 +61,8 @@ def _cluster(progress: Progress, tunnel: list[Figure]) -> int:
                 exec_calls.measure_latency(setting),
                 exec_calls.measure_throughput(setting, shell),
             ]
+        with progress.step("kubelet port"):
+            figures += uvloop.run(kubelet_port.measure(setting))
         with progress.step("pods"):
             created_s = pod_start.create_pods(setting)
         with progress.step("memory"):

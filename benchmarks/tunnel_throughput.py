@@ -103,9 +103,9 @@ async def bare_websocket(pki: SitePki) -> AsyncIterator[web.WebSocketResponse]:
 
 def _context(pki: SitePki) -> ssl.SSLContext:
     return server_context(
-        certificate_file=str(pki.server_certificate_file),
-        key_file=str(pki.server_key_file),
-        client_ca_file=str(pki.ca_file),
+        certificate_pem=pki.server_certificate_file.read_bytes(),
+        key_pem=pki.server_key_file.read_bytes(),
+        client_ca_pem=pki.ca_file.read_bytes(),
     )
 
 

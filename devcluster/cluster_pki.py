@@ -1,10 +1,10 @@
-"""Which keys and certificates a cluster and its sites have."""
+"""Which keys and certificates a cluster has; a site's are made by its provider and its edge."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devcluster.layout import KUBERNETES_SERVICE_ADDRESS, ClusterLayout, SiteLayout
+from devcluster.layout import KUBERNETES_SERVICE_ADDRESS, ClusterLayout
 from devcluster.pki import (
     KeyPair,
     Subject,
@@ -13,7 +13,7 @@ from devcluster.pki import (
     ensure_key,
     key_pair,
 )
-from tunnel.identity import NODE_GROUP, node_user_name, provider_dns_name
+from tunnel.identity import NODE_GROUP
 
 API_SERVER_CLIENT_NAME = "kube-apiserver-kubelet-client"
 FRONT_PROXY_NAME = "front-proxy-client"
@@ -57,23 +57,6 @@ class ClusterPKI:
     clients: dict[str, KeyPair]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SitePKI:
-    """A site's certificates.
-
-    Attributes:
-        authority: The site's own CA.
-        provider: Served by the provider on the edge port.
-        edge: Shown by the edge to the provider.
-        kubelet_serving: Served by the provider on the kubelet port; signed by the cluster's CA.
-    """
-
-    authority: KeyPair
-    provider: KeyPair
-    edge: KeyPair
-    kubelet_serving: KeyPair
-
-
 def ensure_cluster_pki(cluster: ClusterLayout) -> ClusterPKI:
     """Make what is missing of the cluster's certificates."""
     folder = cluster.pki
@@ -114,37 +97,4 @@ def ensure_cluster_pki(cluster: ClusterLayout) -> ClusterPKI:
             )
             for name, (common_name, group) in _CLIENTS.items()
         },
-    )
-
-
-def ensure_site_pki(site: SiteLayout, cluster_authority: KeyPair) -> SitePKI:
-    """Make what is missing of a site's certificates."""
-    folder = site.root / "pki"
-    authority = ensure_authority(key_pair(folder, "site-ca"), f"edgelet-site-{site.name}")
-    return SitePKI(
-        authority=authority,
-        provider=ensure_certificate(
-            key_pair(folder, "provider"),
-            Subject(
-                common_name=provider_dns_name(site.name),
-                dns_names=(provider_dns_name(site.name),),
-                server=True,
-            ),
-            issuer=authority,
-        ),
-        edge=ensure_certificate(
-            key_pair(folder, "edge"),
-            Subject(common_name=node_user_name(site.name), organization=NODE_GROUP, client=True),
-            issuer=authority,
-        ),
-        kubelet_serving=ensure_certificate(
-            key_pair(folder, "kubelet-serving"),
-            Subject(
-                common_name=node_user_name(site.name),
-                organization=NODE_GROUP,
-                addresses=(site.provider_address,),
-                server=True,
-            ),
-            issuer=cluster_authority,
-        ),
     )

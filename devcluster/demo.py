@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _show_exec(stage)
     _show_terminal(stage)
     _show_other_streams(stage)
+    _show_joining(stage, site)
     _show_isolation(stage, site)
     _show_refusals(stage, site)
     _show_survival(stage, site, cut_s=arguments.cut_s)
@@ -181,6 +182,24 @@ def _show_other_streams(stage: Stage) -> None:
         'busybox wget -qO- "http://127.0.0.1:${port%% *}/"; kill $COPROC_PID',
         expects=["Forwarding from", "hello from the edge"],
     )
+
+
+def _show_joining(stage: Stage, site: SiteLayout) -> None:
+    stage.section("The machine joined with a token, and no second one does")
+    provider = "nsenter --net=/run/netns/$DEVCLUSTER_CLOUD_NETNS python -m provider"
+    config = f"--config $DEVCLUSTER_DIR/sites/{site.name}/provider.yaml"
+    stage.show(f"{provider} site show {config}", expects=["by join"])
+    with tempfile.TemporaryDirectory() as scratch:
+        another = f"{scratch}/another-machine.yaml"
+        Path(another).write_text(f"rootDirectory: {scratch}/edgelet\n")
+        stage.show(
+            f"{provider} token create {config} | nsenter --net=/run/netns/$DEVCLUSTER_EDGE_NETNS "
+            f"python -m edge_runtime join --config {another} "
+            f"--server {site.provider_address}:{EDGE_PORT} --token-file -",
+            fails=True,
+            expects=["has an edge"],
+        )
+    stage.show(f"{provider} token list {config}", expects=["used", "valid"])
 
 
 def _show_isolation(stage: Stage, site: SiteLayout) -> None:

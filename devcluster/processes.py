@@ -25,9 +25,15 @@ LOG_TAIL_LINES = 5
 
 
 def run(
-    argv: Sequence[str | Path], *, timeout_s: float = 60, stdin: str = "", check: bool = True
+    argv: Sequence[str | Path],
+    *,
+    timeout_s: float = 60,
+    stdin: str = "",
+    check: bool = True,
+    environment: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> str:
-    """Run a command to its end and return its output.
+    """Run a command to its end and return its output; in our environment unless one is given.
 
     Raises:
         DevclusterError: It could not be started, took longer than `timeout_s`, or (with `check`)
@@ -36,7 +42,14 @@ def run(
     command = [os.fspath(a) for a in argv]
     try:
         done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+            command,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+            env=environment,
+            cwd=cwd,
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise DevclusterError(f"{' '.join(command)}: {exc}") from exc

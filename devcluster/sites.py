@@ -8,10 +8,16 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from devcluster.binaries import KUBERNETES_VERSION
-from devcluster.cluster_pki import API_SERVER_CLIENT_NAME, ClusterPKI, SitePKI
 from devcluster.errors import DevclusterError
 from devcluster.kubeconfig import write_token_kubeconfig
-from devcluster.layout import EDGE_PORT, KUBELET_PORT, PROJECT_ROOT, ClusterLayout, SiteLayout
+from devcluster.layout import (
+    EDGE_PORT,
+    HEALTH_PORT,
+    KUBELET_PORT,
+    PROJECT_ROOT,
+    ClusterLayout,
+    SiteLayout,
+)
 from devcluster.pki import write_private
 from devcluster.processes import in_netns, run
 from devcluster.servers import api_server_role_binding
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from devcluster.api import APIServer
+    from devcluster.cluster_pki import ClusterPKI
 
 MANIFESTS = PROJECT_ROOT / "manifests"
 TOKEN_LIFETIME_S = 365 * 24 * 3600
@@ -39,9 +46,7 @@ def provider_service_account() -> str:
     return "edgelet-provider"
 
 
-def provider_config(
-    site: SiteLayout, cluster_pki: ClusterPKI, site_pki: SitePKI
-) -> dict[str, object]:
+def provider_config(site: SiteLayout) -> dict[str, object]:
     """Return the provider's configuration."""
     return {
         "siteName": site.name,
@@ -50,26 +55,16 @@ def provider_config(
         "kubeletPort": KUBELET_PORT,
         "edgeListenAddress": site.provider_address,
         "edgePort": EDGE_PORT,
+        "healthListenAddress": site.provider_address,
+        "healthPort": HEALTH_PORT,
         "kubeconfig": str(site.root / "provider.kubeconfig"),
-        "kubeletServingCertificateFile": str(site_pki.kubelet_serving.certificate_file),
-        "kubeletServingKeyFile": str(site_pki.kubelet_serving.key_file),
-        "clusterClientCAFile": str(cluster_pki.authority.certificate_file),
-        "apiServerClientName": API_SERVER_CLIENT_NAME,
-        "siteCACertificateFile": str(site_pki.authority.certificate_file),
-        "edgeServingCertificateFile": str(site_pki.provider.certificate_file),
-        "edgeServingKeyFile": str(site_pki.provider.key_file),
         "kubeletVersion": KUBERNETES_VERSION,
     }
 
 
-def edge_config(site: SiteLayout, site_pki: SitePKI) -> dict[str, object]:
+def edge_config(site: SiteLayout) -> dict[str, object]:
     """Return the edge runtime's configuration: every path and root is the site's own."""
     return {
-        "siteName": site.name,
-        "server": f"{site.provider_address}:{EDGE_PORT}",
-        "siteCACertificateFile": str(site_pki.authority.certificate_file),
-        "clientCertificateFile": str(site_pki.edge.certificate_file),
-        "clientKeyFile": str(site_pki.edge.key_file),
         "rootDirectory": str(site.root / "edgelet"),
         "podLogsDir": str(site.root / "log/pods"),
         "containerLogsDir": str(site.root / "log/containers"),
@@ -79,13 +74,13 @@ def edge_config(site: SiteLayout, site_pki: SitePKI) -> dict[str, object]:
     }
 
 
-def write_configs(site: SiteLayout, cluster_pki: ClusterPKI, site_pki: SitePKI) -> None:
+def write_configs(site: SiteLayout) -> None:
     """Write both configuration files and make the folders they name."""
     for folder in ("edgelet", "log/pods", "log/containers"):
         (site.root / folder).mkdir(parents=True, exist_ok=True)
     for file, config in (
-        (provider_file(site), provider_config(site, cluster_pki, site_pki)),
-        (edge_file(site), edge_config(site, site_pki)),
+        (provider_file(site), provider_config(site)),
+        (edge_file(site), edge_config(site)),
     ):
         file.write_text("".join(f"{key}: {json.dumps(value)}\n" for key, value in config.items()))
 
@@ -100,16 +95,31 @@ def edge_file(site: SiteLayout) -> Path:
     return site.root / "edge.yaml"
 
 
-def provider_command(site: SiteLayout) -> list[str]:
-    """Return the provider's command line, in the cloud."""
-    python = [sys.executable, "-m", "provider", "run", "--config", str(provider_file(site))]
-    return [*in_netns(site.cluster.cloud_netns), *python]
+def identity_folder(site: SiteLayout) -> Path:
+    """Return where the edge keeps its certificate and key."""
+    return site.root / "edgelet/identity"
 
 
-def edge_command(site: SiteLayout) -> list[str]:
-    """Return the edge runtime's command line, behind NAT."""
-    python = [sys.executable, "-m", "edge_runtime", "run", "--config", str(edge_file(site))]
-    return [*in_netns(site.edge_netns), *python]
+def provider_command(site: SiteLayout, *arguments: str) -> list[str]:
+    """Return a command line of ``edgelet-provider`` with the site's configuration, in the cloud.
+
+    Args:
+        site: Whose provider.
+        arguments: The command; ``run`` without any.
+    """
+    python = [sys.executable, "-m", "provider", *(arguments or ("run",))]
+    return [*in_netns(site.cluster.cloud_netns), *python, "--config", str(provider_file(site))]
+
+
+def edge_command(site: SiteLayout, *arguments: str) -> list[str]:
+    """Return a command line of ``edgelet`` with the site's configuration, behind NAT.
+
+    Args:
+        site: Whose edge.
+        arguments: The command; ``run`` without any.
+    """
+    python = [sys.executable, "-m", "edge_runtime", *(arguments or ("run",))]
+    return [*in_netns(site.edge_netns), *python, "--config", str(edge_file(site))]
 
 
 def kubectl(cluster: ClusterLayout, *arguments: str | Path, stdin: str = "") -> str:
@@ -138,6 +148,8 @@ def overlay(site: SiteLayout, *, manifests: Path = MANIFESTS) -> dict[str, Any]:
         "kind": "Kustomization",
         "components": [component],
         "configMapGenerator": [name],
+        # The provider runs as a process, since no node of this cluster could run it as a pod.
+        "replicas": [{"name": "edgelet-provider", "count": 0}],
     }
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devcluster import binaries, containerd, images, mounts, networks, servers, sites
+from devcluster import binaries, containerd, images, joining, mounts, networks, servers, sites
 from devcluster.api import APIServer
 from devcluster.cluster import Cluster, locked
-from devcluster.cluster_pki import ClusterPKI, SitePKI, ensure_cluster_pki, ensure_site_pki
+from devcluster.cluster_pki import ClusterPKI, ensure_cluster_pki
 from devcluster.errors import Unprepared
 from devcluster.kubeconfig import write_client_kubeconfig
 from devcluster.layout import (
@@ -119,7 +119,6 @@ class _Startup:
         binaries.provide(programs, links=self._layout.bin, progress=self._progress)
         with step("certificates"):
             pki = ensure_cluster_pki(self._layout)
-            site_pkis = {s.name: ensure_site_pki(s, pki.authority) for s in self._sites}
             self._write_kubeconfigs(pki)
         with step("networks"):
             networks.open_cloud(self._layout)
@@ -139,7 +138,7 @@ class _Startup:
             self._start_controllers(pki, api)
         if self._cluster.state.edgelet:
             with step("providers and edges"):
-                self._start_edgelet(pki, site_pkis, api)
+                self._start_edgelet(pki, api)
             with step("nodes Ready"):
                 self._wait_nodes(api)
 
@@ -160,6 +159,7 @@ class _Startup:
     def _start_containerds(self) -> None:
         archives = images.make_images(self._layout.images)
         for site in self._sites:
+            site.root.mkdir(parents=True, exist_ok=True)
             mounts.share(site.root)
             name = Parts.of_site("containerd", site)
             if self._parts.running(name) is None:
@@ -192,16 +192,22 @@ class _Startup:
         )
         sites.allow_api_server(self._layout)
 
-    def _start_edgelet(
-        self, pki: ClusterPKI, site_pkis: dict[SiteName, SitePKI], api: APIServer
-    ) -> None:
+    def _start_edgelet(self, pki: ClusterPKI, api: APIServer) -> None:
         sites.apply_manifests(self._layout, self._sites)
         for site in self._sites:
             if self._parts.running(Parts.of_site("provider", site)) is None:
                 sites.write_provider_credentials(self._layout, site, api, pki)
-            sites.write_configs(site, pki, site_pkis[site.name])
+            sites.write_configs(site)
             start_provider(self._parts, site)
+        for site in self._sites:
+            joining.join(site)
             start_edge(self._parts, site)
+        for site in self._sites:
+            self._parts.wait_ready(
+                Parts.of_site("provider", site),
+                functools.partial(joining.approve_kubelet_certificate, site, pki.authority),
+                timeout_s=SERVER_TIMEOUT_S,
+            )
 
     def _wait_nodes(self, api: APIServer) -> None:
         for site in self._sites:

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
+from edge_runtime.api.guarded_calls import CallGuard
 from edge_runtime.api.router import Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
+from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
 from edge_runtime.config import EDGELET_VERSION
 from edge_runtime.machine.node_reporter import NodeReporter
 from edge_runtime.pod_parts import build_pod_parts
@@ -29,14 +31,16 @@ from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
 from edge_runtime.telemetry.logging import configure_logging
 from edge_runtime.telemetry.metrics import EdgeMetrics
-from edge_runtime.uplink.credentials import Credentials, CredentialsError
 from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
+from edge_runtime.uplink.enrolment import Enrolment
+from edge_runtime.uplink.joined_edge import JoinedEdge, NotJoined, open_joined_edge
 from edge_runtime.uplink.network_watch import NetworkWatch
+from edge_runtime.uplink.renewal import Renewal
 from tunnel.session import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
@@ -46,6 +50,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1
 DATABASE_NAME = "edgelet.db"
+AUDIT_LOG_NAME = "audit.log"
 # The Kubernetes version whose kubelet this is built after; the provider may claim another one.
 KUBELET_VERSION = "v1.36.3"
 
@@ -68,27 +73,23 @@ def run_edge(config: EdgeConfig) -> int:
         StartRefused: A file is not what it must be, or another edgelet runs in the same folder.
     """
     configure_logging(config.logging)
-    credentials = Credentials(
-        site=config.site,
-        ca_certificate_file=config.site_ca_certificate_file,
-        certificate_file=config.client_certificate_file,
-        key_file=config.client_key_file,
-    )
+    root = Path(config.root_directory)
     try:
-        credentials.verify()
-    except CredentialsError as exc:
+        joined = open_joined_edge(root, server=config.server_address)
+    except NotJoined as exc:
         raise StartRefused(str(exc)) from exc
     with (
-        _opened(Path(config.root_directory) / DATABASE_NAME) as database,
+        _opened(root / DATABASE_NAME) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_serve(config, credentials, database))
+        return runner.run(_serve(config, joined, database))
 
 
-async def _serve(config: EdgeConfig, credentials: Credentials, database: Database) -> int:
+async def _serve(config: EdgeConfig, joined: JoinedEdge, database: Database) -> int:
     stop = _stop_on_signals()
     async with CriClient(config.container_runtime_endpoint) as runtime:
-        logger.info("edge starts", extra={"site": config.site, "version": EDGELET_VERSION})
+        site = joined.credentials.site
+        logger.info("edge starts", extra={"site": site, "version": EDGELET_VERSION})
         found = await unless(stop, ask_pod_settings(config, runtime))
         if found is None:
             return 0
@@ -96,7 +97,7 @@ async def _serve(config: EdgeConfig, credentials: Credentials, database: Databas
         with _watching_network() as network:
             edge = Edge(
                 config,
-                credentials,
+                joined,
                 database,
                 runtime,
                 machine=machine,
@@ -128,7 +129,7 @@ class Edge:
     def __init__(
         self,
         config: EdgeConfig,
-        credentials: Credentials,
+        joined: JoinedEdge,
         database: Database,
         runtime: CriClient,
         *,
@@ -143,7 +144,15 @@ class Edge:
             database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
         self.metrics = EdgeMetrics()
-        self._dialer = self._build_dialer(credentials, boot_id=machine.boot_id, network=network)
+        self._policy = settings.policy
+        self._audit = build_audit_log(config, lost=self.metrics.lost_audit_records.inc)
+        self._dialer = self._build_dialer(joined, boot_id=machine.boot_id, network=network)
+        self._renewal = Renewal(
+            credentials=joined.credentials,
+            files=joined.files,
+            enrolment=Enrolment(server=joined.server),
+            renewed=self._dialer.dial_now,
+        )
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run every loop until ``stop`` is set or one of them fails; return the exit status."""
@@ -152,7 +161,11 @@ class Edge:
             await parts.load()
         except StoreError as exc:
             raise StartRefused(str(exc)) from exc
-        status = 0
+        async with self._audit.writing():
+            return await self._run_loops(stop)
+
+    async def _run_loops(self, stop: asyncio.Event) -> int:
+        parts, status = self._parts, 0
         try:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(parts.statuses.run(), name="status manager")
@@ -161,6 +174,7 @@ class Edge:
                 loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
                 loops.create_task(parts.pods.run(), name="pod manager")
                 loops.create_task(self._dialer.run(), name="dialer")
+                loops.create_task(self._renewal.run(), name="certificate renewal")
                 loops.create_task(self._stop_as_planned(stop), name="planned stop")
         except* _PlannedStop:
             logger.info("edge stopped, containers run on")
@@ -178,7 +192,7 @@ class Edge:
         raise _PlannedStop
 
     def _build_dialer(
-        self, credentials: Credentials, *, boot_id: str, network: NetworkWatch | None
+        self, joined: JoinedEdge, *, boot_id: str, network: NetworkWatch | None
     ) -> Dialer:
         instance_id = secrets.token_hex(16)
         node = NodeReporter(
@@ -207,12 +221,13 @@ class Edge:
                 checks={"syncloop": self._check_loop},
                 sync=self._sync,
                 exec_outlived=self.metrics.outlived_execs.inc,
+                guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
             )
         )
         return Dialer(
             dial=ProviderDial(
-                server=self._config.server_address,
-                credentials=credentials,
+                server=joined.server,
+                credentials=joined.credentials,
                 instance_id=instance_id,
             ),
             handler=router.handle,
@@ -225,6 +240,15 @@ class Edge:
         # A runtime that does not answer is the Node's condition, not this: the edge itself is
         # there, and a Node whose Lease runs out would be taken for one that is not.
         return None if self._parts.pleg.is_looping() else "the runtime was not asked for minutes"
+
+
+def build_audit_log(config: EdgeConfig, *, lost: Callable[[int], object]) -> AuditLog | NoAuditLog:
+    """Return the audit log that is configured; ``lost`` is told of lines that it did not take."""
+    wanted = config.audit_log
+    if not wanted.enabled:
+        return NoAuditLog()
+    path = Path(wanted.file or Path(config.root_directory) / AUDIT_LOG_NAME)
+    return AuditLog(path, max_bytes=wanted.max_bytes, max_files=wanted.max_files, lost=lost)
 
 
 @contextlib.contextmanager

@@ -13,8 +13,12 @@ from typing import Literal
 
 import msgspec
 
-from tunnel.errors import IdentityError
-from tunnel.identity import SiteName, parse_site_name
+from edge_runtime.policy_config import (
+    AuditLogConfig,
+    PolicyConfig,
+    audit_log_problem,
+    policy_problem,
+)
 
 # The distribution's (pyproject.toml); also what Hello tells the provider.
 EDGELET_VERSION = "0.1.0"
@@ -22,9 +26,6 @@ EDGELET_VERSION = "0.1.0"
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
 _DURATION_UNITS_S = (3600.0, 60.0, 1.0, 0.001)
 _PATH_FIELDS = (
-    "siteCACertificateFile",
-    "clientCertificateFile",
-    "clientKeyFile",
     "rootDirectory",
     "podLogsDir",
     "containerLogsDir",
@@ -54,8 +55,7 @@ class EdgeConfig(
     """What one edge process is told.
 
     Attributes:
-        site_name: The site, and with it the Node's name.
-        server: The provider's edge port, ``HOST:PORT``.
+        server: The provider's edge port, ``HOST:PORT``; "" for the one that was joined.
         root_directory: State that outlives the process; locked by the one edgelet that runs there.
         container_runtime_endpoint: ``unix:///path`` of the CRI socket.
         cgroup_root: Below which pods get their cgroups.
@@ -68,13 +68,11 @@ class EdgeConfig(
         session_resume_timeout: How long the calls of a tunnel whose connection is cut wait for the
             next one, a duration; then they end with an error.
         drain_timeout: What running streams get on a planned stop, a duration.
+        policy: What this machine refuses, whatever the cloud asks for.
+        audit_log: Where it is written down who called into pods.
     """
 
-    site_name: str
-    server: str
-    site_ca_certificate_file: str = msgspec.field(name="siteCACertificateFile")
-    client_certificate_file: str
-    client_key_file: str
+    server: str = ""
     root_directory: str = "/var/lib/edgelet"
     pod_logs_dir: str = "/var/log/pods"
     container_logs_dir: str = "/var/log/containers"
@@ -90,16 +88,13 @@ class EdgeConfig(
     session_resume_timeout: str = "2m"
     drain_timeout: str = "10s"
     logging: LoggingConfig = LoggingConfig()
+    policy: PolicyConfig = PolicyConfig()
+    audit_log: AuditLogConfig = AuditLogConfig()
 
     @property
-    def site(self) -> SiteName:
-        """The site's name, known to be one."""
-        return SiteName(self.site_name)
-
-    @property
-    def server_address(self) -> tuple[str, int]:
-        """Host (without brackets) and port of the provider."""
-        return parse_server(self.server)
+    def server_address(self) -> tuple[str, int] | None:
+        """Host (without brackets) and port of the provider; None for the one that was joined."""
+        return parse_server(self.server) if self.server else None
 
     @property
     def relist_period_s(self) -> float:
@@ -182,10 +177,6 @@ def _describe(message: str) -> str:
 
 
 def _check(config: EdgeConfig) -> None:
-    try:
-        parse_site_name(config.site_name)
-    except IdentityError as exc:
-        raise ConfigError(f"field siteName: {exc}") from exc
     names = {field.name: field.encode_name for field in msgspec.structs.fields(config)}
     for name in (
         "server_address",
@@ -211,6 +202,9 @@ def _check(config: EdgeConfig) -> None:
 
 
 def _check_values(config: EdgeConfig) -> None:
+    problem = policy_problem(config.policy) or audit_log_problem(config.audit_log)
+    if problem is not None:
+        raise ConfigError(f"field {problem}")
     if not config.container_runtime_endpoint.startswith("unix:///"):
         raise ConfigError("field containerRuntimeEndpoint: only unix:///absolute/path is supported")
     if not config.cgroup_root.startswith("/"):

@@ -12,6 +12,7 @@ from edge_runtime.machine.machine_info import HostAddresses, read_machine_info
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.pods.dns_config import parse_resolv_conf
 from edge_runtime.pods.pod_settings import PodSettings
+from edge_runtime.policy.edge_policy import policy_of
 from edge_runtime.runtime.errors import RuntimeServiceError, Unimplemented
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ async def ask_pod_settings(
         host_ips=HostAddresses(),
         host_dns=lambda: parse_resolv_conf(resolv_conf.read_text()),
         runtime_name=name,
+        policy=policy_of(config.policy),
     )
 
 

@@ -2,7 +2,9 @@
 
 __main__        python -m provider
 cli             the command edgelet-provider
+commands/       what an operator does about a site's trust: token, site, ca
 app             builds every object and owns the one TaskGroup
+settings        what the configuration means to each part
 config          the configuration file's content (pure)
 kubelet_api/    the kubelet port: who may call, which path goes where, bytes
 node/           the Node object, its Lease and conditions

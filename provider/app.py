@@ -2,13 +2,21 @@
 
     serve
       KubeletServer   API server ──> EdgeClient ══ edge          (connections, each its own task)
+      KubeletPort     its certificate, and the CA of its clients (task)
       EdgeListener    edge ──> SiteSession ──> EdgeClient        (one connection)
+      SiteTrust       who may join, renew and have the tunnel    (task)
       SiteSession     the session, also between connections      (task; it ends last)
+      HealthPort      the probes of the kubelet that runs us
+      WriterLease     of several providers one goes on from here (task)
       NodeController  the Node                                   (task)
       NodeLease       its Lease, while the edge answers          (task)
       PodController   pods down, what the edge says up           (task)
       StatusWriter    statuses and deletions to the API          (task)
       EventWriter     events to the API                          (task)
+      TolerationPatch where no admission policy does it          (task, when configured)
+
+A provider that does not hold the writer Lease waits for it: both its ports listen, the site is
+offline to it, and a tunnel is refused with 503.
 
 A loop that fails ends the process, with exit status 1: whoever supervises it starts it again, and
 it keeps no state.
@@ -18,43 +26,50 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
-import os
+import secrets
 import signal
-from pathlib import Path
+import socket
+import time
 from typing import TYPE_CHECKING
 
 import uvloop
 
+from provider.config import seconds
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
+from provider.edge_link.writer_lease import WriterLease
 from provider.kube.client import KubeClient
-from provider.kube.credentials import ClusterAccess, load_in_cluster, load_kubeconfig
+from provider.kube.credentials import load_access
 from provider.kube.errors import CredentialsError
 from provider.kube.event_writer import EventWriter
-from provider.kubelet_api.authorization import Authorizer
-from provider.kubelet_api.server import KubeletServer
+from provider.kube.timestamps import utc_now
+from provider.kube.watch import Backoff
+from provider.kubelet_api.kubelet_port import KubeletPort
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
-from provider.node.node_object import NodeSettings
 from provider.pods.pod_controller import PodController
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
+from provider.pods.toleration_patch import TolerationPatch
+from provider.serving.health_port import HealthPort
 from provider.serving.https_server import ListenError
-from provider.serving.tls import CredentialError, check_serving_certificate, server_context
+from provider.settings import kubelet_port_settings, node_settings, trust_settings
+from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
-from tunnel.identity import provider_dns_name
+from provider.trust.errors import SecretUnavailable, TrustError
+from provider.trust.site_trust import SiteTrust
 from tunnel.session import Limits
 from tunnel.sync import EventAck
 
 if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Mapping
 
     from provider.config import Config
+
+    _Loop = Callable[[], Coroutine[None, None, None]]
 
 logger = logging.getLogger(__name__)
 
@@ -115,14 +130,18 @@ async def serve(
         started: Told when both ports listen.
 
     Raises:
-        StartError: A file or an address of the configuration cannot be used.
+        StartError: A file, an address or a Secret of the configuration cannot be used.
         BaseExceptionGroup: A loop failed.
     """
-    kubelet_tls, edge_tls = _load_tls(config)
-    access = await _load_access(config)
+    try:
+        access = await load_access(config.kubeconfig)
+    except CredentialsError as exc:
+        raise StartError(str(exc)) from exc
     async with KubeClient(access, site=config.site) as kube:
-        provider = Provider(config, kube, kubelet_tls=kubelet_tls, edge_tls=edge_tls)
+        provider = Provider(config, kube)
         try:
+            if not await provider.load(stop):
+                return
             await provider.listen()
             if started is not None:
                 started(provider)
@@ -139,16 +158,11 @@ class Provider:
         kubelet: The kubelet port.
         edge_listener: The edge port.
         metrics: What is counted.
+        trust: Who may join, renew and have the tunnel.
+        writer: Whether this provider is the one that serves the site.
     """
 
-    def __init__(
-        self,
-        config: Config,
-        kube: KubeClient,
-        *,
-        kubelet_tls: ssl.SSLContext,
-        edge_tls: ssl.SSLContext,
-    ) -> None:
+    def __init__(self, config: Config, kube: KubeClient) -> None:
         self._config = config
         site = config.site
         self.edge = EdgeClient(site=site)
@@ -162,13 +176,14 @@ class Provider:
             as_node=kube.as_node,
             as_self=kube.as_self,
             link=self.edge,
-            settings=_node_settings(config),
+            settings=node_settings(config),
             events=self._events,
             publish=lambda message: self._pods.put_node(message),
         )
         self._lease = NodeLease(
             kube.as_node, self.edge, node_name=site, node_uid=self._node.node_uid
         )
+        self._tolerations = TolerationPatch(kube.as_self) if config.patch_tolerations else None
         self._pods = PodController(
             api=kube.as_node,
             edge=self.edge,
@@ -177,21 +192,70 @@ class Provider:
             status_writer=self._status_writer,
             on_node_report=self._node.report,
             on_event=self._events.report,
+            tolerations=self._tolerations,
         )
+        self.writer = WriterLease(
+            kube.as_self,
+            namespace=config.site_namespace,
+            identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
+        )
+        self._health = HealthPort(why_not_ready=self._why_not_ready)
         self._site_session = SiteSession(
             edge_client=self.edge,
             report=self._report,
-            limits=Limits(resume_timeout_s=config.session_resume_timeout_s),
+            limits=Limits(resume_timeout_s=seconds(config.session_resume_timeout)),
             metrics=self.metrics.tunnel,
         )
-        self.edge_listener = EdgeListener(
-            site=site, site_session=self._site_session, context=edge_tls
+        self.trust = SiteTrust(
+            api=kube.as_self,
+            site=site,
+            settings=trust_settings(config),
+            report=self._report,
+            now=utc_now,
         )
-        authorizer = Authorizer(api_server_name=config.api_server_client_name)
-        self.kubelet = KubeletServer(edge=self.edge, authorizer=authorizer, context=kubelet_tls)
+        self.edge_listener = EdgeListener(
+            site=site,
+            site_session=self._site_session,
+            trust=self.trust,
+            monotonic=time.monotonic,
+        )
+        self._kubelet_port = KubeletPort(
+            kube=kube,
+            edge=self.edge,
+            settings=kubelet_port_settings(config),
+            report=self._report,
+        )
+        self.kubelet = self._kubelet_port.server
+
+    async def load(self, stop: asyncio.Event) -> bool:
+        """Read what the ports need; waits for an API server that is away.
+
+        Returns:
+            Whether there is anything to serve: else ``stop`` was set meanwhile.
+
+        Raises:
+            StartError: A Secret is missing or holds what it should not.
+        """
+        backoff = Backoff()
+        problem = LastingProblem(logger, "the site's Secrets cannot be read")
+        while not stop.is_set():
+            try:
+                await self.trust.load()
+            except SecretUnavailable as exc:
+                problem.occurred(exc)
+            except TrustError as exc:
+                raise StartError(str(exc)) from exc
+            else:
+                problem.solved()
+                await self._kubelet_port.load()
+                return True
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(backoff.next_delay_s()):
+                    await stop.wait()
+        return False
 
     async def listen(self) -> None:
-        """Listen on both ports.
+        """Listen on all ports.
 
         Raises:
             StartError: One of them cannot be listened on.
@@ -200,6 +264,10 @@ class Provider:
         try:
             await self.kubelet.listen(host=config.kubelet_listen_address, port=config.kubelet_port)
             await self.edge_listener.listen(host=config.edge_listen_address, port=config.edge_port)
+            if config.health_port is not None:
+                await self._health.listen(
+                    host=config.health_listen_address, port=config.health_port
+                )
         except ListenError as exc:
             raise StartError(str(exc)) from exc
         logger.info(
@@ -210,14 +278,24 @@ class Provider:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Run every loop until ``stop`` is set, then end the calls in order.
+        """Wait for the writer Lease, run every loop until ``stop`` is set, then end in order.
 
         No new ones are taken; running ones get DRAIN_S, then an error, and their clients are told.
 
         Raises:
-            BaseExceptionGroup: A loop failed; the others were cancelled, and the calls were ended
-                in the same way.
+            BaseExceptionGroup: A loop failed, or the Lease was lost; the others were cancelled,
+                and the calls were ended in the same way.
         """
+        # A provider that waits for the Lease has open ports, too.
+        ports = {"trust": self.trust.run, "kubelet port": self._kubelet_port.run}
+        async with asyncio.TaskGroup() as tasks:
+            running = _start(tasks, ports)
+            if await self._acquire_lease(stop):
+                await self._serve_site(stop)
+            for task in running:
+                task.cancel()
+
+    async def _serve_site(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as sessions:
             sessions.create_task(self._site_session.run(), name="sessions")
             try:
@@ -225,19 +303,31 @@ class Provider:
             finally:
                 await self._drain()
 
+    async def _acquire_lease(self, stop: asyncio.Event) -> bool:
+        async with asyncio.TaskGroup() as tasks:
+            acquiring = tasks.create_task(self.writer.acquire(), name="writer lease")
+            stopping = tasks.create_task(stop.wait())
+            await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            acquiring.cancel()
+            stopping.cancel()
+        return self.writer.is_held
+
+    def _why_not_ready(self) -> str:
+        return "" if self.writer.is_held else "this provider does not hold the site's Lease"
+
     async def _run_loops(self, stop: asyncio.Event) -> None:
         loops = {
+            "writer lease": self.writer.keep,
             "node": self._node.run,
             "node lease": self._lease.run,
             "pods": self._pods.run,
             "statuses": self._status_writer.run,
             "events": self._events.run,
         }
+        if self._tolerations is not None:
+            loops["tolerations"] = self._tolerations.run
         async with asyncio.TaskGroup() as tasks:
-            running = [
-                tasks.create_task(_run_forever(name, loop), name=name)
-                for name, loop in loops.items()
-            ]
+            running = _start(tasks, loops)
             await stop.wait()
             for task in running:
                 task.cancel()
@@ -246,75 +336,37 @@ class Provider:
         self.kubelet.stop_accepting()
         self.edge_listener.stop_accepting()
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._node.tell_stop(timeout_s=TELL_STOP_S))
+            tasks.create_task(self._hand_over())
             # What is left of the calls ends with the session, and tells its clients so.
             with contextlib.suppress(TimeoutError):
                 await self._site_session.drain(deadline_s=DRAIN_S)
 
+    async def _hand_over(self) -> None:
+        """Let the next provider begin at once, while our calls run on."""
+        if self.writer.is_held:
+            await self._node.tell_stop(timeout_s=TELL_STOP_S)
+            await self.writer.release(timeout_s=TELL_STOP_S)
+
     async def shutdown(self) -> None:
-        """Close both ports and all their connections; the last bytes get FLUSH_S."""
+        """Close all ports and all their connections; the last bytes get FLUSH_S."""
         await self.kubelet.shutdown(timeout_s=FLUSH_S)
         await self.edge_listener.shutdown(timeout_s=FLUSH_S)
+        await self._health.shutdown(timeout_s=FLUSH_S)
 
     def _report(self, *, reason: str, message: str) -> None:
         self._events.record_node("Warning", reason, message)
 
 
-async def _run_forever(name: str, loop: Callable[[], Coroutine[None, None, None]]) -> None:
+def _start(tasks: asyncio.TaskGroup, loops: Mapping[str, _Loop]) -> list[asyncio.Task[None]]:
+    return [tasks.create_task(_run_forever(name, loop), name=name) for name, loop in loops.items()]
+
+
+async def _run_forever(name: str, loop: _Loop) -> None:
     try:
         await loop()
     except Exception as exc:
         raise LoopFailed(f"{name} failed: {type(exc).__name__}: {exc}") from exc
     raise LoopFailed(f"{name} ended")
-
-
-def _load_tls(config: Config) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    now = datetime.datetime.now(datetime.UTC)
-    try:
-        kubelet = server_context(
-            certificate_file=config.kubelet_serving_certificate_file,
-            key_file=config.kubelet_serving_key_file,
-            client_ca_file=config.cluster_client_ca_file,
-        )
-        check_serving_certificate(
-            certificate_file=config.kubelet_serving_certificate_file,
-            ca_file=None,
-            dns_name=None,
-            now=now,
-        )
-        edge = server_context(
-            certificate_file=config.edge_serving_certificate_file,
-            key_file=config.edge_serving_key_file,
-            client_ca_file=config.site_ca_certificate_file,
-        )
-        check_serving_certificate(
-            certificate_file=config.edge_serving_certificate_file,
-            ca_file=config.site_ca_certificate_file,
-            dns_name=provider_dns_name(config.site),
-            now=now,
-        )
-    except CredentialError as exc:
-        raise StartError(str(exc)) from exc
-    return kubelet, edge
-
-
-async def _load_access(config: Config) -> ClusterAccess:
-    try:
-        if config.kubeconfig is None:
-            return load_in_cluster(os.environ)
-        return await load_kubeconfig(Path(config.kubeconfig))
-    except CredentialsError as exc:
-        raise StartError(str(exc)) from exc
-
-
-def _node_settings(config: Config) -> NodeSettings:
-    return NodeSettings(
-        name=config.site,
-        address=config.node_address,
-        kubelet_port=config.kubelet_port,
-        kubelet_version=config.kubelet_version,
-        register_with_taints=config.register_with_taints,
-    )
 
 
 def _first(error: BaseException) -> BaseException:

@@ -6,6 +6,7 @@ Decoding is pure: the command line reads the file and hands over what YAML made 
 from __future__ import annotations
 
 import ipaddress
+import re
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,12 +19,12 @@ EDGELET_VERSION = "0.1.0"
 
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]
 Text = Annotated[str, msgspec.Meta(min_length=1)]
-Duration = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}[sm]$")]
+Duration = Annotated[str, msgspec.Meta(pattern="^[1-9][0-9]{0,4}[smh]$")]
+# Of a namespace: RFC 1123 §2.1.
+Label = Annotated[str, msgspec.Meta(pattern="^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
-_NAMES = {
-    "cluster_client_ca_file": "clusterClientCAFile",
-    "site_ca_certificate_file": "siteCACertificateFile",
-}
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+_DNS_NAME = re.compile(r"(?=.{1,253}$)([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.|$))+(?<!\.)")
 
 
 class ConfigError(Exception):
@@ -32,7 +33,7 @@ class ConfigError(Exception):
 
 def _field_name(name: str) -> str:
     first, *rest = name.split("_")
-    return _NAMES.get(name, first + "".join(word.capitalize() for word in rest))
+    return first + "".join(word.capitalize() for word in rest)
 
 
 class Config(
@@ -42,43 +43,48 @@ class Config(
 
     Attributes:
         site_name: The one site that this process serves; also the Node's name.
-        node_address: IP address that the Node publishes and the API server dials.
+        node_address: IP address that the Node publishes and the API server dials; a provider in a
+            pod has it as ``--node-address``, and cannot run without.
         kubelet_port: TCP port of the kubelet API.
         kubelet_listen_address: Local IP address of it.
         edge_port: TCP port that the edge dials.
         edge_listen_address: Local IP address of it.
+        health_port: TCP port of ``/healthz`` and ``/readyz``, plain HTTP; None for none.
+        health_listen_address: Local IP address of it.
         kubeconfig: How to reach the API server; None inside a cluster.
-        kubelet_serving_certificate_file: Shown to the API server, for ``node_address``.
-        kubelet_serving_key_file: Its key.
-        cluster_client_ca_file: CA of client certificates on the kubelet port.
-        api_server_client_name: Common name of the API server's kubelet client certificate.
-        site_ca_certificate_file: CA of this site's certificates.
-        edge_serving_certificate_file: Shown to the edge; must carry
-            ``provider.<site>.edgelet.internal``.
-        edge_serving_key_file: Its key.
+        namespace: Where the site's Secrets are; None for ``edgelet-<site>``.
+        edge_serving_names: DNS names or IP addresses that the edge port's certificate carries
+            besides ``provider.<site>.edgelet.internal``.
+        edge_certificate_lifetime: How long an edge's certificate is valid, as ``720h``.
+        edge_certificate_recovery_grace: How long after its end the edge may still have a new one
+            by proof of its old key.
+        edge_serving_certificate_lifetime: How long the edge port's certificate is valid.
         session_resume_timeout: How long the calls of a site whose connection is cut wait for the
             next one, as ``120s`` or ``2m``; then they end with an error.
         register_with_taints: Whether the Node starts with the taint ``edgelet.dev/site``.
+        patch_tolerations: Whether the provider itself gives the site's pods their unlimited
+            tolerations; for clusters without MutatingAdmissionPolicy.
         kubelet_version: The version that the Node reports.
         log_level: How much is logged.
     """
 
     site_name: Text
-    node_address: Text
-    kubelet_serving_certificate_file: Text
-    kubelet_serving_key_file: Text
-    cluster_client_ca_file: Text
-    site_ca_certificate_file: Text
-    edge_serving_certificate_file: Text
-    edge_serving_key_file: Text
+    node_address: Text = ""
     kubelet_port: Port = 10250
     kubelet_listen_address: Text = "0.0.0.0"  # noqa: S104
     edge_port: Port = 10443
     edge_listen_address: Text = "0.0.0.0"  # noqa: S104
+    health_port: Port | None = None
+    health_listen_address: Text = "0.0.0.0"  # noqa: S104
     kubeconfig: Text | None = None
-    api_server_client_name: Text = "kube-apiserver-kubelet-client"
+    namespace: Label | None = None
+    edge_serving_names: tuple[Text, ...] = ()
+    edge_certificate_lifetime: Duration = "720h"
+    edge_certificate_recovery_grace: Duration = "2160h"
+    edge_serving_certificate_lifetime: Duration = "2160h"
     session_resume_timeout: Duration = "120s"
     register_with_taints: bool = True
+    patch_tolerations: bool = False
     kubelet_version: Text = "v1.36.3"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -88,10 +94,33 @@ class Config(
         return parse_site_name(self.site_name)
 
     @property
-    def session_resume_timeout_s(self) -> float:
-        """``session_resume_timeout`` in seconds."""
-        number, unit = self.session_resume_timeout[:-1], self.session_resume_timeout[-1]
-        return float(number) * {"s": 1.0, "m": 60.0}[unit]
+    def site_namespace(self) -> str:
+        """The namespace of the site's Secrets."""
+        return self.namespace or f"edgelet-{self.site_name}"
+
+
+def seconds(duration: str) -> float:
+    """Turn a duration of the configuration into seconds."""
+    return float(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def with_node_address(config: Config, address: str | None) -> Config:
+    """Return the configuration of a provider that is to run.
+
+    Args:
+        config: What the file says.
+        address: What the command line says; it wins.
+
+    Raises:
+        ConfigError: Neither has an address, or it is none.
+    """
+    config = msgspec.structs.replace(config, node_address=address or config.node_address)
+    if not config.node_address:
+        raise ConfigError(
+            "nodeAddress: missing, and there is no --node-address: what is the Node's?"
+        )
+    _check_values(config)
+    return config
 
 
 def parse_config(document: object) -> Config:
@@ -119,13 +148,27 @@ def _check_values(config: Config) -> None:
         parse_site_name(config.site_name)
     except IdentityError as exc:
         raise ConfigError(f"siteName: {exc}") from exc
-    for name in ("node_address", "kubelet_listen_address", "edge_listen_address"):
+    addresses = ("node_address", "kubelet_listen_address", "edge_listen_address")
+    for name in (*addresses, "health_listen_address"):
+        if name == "node_address" and not config.node_address:
+            continue
         try:
             ipaddress.ip_address(getattr(config, name))
         except ValueError as exc:
             raise ConfigError(
                 f"{_field_name(name)}: {getattr(config, name)!r} is no IP address"
             ) from exc
+    for name in config.edge_serving_names:
+        if not _is_address(name) and not _DNS_NAME.fullmatch(name):
+            raise ConfigError(f"edgeServingNames: {name!r} is neither a DNS name nor an IP address")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _sentence(message: str) -> str:

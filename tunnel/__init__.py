@@ -1,7 +1,8 @@
 """What both ends share: HTTP/2 in one WebSocket with the roles reversed, and the sync messages.
 
 errors      the TunnelError tree
-identity    site name <-> certificate names (pure)
+identity    site name <-> certificate names, CA pin, join token (pure)
+enrolment   paths, headers and refusals of joining and renewal (pure)
 sync        messages of the sync stream and their fragments (pure)
 byte_queue  bytes on their way through a buffer (pure)
 data_path   DATA frames past h2 (pure)

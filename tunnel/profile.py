@@ -23,6 +23,9 @@ INSTANCE_HEADER = "Edgelet-Instance"
 SESSION_HEADER = "Edgelet-Session"
 RECEIVED_HEADER = "Edgelet-Received"
 METHOD_HEADER = "edgelet-method"
+# Who calls, as the kubelet port knows it, and the audit id of the request: for the audit log.
+CALLER_HEADER = "edgelet-caller"
+AUDIT_ID_HEADER = "audit-id"
 
 
 class Role(enum.Enum):

@@ -53,6 +53,8 @@ from tunnel.heads import (
     encode_response,
 )
 from tunnel.profile import (
+    AUDIT_ID_HEADER,
+    CALLER_HEADER,
     INSTANCE_HEADER,
     METHOD_HEADER,
     RECEIVED_HEADER,
@@ -73,6 +75,8 @@ if TYPE_CHECKING:
     from tunnel.byte_queue import Piece
 
 __all__ = [
+    "AUDIT_ID_HEADER",
+    "CALLER_HEADER",
     "INSTANCE_HEADER",
     "METHOD_HEADER",
     "RECEIVED_HEADER",

@@ -61,6 +61,8 @@ class Stream:
     Attributes:
         id: The HTTP/2 stream id.
         request: The head that opened it.
+        read_bytes: How many were read so far.
+        written_bytes: How many were queued to be sent so far.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class Stream:
     ) -> None:
         self.id = stream_id
         self.request = request
+        self.read_bytes = 0
+        self.written_bytes = 0
         self._owner = owner
         self._is_server = is_server
         self._incoming = ByteQueue()
@@ -95,6 +99,11 @@ class Stream:
             return "lost"
         # NO_ERROR comes after a complete response to a request that still goes on.
         return "reset" if self._error is not None and self._error.error_code else "completed"
+
+    @property
+    def answer(self) -> ResponseHead | None:
+        """The response's head, None before there is one."""
+        return self._response
 
     async def __aenter__(self) -> Self:
         return self
@@ -128,6 +137,7 @@ class Stream:
             await self._readable.wait()
         # MUST be no await between here and the return, or a cancelled read would lose bytes.
         data = self._incoming.take(max_bytes)
+        self.read_bytes += len(data)
         self._owner.input_taken(self, len(data))
         return data
 
@@ -146,6 +156,7 @@ class Stream:
             if self._outgoing.size >= self._send_buffer_bytes:
                 await self._wait_writable()
             self._outgoing.put(piece)
+            self.written_bytes += len(piece)
             self._owner.output_ready(self)
 
     async def close_write(self) -> None:

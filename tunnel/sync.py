@@ -316,7 +316,8 @@ def _decode(decoder: msgspec.json.Decoder[_M], payload: bytes) -> _M:
     try:
         return decoder.decode(payload)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
-        raise SyncError(f"sync message refused: {exc}") from exc
+        # The text may hold what the peer wrote.
+        raise SyncError(f"sync message refused: {str(exc)[:200]!a}") from exc
 
 
 def encode_fragments(payload: bytes) -> Iterator[bytes]:
@@ -351,17 +352,20 @@ class FragmentReader:
         """
         self._buffer += data
         messages: list[bytes] = []
-        while len(self._buffer) >= _HEADER.size:
-            length, flags = _HEADER.unpack_from(self._buffer)
+        start = 0
+        while len(self._buffer) >= start + _HEADER.size:
+            length, flags = _HEADER.unpack_from(self._buffer, start)
             self._check(length, flags)
-            end = _HEADER.size + length
+            end = start + _HEADER.size + length
             if len(self._buffer) < end:
                 break
-            self._message += self._buffer[_HEADER.size : end]
-            del self._buffer[:end]
+            self._message += self._buffer[start + _HEADER.size : end]
+            start = end
             if not flags & _MORE:
                 messages.append(bytes(self._message))
                 self._message.clear()
+        # Once, and not per fragment: there may be thousands of small ones.
+        del self._buffer[:start]
         return messages
 
     def _check(self, length: int, flags: int) -> None:
@@ -371,5 +375,7 @@ class FragmentReader:
             )
         if flags & ~_MORE:
             raise SyncError(f"sync fragment with unknown flags {flags:#x}")
+        if flags & _MORE and not length:
+            raise SyncError("sync fragment that is empty, and not the last")
         if len(self._message) + length > MAX_MESSAGE_BYTES:
             raise SyncError(f"sync message of more than {MAX_MESSAGE_BYTES} bytes")

@@ -5,6 +5,7 @@ router              Router: path to handler, methods, decoding
 request             ApiRequest, ApiError and whole answers
 targets             names in a request to pod, container, sandbox; runtime errors to answers
 streams_wanted      which standard streams a request asks for (pure)
+guarded_calls       calls into pods: held against the policy, written down in the audit log
 stream_relay        one upgraded stream to and from the runtime's streaming server
 stdin_frames        what an exec's client sends, so that the edge can speak for it (pure)
 lost_exec           the end of an exec call whose caller is gone

@@ -13,10 +13,12 @@ from edge_runtime.api.port_forward import PortForwardHandler, PortForwardRuntime
 from edge_runtime.api.router import Route
 from edge_runtime.api.run import RunHandler, RunRuntime
 from edge_runtime.api.targets import PodSource
+from edge_runtime.policy.edge_policy import CallKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from edge_runtime.api.guarded_calls import CallGuard
     from edge_runtime.api.sync import SyncHandler
 
 _GET = ("GET",)
@@ -39,6 +41,7 @@ def edge_routes(
     checks: Mapping[str, HealthCheck],
     sync: SyncHandler,
     exec_outlived: Callable[[], None],
+    guard: CallGuard,
 ) -> list[Route]:
     """Build the table.
 
@@ -51,12 +54,17 @@ def edge_routes(
         checks: What ``/healthz`` looks at, by name.
         sync: Serves ``/sync``.
         exec_outlived: Told of each process that went on after its exec call was lost.
+        guard: Holds calls into pods against the policy, and writes them down.
     """
-    execute = ExecHandler(pods=pods, runtime=runtime, outlived=exec_outlived).handle
-    attach = AttachHandler(pods=pods, runtime=runtime).handle
-    forward = PortForwardHandler(pods=pods, runtime=runtime).handle
-    run = RunHandler(pods=pods, runtime=runtime).handle
-    logs = ContainerLogsHandler(pods=pods, statuses=statuses, runtime=runtime).handle
+    commands = ExecHandler(pods=pods, runtime=runtime, outlived=exec_outlived)
+    log_files = ContainerLogsHandler(pods=pods, statuses=statuses, runtime=runtime)
+    execute = guard.guarded(CallKind.EXEC, commands.handle)
+    attach = guard.guarded(CallKind.ATTACH, AttachHandler(pods=pods, runtime=runtime).handle)
+    forward = guard.guarded(
+        CallKind.PORT_FORWARD, PortForwardHandler(pods=pods, runtime=runtime).handle
+    )
+    run = guard.guarded(CallKind.RUN, RunHandler(pods=pods, runtime=runtime).handle)
+    logs = guard.guarded(CallKind.LOGS, log_files.handle)
     lists = PodsHandler(pods=pods, statuses=statuses, runtime=runtime)
     health = HealthHandler(checks)
     return [

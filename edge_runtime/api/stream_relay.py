@@ -29,7 +29,7 @@ from edge_runtime.api.runtime_response import (
 )
 from edge_runtime.api.stdin_frames import follow_stdin
 from tunnel.errors import SessionClosed, StreamReset
-from tunnel.protocol import METHOD_HEADER, ResponseHead
+from tunnel.protocol import AUDIT_ID_HEADER, CALLER_HEADER, METHOD_HEADER, ResponseHead
 from tunnel.stream import INTERNAL_ERROR
 
 if TYPE_CHECKING:
@@ -41,8 +41,16 @@ logger = logging.getLogger(__name__)
 # Streaming servers answer an upgrade at once; what takes longer comes after the 101.
 RESPONSE_TIMEOUT_S = 30.0
 
-# `expect` would make the server answer 100 first; the caller's credential is not the runtime's.
-_NOT_REPLAYED = HOP_BY_HOP | {"host", "expect", "authorization", "cookie", METHOD_HEADER.lower()}
+# `expect` would make the server answer 100 first; who calls is not the runtime's business.
+_NOT_REPLAYED = HOP_BY_HOP | {
+    "host",
+    "expect",
+    "authorization",
+    "cookie",
+    METHOD_HEADER,
+    CALLER_HEADER,
+    AUDIT_ID_HEADER,
+}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z/-]+")
 _VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
 

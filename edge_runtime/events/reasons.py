@@ -22,5 +22,7 @@ FAILED_CREATE_POD_SANDBOX = "FailedCreatePodSandBox"
 FAILED_CREATE_POD_CONTAINER = "FailedCreatePodContainer"
 FAILED_SYNC = "FailedSync"
 FAILED_KILL_POD = "FailedKillPod"
+# Ours: the machine's owner forbids what the pod asks for, so it ends without having run.
+FORBIDDEN_BY_POLICY = "ForbiddenByEdgePolicy"
 # Ours: the pod asks for what this edgelet cannot do yet, so it is not run at all.
 UNSUPPORTED = "UnsupportedByEdgelet"

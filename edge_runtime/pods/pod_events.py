@@ -81,6 +81,13 @@ class PodEvents:
         """The pod could not be stopped; that is tried again."""
         self._warning(pod, reasons.FAILED_KILL_POD, f"error killing pod: {error}")
 
+    def rejected(self, pod: Pod, message: str) -> None:
+        """The pod is never run here.
+
+        Source: kubernetes pkg/kubelet/kubelet.go ``rejectPod``.
+        """
+        self._warning(pod, reasons.FORBIDDEN_BY_POLICY, message)
+
     def unsupported(self, pod: Pod, message: str) -> None:
         """The pod asks for what this edgelet cannot do."""
         self._warning(pod, reasons.UNSUPPORTED, message)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.cgroup_names import pod_cgroup_parent
+from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +35,7 @@ class PodSettings:
         host_ips: Returns the machine's own addresses now, the primary one first.
         host_dns: Returns the machine's own resolv.conf now; may read the file, and raise OSError.
         runtime_name: Scheme of container ids, ``containerd``.
+        policy: Which pods are never run here.
     """
 
     pod_logs_dir: Path
@@ -47,6 +49,7 @@ class PodSettings:
     host_ips: Callable[[], tuple[str, ...]]
     host_dns: Callable[[], DnsConfig]
     runtime_name: str = "containerd"
+    policy: EdgePolicy = FORBIDS_NOTHING
 
     def cgroup_parent(self, uid: PodUID, qos: QOSClass) -> str:
         """Return the cgroup of a pod of that class."""

@@ -58,6 +58,8 @@ def compute_pod_status(
         context: The rest.
     """
     before = old if old is not None else pod.status
+    if status.is_empty and is_rejected(before):
+        return before
     containers = compute_container_statuses(
         pod,
         status,
@@ -79,6 +81,8 @@ def compute_final_status(pod: Pod, old: Json, context: StatusContext) -> Json:
 
     Source: kubernetes pkg/kubelet/status/status_manager.go ``TerminatePod``.
     """
+    if is_rejected(old):
+        return old
     containers = [terminated_as_unknown(each) for each in old.get("containerStatuses") or ()]
     phase = str(old.get("phase"))
     if phase not in TERMINAL_PHASES:
@@ -92,6 +96,40 @@ def compute_final_status(pod: Pod, old: Json, context: StatusContext) -> Json:
         now=context.now,
     )
     return old | {"phase": phase, "containerStatuses": containers, "conditions": conditions}
+
+
+def compute_rejected_status(
+    pod: Pod, old: Json | None, context: StatusContext, *, reason: str, message: str
+) -> Json:
+    """Compute the status of a pod that may not run here; of one that ran, its end.
+
+    Source: kubernetes pkg/kubelet/kubelet.go ``rejectPod``.
+    """
+    before = old if old is not None else pod.status
+    conditions = compute_conditions(
+        pod,
+        phase="Failed",
+        container_statuses=(),
+        has_sandbox=False,
+        old=before.get("conditions") or (),
+        now=context.now,
+    )
+    rejected: Json = {
+        "phase": "Failed",
+        "reason": reason,
+        "message": f"Pod was rejected: {message}",
+        "conditions": conditions,
+        "startTime": before.get("startTime") or context.now,
+        "qosClass": compute_qos_class(pod).value,
+    }
+    if pod.generation:
+        rejected["observedGeneration"] = pod.generation
+    return before | rejected
+
+
+def is_rejected(status: Json) -> bool:
+    """Whether a pod ended before any container of it was there."""
+    return status.get("phase") in TERMINAL_PHASES and not status.get("containerStatuses")
 
 
 def compute_phase(pod: Pod, containers: Sequence[Json], *, is_terminal: bool) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.events.reasons import FORBIDDEN_BY_POLICY
 from edge_runtime.images.image_manager import ImageError, format_duration
 from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from edge_runtime.pods.container_status import WaitingReason
@@ -19,7 +20,11 @@ from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed, SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter, StartedIn, StartError
-from edge_runtime.pods.pod_status import StatusContext, compute_pod_status
+from edge_runtime.pods.pod_status import (
+    StatusContext,
+    compute_pod_status,
+    compute_rejected_status,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -132,6 +137,11 @@ class PodSync:
             OSError: The log folders cannot be made.
             StoreError: The disk refuses.
         """
+        # 0. What the machine's owner forbids ends, also where it ran before that was forbidden.
+        refusal = self._settings.policy.pod_refusal(pod)
+        if refusal is not None:
+            self._reject(pod, refusal)
+            return SyncResult(is_finished=True)
         status = self._cache.get(pod.uid)
         # 1. What cannot be honoured is not started at all.
         fields = unsupported_fields(pod)
@@ -177,6 +187,18 @@ class PodSync:
             is_terminal=is_terminal,
             runtime_name=self._settings.runtime_name,
         )
+
+    def _reject(self, pod: Pod, message: str) -> None:
+        logger.warning("a pod is rejected", extra={"pod": pod.full_name, "reason": message})
+        self._events.rejected(pod, message)
+        status = compute_rejected_status(
+            pod,
+            self._statuses.get(pod.uid),
+            self.context({}),
+            reason=FORBIDDEN_BY_POLICY,
+            message=message,
+        )
+        self._statuses.set(pod.uid, status)
 
     def _refuse(
         self, pod: Pod, fields: tuple[str, ...], memory: SyncMemory, *, has_run: bool

@@ -29,6 +29,7 @@ MAX_WAITING = 1024
 # Operations in one transaction: bounds how long the first of them waits for its commit.
 MAX_BATCH = 256
 _LOCK_TIMEOUT_S = 1.0
+_FILE_MODE = 0o600
 
 
 @dataclass(slots=True)
@@ -162,6 +163,11 @@ def _open(path: Path) -> sqlite3.Connection:
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # It holds pods with their secrets; SQLite gives the file beside it the same mode. MUST NOT
+        # open the file itself: closing it would give up a lock that this process has on it.
+        path.touch(mode=_FILE_MODE)
+        if path.stat().st_mode & 0o777 != _FILE_MODE:
+            path.chmod(_FILE_MODE)
         connection = sqlite3.connect(
             path, timeout=_LOCK_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )

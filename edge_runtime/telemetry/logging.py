@@ -23,23 +23,26 @@ _STANDARD = frozenset(
         name="", level=0, pathname="", lineno=0, msg="", args=None, exc_info=None
     ).__dict__
 ) | {"message", "asctime", "taskName"}
+_OWN_PACKAGES = ("edge_runtime", "tunnel")
 _PLAIN = re.compile(r"[^\s\"=\\\x00-\x1f\x7f]+")
 
 
 def configure_logging(config: LoggingConfig) -> None:
-    """Send every record of the process to standard error in the configured form.
+    """Send the records of the process to standard error in the configured form.
 
-    Safe to call again: it replaces what was there.
+    Libraries stay at warning, so that ``debug`` shows this program and neither frames nor headers
+    with whatever stands in them. Safe to call again: it replaces what was there.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if config.format == "json" else KeyValueFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(config.level.upper())
-    # Each frame of the tunnel at debug level would be a line; the library's own warnings are our
-    # dialer's business.
+    level = logging.getLevelNamesMapping()[config.level.upper()]
+    root.setLevel(max(level, logging.WARNING))
+    for package in _OWN_PACKAGES:
+        logging.getLogger(package).setLevel(level)
+    # The library's own warnings are our dialer's business.
     logging.getLogger("websockets").setLevel(logging.ERROR)
-    logging.getLogger("asyncio").setLevel(logging.WARNING)
 
 
 class KeyValueFormatter(logging.Formatter):

@@ -13,6 +13,7 @@ class EdgeMetrics:
     Attributes:
         registry: Whoever serves them collects from it.
         tunnel: The tunnel's.
+        lost_audit_records: Lines that the audit log did not take.
         outlived_execs: Processes that went on after their exec call was lost.
     """
 
@@ -20,6 +21,11 @@ class EdgeMetrics:
         self.registry = CollectorRegistry()
         self.tunnel = TunnelMetrics()
         self.registry.register(self.tunnel)
+        self.lost_audit_records = Counter(
+            "edgelet_audit_records_lost",
+            "Lines on calls into pods that the audit log did not take.",
+            registry=self.registry,
+        )
         self.outlived_execs = Counter(
             "edgelet_exec_outlived",
             "Processes that went on, as far as is known, after their exec call was lost.",

@@ -8,6 +8,8 @@ MAX_DELAY_S = 30.0
 # plausibly last the delays stay small; an edge that never had a session need not hurry.
 RECENT_MAX_DELAY_S = 2.0
 RECENT_S = 120.0
+# A provider that has refused the edge for good changes its mind when a person does something.
+FINAL_MAX_DELAY_S = 300.0
 
 
 class Backoff:
@@ -15,13 +17,15 @@ class Backoff:
 
     The n-th delay is uniform in (0, min(cap, base * 2^n)] ("full jitter": a thousand edges that
     lost one provider do not come back at one instant). The cap is ``recent_max_s`` while a
-    session was lost less than ``recent_s`` ago or can still be resumed, else ``max_s``.
+    session was lost less than ``recent_s`` ago or can still be resumed, else ``max_s``; after a
+    refusal that is final it is ``final_max_s``.
 
     Args:
         base_s: Upper bound of the first delay.
         max_s: Cap of the upper bound.
         recent_max_s: Cap soon after a loss.
         recent_s: How long "soon" is.
+        final_max_s: Cap after a refusal that is final.
     """
 
     def __init__(
@@ -31,11 +35,13 @@ class Backoff:
         max_s: float = MAX_DELAY_S,
         recent_max_s: float = RECENT_MAX_DELAY_S,
         recent_s: float = RECENT_S,
+        final_max_s: float = FINAL_MAX_DELAY_S,
     ) -> None:
         self._base_s = base_s
         self._max_s = max_s
         self._recent_max_s = recent_max_s
         self._recent_s = recent_s
+        self._final_max_s = final_max_s
         self._failures = 0
         self._lost_at: float | None = None
 
@@ -48,16 +54,21 @@ class Backoff:
         """The attached session was lost at ``now`` (monotonic seconds)."""
         self._lost_at = now
 
-    def next_delay_s(self, *, now: float, chance: float, resumable: bool = False) -> float:
+    def next_delay_s(
+        self, *, now: float, chance: float, resumable: bool = False, is_final: bool = False
+    ) -> float:
         """Count one failed or lost attempt and return how many seconds to wait.
 
         Args:
             now: Monotonic seconds.
             chance: Uniform in [0, 1).
             resumable: Whether the lost session can still be resumed.
+            is_final: Whether the attempt was refused for good.
         """
         is_recent = self._lost_at is not None and now - self._lost_at < self._recent_s
         cap_s = self._recent_max_s if resumable or is_recent else self._max_s
+        if is_final:
+            cap_s = self._final_max_s
         bound_s = min(cap_s, self._base_s * 2.0 ** min(self._failures, 32))
         self._failures += 1
         return bound_s * (1.0 - chance)

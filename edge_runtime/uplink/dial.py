@@ -11,7 +11,7 @@ from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from edge_runtime.uplink.credentials import Credentials, CredentialsError
-from edge_runtime.uplink.dial_error import DialError, describe_dial_error
+from edge_runtime.uplink.dial_error import DialError, dial_error
 from edge_runtime.uplink.websocket_pipe import WRITE_LIMIT_BYTES, ClientWebSocketPipe, tune_socket
 from tunnel.pipe import MAX_MESSAGE_BYTES
 from tunnel.protocol import (
@@ -97,13 +97,13 @@ class ProviderDial:
             connection = await self._connect(headers)
         # ImportError and ValueError: a proxy of a kind, or a name, that cannot be used.
         except (OSError, CredentialsError, WebSocketException, ImportError, ValueError) as exc:
-            raise DialError(self._describe(exc)) from exc
+            raise self._explain(exc) from exc
         try:
             tune_socket(connection.transport)
             return _accepted(connection)
         except (DialError, OSError) as exc:
             connection.transport.abort()
-            raise DialError(self._describe(exc)) from exc
+            raise self._explain(exc) from exc
 
     async def _connect(self, headers: dict[str, str]) -> ClientConnection:
         return await _Connect(
@@ -123,12 +123,12 @@ class ProviderDial:
             write_limit=WRITE_LIMIT_BYTES,
         )
 
-    def _describe(self, exc: Exception) -> str:
-        return describe_dial_error(
+    def _explain(self, exc: Exception) -> DialError:
+        return dial_error(
             exc,
             address=self.address,
             server_hostname=self._credentials.server_hostname,
-            ca_file=self._credentials.ca_certificate_file,
+            ca_file=self._credentials.ca_file,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 
+import msgspec
 from websockets.exceptions import (
     InvalidHandshake,
     InvalidProxy,
@@ -14,6 +15,8 @@ from websockets.exceptions import (
 )
 
 from edge_runtime.uplink.credentials import CredentialsError
+from edge_runtime.uplink.enrolment_error import REFUSALS, EnrolmentError, one_line
+from tunnel.enrolment import Refusal, RefusalReason
 
 # OpenSSL's x509_vfy.h: X509_V_ERR_HOSTNAME_MISMATCH; expired and not yet valid.
 _HOSTNAME_MISMATCH = 62
@@ -22,10 +25,18 @@ _SHOWN_BODY_CHARACTERS = 200
 
 
 class DialError(Exception):
-    """A dial failed; the text is the sentence."""
+    """A dial failed; the text is the sentence.
+
+    Attributes:
+        is_final: Whether the provider refuses this edge for good, until a person does something.
+    """
+
+    def __init__(self, sentence: str, *, is_final: bool = False) -> None:
+        super().__init__(sentence)
+        self.is_final = is_final
 
 
-def describe_dial_error(exc: Exception, *, address: str, server_hostname: str, ca_file: str) -> str:
+def dial_error(exc: Exception, *, address: str, server_hostname: str, ca_file: str) -> DialError:
     """Say in one sentence why a dial failed.
 
     Args:
@@ -34,8 +45,30 @@ def describe_dial_error(exc: Exception, *, address: str, server_hostname: str, c
         server_hostname: The name that the provider's certificate must carry.
         ca_file: The file that holds the site's CA.
     """
+    if isinstance(exc, DialError):
+        return exc
+    if isinstance(exc, InvalidStatus):
+        refusal = _refusal(exc)
+        if refusal is not None:
+            return DialError(str(refusal), is_final=refusal.is_final)
+    return DialError(
+        _describe(exc, address=address, server_hostname=server_hostname, ca_file=ca_file)
+    )
+
+
+def _refusal(exc: InvalidStatus) -> EnrolmentError | None:
+    """Return what a provider says of our certificate, None if that is not what it says."""
+    try:
+        refusal = msgspec.json.decode(exc.response.body or b"", type=Refusal)
+        trouble = REFUSALS[RefusalReason(refusal.reason)]
+    except (msgspec.DecodeError, ValueError, KeyError):
+        return None
+    return EnrolmentError(trouble, one_line(refusal.message))
+
+
+def _describe(exc: Exception, *, address: str, server_hostname: str, ca_file: str) -> str:
     match exc:
-        case CredentialsError() | DialError():
+        case CredentialsError():
             return str(exc)
         case TimeoutError():
             return f"no answer from {address} in time"

@@ -129,6 +129,11 @@ class Dialer:
             if watching is not None:
                 watching.cancel()
 
+    def dial_now(self) -> None:
+        """End a wait between two dials: whatever made them fail may be over."""
+        if not self.is_attached:
+            self._hurry.set()
+
     async def drain(self, *, deadline_s: float) -> None:
         """Stop for good: no new dial, no new streams; running ones get ``deadline_s`` seconds.
 
@@ -149,13 +154,15 @@ class Dialer:
     async def _dial_until_stopped(self, tasks: asyncio.TaskGroup) -> None:
         while not self._stop:
             session = self._resumable_session()
+            is_final = False
             try:
                 dialled = await self._dial_for(session)
             except DialError as exc:
-                self._note_problem(str(exc))
+                is_final = exc.is_final
+                self._note_problem(exc)
             else:
                 await self._carry(tasks, session, dialled)
-            await self._pause()
+            await self._pause(is_final=is_final)
 
     def _resumable_session(self) -> Session | None:
         session = self._session
@@ -170,11 +177,12 @@ class Dialer:
             session_id=session.session_id, received_bytes=session.received_bytes
         )
 
-    async def _pause(self) -> None:
+    async def _pause(self, *, is_final: bool) -> None:
         delay_s = self._backoff.next_delay_s(
             now=self._clock(),
             chance=self._chance(),
             resumable=self._resumable_session() is not None,
+            is_final=is_final,
         )
         try:
             async with asyncio.timeout(delay_s):
@@ -183,11 +191,15 @@ class Dialer:
             pass
         self._hurry.clear()
 
-    def _note_problem(self, problem: str) -> None:
+    def _note_problem(self, problem: DialError) -> None:
         # Once per change: an edge that is offline for a week must not fill its journal.
-        if problem != self._last_problem:
-            logger.warning("cannot reach the provider", extra={"reason": problem})
-            self._last_problem = problem
+        if str(problem) == self._last_problem:
+            return
+        self._last_problem = str(problem)
+        if problem.is_final:
+            logger.error("the provider refuses this edge", extra={"reason": str(problem)})
+        else:
+            logger.warning("cannot reach the provider", extra={"reason": str(problem)})
 
     # Sessions.
 

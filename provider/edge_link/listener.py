@@ -1,22 +1,23 @@
-"""The edge port: who may open a tunnel.
+"""The edge port: one TLS port for ``/ca.crt``, ``/edge.crt`` and ``/tunnel``.
 
-The identity is the client certificate's, verified by TLS against the site's CA; no header names a
-site.
+The identity is the client certificate's, verified by TLS against the site's CA; no header and no
+path names a site. Every refusal is a ``tunnel.enrolment.Refusal``.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from aiohttp import web
-
-from provider.edge_link.site_session import Admission, Refused, SiteSession
+from provider.edge_link.enrolment import Enrolment, admitted_certificate
+from provider.edge_link.refusal import Refused, not_found, refusal_answer
 from provider.edge_link.websocket_pipe import ServerPipe, accept_websocket
 from provider.serving.https_server import HttpsServer
-from tunnel.errors import IdentityError
-from tunnel.identity import SiteName, site_of_peer_certificate
+from provider.trust.errors import CertificateRefused
+from tunnel.enrolment import CA_PATH, CERTIFICATE_PATH, RefusalReason
 from tunnel.protocol import (
     INSTANCE_HEADER,
     RECEIVED_HEADER,
@@ -26,76 +27,105 @@ from tunnel.protocol import (
 )
 
 if TYPE_CHECKING:
-    import ssl
+    from aiohttp import web
+
+    from provider.edge_link.site_session import Admission, SiteSession
+    from provider.trust.site_trust import AcceptedCertificate, SiteTrust
+    from tunnel.identity import SiteName
 
 logger = logging.getLogger(__name__)
 
 # A connection serves one request: this much for its head, after the 10 s for the handshake.
 HEAD_TIMEOUT_S = 10.0
+_OF_STRANGERS = frozenset({400, 401, 404, 405, 408, 413, 429})
 _INSTANCE = re.compile(r"[0-9a-f]{32}")
 _SESSION = re.compile(r"[0-9a-f]{32}|")
 # A count of 64 bits.
 _RECEIVED = re.compile(r"[0-9]{1,20}")
 
 
-class EdgeListener:
-    """Accepts the site's tunnel.
+_Route = Callable[["web.BaseRequest"], Awaitable["web.StreamResponse"]]
+
+
+class EdgeListener(HttpsServer):
+    """Accepts the site's tunnel, and lets edges join and renew.
 
     Args:
         site: The one site that is served here.
         site_session: Decides who has the site, and runs the session.
-        context: TLS with the provider's certificate for this site and the site's CA for clients.
+        trust: Decides which certificate is accepted, and gives the TLS context.
+        monotonic: A clock in seconds that never goes back.
     """
 
     def __init__(
-        self, *, site: SiteName, site_session: SiteSession, context: ssl.SSLContext
+        self,
+        *,
+        site: SiteName,
+        site_session: SiteSession,
+        trust: SiteTrust,
+        monotonic: Callable[[], float],
     ) -> None:
+        # A lost connection ends its session in order; a cancelled handler could not.
+        super().__init__(
+            self._handle,
+            context=trust.edge_context,
+            cancel_on_disconnect=False,
+            head_timeout_s=HEAD_TIMEOUT_S,
+        )
         self._site = site
         self._site_session = site_session
-        # A lost connection ends its session in order; a cancelled handler could not.
-        self._server = HttpsServer(
-            self._handle, context=context, cancel_on_disconnect=False, head_timeout_s=HEAD_TIMEOUT_S
-        )
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        return self._server.port
-
-    async def listen(self, *, host: str, port: int) -> None:
-        """Begin to accept.
-
-        Raises:
-            ListenError: The address cannot be listened on.
-        """
-        await self._server.listen(host=host, port=port)
-
-    def stop_accepting(self) -> None:
-        """Accept no more connections; the session goes on."""
-        self._server.stop_accepting()
-
-    async def shutdown(self, *, timeout_s: float) -> None:
-        """Stop and close every connection."""
-        await self._server.shutdown(timeout_s=timeout_s)
+        self._trust = trust
+        enrolment = Enrolment(site=site, trust=trust, monotonic=monotonic)
+        self._routes: dict[str, _Route] = {
+            CA_PATH: enrolment.authorities,
+            CERTIFICATE_PATH: enrolment.certificate,
+            TUNNEL_PATH: self._tunnel,
+        }
+        trust.on_change(self._end_revoked)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
-            instance = self._check(request)
-            session_id, received_bytes = _resume_request(request)
-            admission = await self._site_session.admit(
-                instance=instance, session_id=session_id, received_bytes=received_bytes
-            )
+            return await self._answer(request)
         except Refused as exc:
-            logger.warning("tunnel from %s refused: %s", request.remote, exc)
-            response = web.Response(status=exc.status, text=str(exc))
-            response.force_close()
-            return response
+            # What anybody can provoke is not worth a line each.
+            level = logging.DEBUG if exc.status in _OF_STRANGERS else logging.WARNING
+            who = (request.method, request.raw_path[:100], request.remote)
+            logger.log(level, "%s %r from %s refused: %s", *who, exc)
+            return refusal_answer(exc)
+        except ConnectionError:
+            # The client has gone: there is nobody to answer.
+            raise asyncio.CancelledError from None
+        except Exception:
+            logger.exception("a request for %r failed", request.raw_path[:100])
+            failure = Refused(500, RefusalReason.UNAVAILABLE, "the provider failed; see its log")
+            return refusal_answer(failure)
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        route = self._routes.get(request.raw_path)
+        if route is None:
+            raise not_found()
+        return await route(request)
+
+    async def _tunnel(self, request: web.BaseRequest) -> web.StreamResponse:
+        accepted = await self._check(request)
+        session_id, received_bytes = _resume_request(request)
+        admission = await self._site_session.admit(
+            instance=request.headers[INSTANCE_HEADER],
+            certificate=accepted,
+            session_id=session_id,
+            received_bytes=received_bytes,
+        )
+        # It may have been revoked while the predecessor was asked whether it lives. MUST be no
+        # await between admit and this: from here on a change finds the session.
+        self._end_revoked()
         try:
-            return await self._serve(request, admission)
+            return await self._serve(request, admission, accepted)
         finally:
             self._site_session.release(admission)
 
-    async def _serve(self, request: web.BaseRequest, admission: Admission) -> web.StreamResponse:
+    async def _serve(
+        self, request: web.BaseRequest, admission: Admission, accepted: AcceptedCertificate
+    ) -> web.StreamResponse:
         websocket = accept_websocket(
             protocol=TUNNEL_SUBPROTOCOL,
             headers={
@@ -111,40 +141,49 @@ class EdgeListener:
             return websocket
         if request.transport is None:
             return websocket
-        await self._site_session.attach(admission, ServerPipe(websocket, request.transport))
+        pipe = ServerPipe(websocket, request.transport)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                # Beside the session: the API server may be slow, or away.
+                tasks.create_task(self._trust.certificate_used(accepted))
+                await self._site_session.attach(admission, pipe)
+        except BaseException:
+            # Nothing of HTTP may follow on a WebSocket.
+            pipe.abort()
+            raise
         return websocket
 
-    def _check(self, request: web.BaseRequest) -> str:
-        """Return the instance of a request that may have the tunnel.
+    def _end_revoked(self) -> None:
+        """End the session that a certificate carries which was revoked."""
+        accepted = self._site_session.certificate
+        if accepted is None:
+            return
+        try:
+            self._trust.check_session(accepted)
+        except CertificateRefused as exc:
+            logger.warning("the session of %s ends: %s", self._site, exc.message)
+            self._site_session.end_present(exc.message)
+
+    async def _check(self, request: web.BaseRequest) -> AcceptedCertificate:
+        """Return the certificate of a request that may have the tunnel.
 
         Raises:
             Refused: It may not.
         """
-        if request.raw_path != TUNNEL_PATH:
-            raise Refused(404, "404 page not found")
         if request.method != "GET":
-            raise Refused(405, "the tunnel is opened with GET")
-        self._check_identity(request)
+            message = "the tunnel is opened with GET"
+            raise Refused(405, RefusalReason.BAD_REQUEST, message, allowed="GET")
+        accepted = await admitted_certificate(request, site=self._site, trust=self._trust)
         offered = request.headers.get("Sec-WebSocket-Protocol", "")
         if TUNNEL_SUBPROTOCOL not in [name.strip() for name in offered.split(",")]:
-            raise Refused(400, f"the subprotocol {TUNNEL_SUBPROTOCOL} is required")
-        instance = request.headers.get(INSTANCE_HEADER, "")
-        if not _INSTANCE.fullmatch(instance):
-            raise Refused(400, f"the header {INSTANCE_HEADER} must be 32 hexadecimal digits")
-        return instance
+            raise _bad_request(f"the subprotocol {TUNNEL_SUBPROTOCOL} is required")
+        if not _INSTANCE.fullmatch(request.headers.get(INSTANCE_HEADER, "")):
+            raise _bad_request(f"the header {INSTANCE_HEADER} must be 32 hexadecimal digits")
+        return accepted
 
-    def _check_identity(self, request: web.BaseRequest) -> None:
-        certificate = None
-        if request.transport is not None:
-            certificate = request.transport.get_extra_info("peercert")
-        if not certificate:
-            raise Refused(401, "Unauthorized")
-        try:
-            site = site_of_peer_certificate(certificate)
-        except IdentityError as exc:
-            raise Refused(403, str(exc)) from exc
-        if site != self._site:
-            raise Refused(403, f"this is the provider of {self._site}, not of {site}")
+
+def _bad_request(message: str) -> Refused:
+    return Refused(400, RefusalReason.BAD_REQUEST, message)
 
 
 def _resume_request(request: web.BaseRequest) -> tuple[str, int]:
@@ -156,5 +195,5 @@ def _resume_request(request: web.BaseRequest) -> tuple[str, int]:
     session_id = request.headers.get(SESSION_HEADER, "")
     received = request.headers.get(RECEIVED_HEADER, "0")
     if not _SESSION.fullmatch(session_id) or not _RECEIVED.fullmatch(received):
-        raise Refused(400, f"the headers {SESSION_HEADER} and {RECEIVED_HEADER} are malformed")
+        raise _bad_request(f"the headers {SESSION_HEADER} and {RECEIVED_HEADER} are malformed")
     return session_id, int(received)

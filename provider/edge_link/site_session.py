@@ -19,6 +19,8 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Protocol
 
+from provider.edge_link.refusal import Refused, unavailable
+from tunnel.enrolment import RefusalReason
 from tunnel.errors import PipeError, ProtocolError
 from tunnel.metrics import TunnelMetrics
 from tunnel.protocol import Role
@@ -26,6 +28,7 @@ from tunnel.session import Limits, Session, WebSocketPipe
 
 if TYPE_CHECKING:
     from provider.edge_link.edge_client import EdgeClient
+    from provider.trust.site_trust import AcceptedCertificate
 
 logger = logging.getLogger(__name__)
 
@@ -36,18 +39,6 @@ REPORT_EVERY_S = 600.0
 _END_TIMEOUT_S = 5.0
 DUPLICATE_SITE = "DuplicateSite"
 STOPPING = "the provider is stopping"
-
-
-class Refused(Exception):
-    """A tunnel that may not be opened now.
-
-    Attributes:
-        status: HTTP status of the refusal.
-    """
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class LinkReporter(Protocol):
@@ -74,10 +65,13 @@ class Admission:
 
 
 class _Held:
-    """The site's session, and whose it is."""
+    """The site's session, whose it is, and the certificate of its newest connection."""
 
-    def __init__(self, *, instance: str, limits: Limits | None) -> None:
+    def __init__(
+        self, *, instance: str, certificate: AcceptedCertificate, limits: Limits | None
+    ) -> None:
         self.instance = instance
+        self.certificate = certificate
         self.session = Session(
             role=Role.CLIENT, session_id=secrets.token_hex(16), handler=None, limits=limits
         )
@@ -150,8 +144,23 @@ class SiteSession:
         async with asyncio.TaskGroup() as self._sessions:
             await self._stopped.wait()
 
+    @property
+    def certificate(self) -> AcceptedCertificate | None:
+        """The certificate by which the present session was begun or carried on last."""
+        return self._present.certificate if self._present is not None else None
+
+    def end_present(self, reason: str) -> None:
+        """End the present session and its connection at once, if there is one."""
+        if self._present is not None:
+            self._present.session.close(reason)
+
     async def admit(
-        self, *, instance: str, session_id: str = "", received_bytes: int = 0
+        self,
+        *,
+        instance: str,
+        certificate: AcceptedCertificate,
+        session_id: str = "",
+        received_bytes: int = 0,
     ) -> Admission:
         """Let this instance carry its session on, or give it a new one, if it may have the site.
 
@@ -161,6 +170,7 @@ class SiteSession:
 
         Args:
             instance: Who dials.
+            certificate: With which.
             session_id: The session that it wants to go on with; "" for a new one.
             received_bytes: What the edge has received of that session.
 
@@ -169,19 +179,20 @@ class SiteSession:
         """
         resumed = self._resume(instance, session_id, received_bytes)
         if resumed is not None:
+            resumed.held.certificate = certificate
             return resumed
         # Not for resuming: who is being asked whether it lives may show it by that.
         async with self._admission:
             self._check_open()
             if self._present is not None:
                 await self._make_room(self._present, instance)
-            return self._begin(instance)
+            return self._begin(instance, certificate)
 
     def _check_open(self) -> asyncio.TaskGroup:
         if self._is_stopping:
-            raise Refused(503, STOPPING)
+            raise unavailable(STOPPING)
         if self._sessions is None:
-            raise Refused(503, "the provider is starting")
+            raise unavailable("this provider does not hold the site's Lease")
         return self._sessions
 
     def _resume(self, instance: str, session_id: str, received_bytes: int) -> Admission | None:
@@ -196,9 +207,9 @@ class SiteSession:
         held.admission = Admission(held, peer_received_bytes=received_bytes)
         return held.admission
 
-    def _begin(self, instance: str) -> Admission:
+    def _begin(self, instance: str, certificate: AcceptedCertificate) -> Admission:
         sessions = self._check_open()
-        held = _Held(instance=instance, limits=self._limits)
+        held = _Held(instance=instance, certificate=certificate, limits=self._limits)
         self._present = held
         self._metrics.watch(held.session)
         sessions.create_task(self._keep(held), name=f"session {held.session.name}")
@@ -213,7 +224,7 @@ class SiteSession:
                 "one is connected and answers; are there two machines with one identity?"
             )
             self._report_duplicate(message)
-            raise Refused(409, message)
+            raise Refused(409, RefusalReason.DUPLICATE_SITE, message)
         else:
             await present.end("another edge process took the silent one's place")
 

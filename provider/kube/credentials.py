@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import os
 import ssl
 import tempfile
 import time
@@ -114,6 +115,17 @@ class ClusterAccess:
     tls: ssl.SSLContext | None
     tokens: TokenSource
     server_name: str | None = None
+
+
+async def load_access(kubeconfig: str | Path | None) -> ClusterAccess:
+    """Use a kubeconfig file; without one the pod's own service account.
+
+    Raises:
+        CredentialsError: They cannot be used.
+    """
+    if kubeconfig is None:
+        return load_in_cluster(os.environ)
+    return await load_kubeconfig(Path(kubeconfig))
 
 
 def load_in_cluster(

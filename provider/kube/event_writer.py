@@ -25,6 +25,7 @@ from provider.kube.errors import (
     Invalid,
     NotFound,
 )
+from provider.kube.pace import Pace
 from provider.kube.timestamps import format_time, utc_now
 from provider.kube.watch import Backoff
 from tunnel.sync import EventReport
@@ -42,11 +43,16 @@ Json = dict[str, Any]
 # Beyond this many unwritten events the oldest is dropped without an acknowledgement: one from the
 # edge stays in its outbox and comes again with the next session, one of ours is lost.
 MAX_PENDING: Final = 512
+# A kubelet limits itself to bursts of 100; an edge that floods must not fill the API server.
+WRITES_BURST: Final = 100
+WRITES_PER_S: Final = 5.0
 # events.k8s.io/v1 limits a note to 1 KiB; longer ones say no more.
 MAX_MESSAGE_CHARACTERS: Final = 1024
 # The provider's own events that can be counted up; beyond, the one longest unseen begins anew.
 MAX_REMEMBERED: Final = 256
 _COMPONENT = "kubelet"
+# Ids of the provider's own events; no edge's begin so (pods/edge_claims.py).
+_OWN_PREFIX = "provider/"
 _Key = tuple[str, str, str, str]
 
 
@@ -81,9 +87,11 @@ class EventWriter:
         self._now = now
         self._backoff = backoff or Backoff()
         self._pending: dict[str, EventReport] = {}
+        self._pace = Pace(burst=WRITES_BURST, per_s=WRITES_PER_S)
         self._arrived = asyncio.Event()
         self._own: dict[_Key, EventReport] = {}
         self._own_count = 0
+        self._has_dropped = False
 
     def report(self, event: EventReport) -> None:
         """Take an event from the edge; the newest of one id wins."""
@@ -104,7 +112,7 @@ class EventWriter:
         else:
             self._own_count += 1
             event = EventReport(
-                id=f"provider/{moment.timestamp()}/{self._own_count}",
+                id=f"{_OWN_PREFIX}{moment.timestamp()}/{self._own_count}",
                 regarding=regarding,
                 event_type=event_type,
                 reason=reason,
@@ -130,16 +138,25 @@ class EventWriter:
             while self._pending:
                 await self._write_first()
             self._arrived.clear()
+            self._has_dropped = False
 
     def _put(self, event: EventReport) -> None:
         self._pending.pop(event.id, None)
         self._pending[event.id] = event
         if len(self._pending) > MAX_PENDING:
-            dropped = self._pending.pop(next(iter(self._pending)))
-            logger.warning("too many events wait, dropped %s: %s", dropped.reason, dropped.message)
+            self._drop_one()
         self._arrived.set()
 
+    def _drop_one(self) -> None:
+        """Drop the oldest event of the edge; one of our own only where there is no other."""
+        theirs = (key for key in self._pending if not key.startswith(_OWN_PREFIX))
+        dropped = self._pending.pop(next(theirs, next(iter(self._pending))))
+        if not self._has_dropped:
+            self._has_dropped = True
+            logger.warning("too many events wait, dropped %s: %s", dropped.reason, dropped.message)
+
     async def _write_first(self) -> None:
+        await self._pace.turn()
         event = next(iter(self._pending.values()))
         try:
             await self._write(event)

@@ -164,6 +164,45 @@ async def list_and_watch(
         await asyncio.sleep(delay_s)
 
 
+async def watch_object(
+    api: KubeApi, path: str, *, name: str, backoff: Backoff | None = None
+) -> AsyncGenerator[Added | Modified | Deleted, None]:
+    """Yield one object as it is now, then every change, for ever; after a gap as it is then.
+
+    It needs the verb ``watch`` alone, which RBAC can limit to one name: a watch from no version
+    begins with what there is. An object that vanished during a gap is not told of.
+
+    Ends and fails like ``list_and_watch``.
+
+    Args:
+        api: The identity to watch as.
+        path: Of the collection.
+        name: Of the object.
+        backoff: Delays after failures.
+    """
+    backoff = backoff or Backoff()
+    problem = LastingProblem(logger, f"watch of {path}/{name}")
+    while True:
+        started = asyncio.get_running_loop().time()
+        try:
+            query = {"fieldSelector": f"metadata.name={name}"}
+            async with contextlib.aclosing(_watch(api, path, query, backoff)) as events:
+                async for event in events:
+                    problem.solved()
+                    if isinstance(event, Added | Modified | Deleted):
+                        yield event
+            if asyncio.get_running_loop().time() - started >= _GOOD_WATCH_S:
+                backoff.reset()
+                problem.solved()
+                continue
+            delay_s = backoff.next_delay_s()
+        except (ApiError, CredentialsError) as exc:
+            asked_s = getattr(exc, "retry_after_s", None) or 0.0
+            delay_s = max(backoff.next_delay_s(), min(asked_s, _MAX_RETRY_AFTER_S))
+            problem.occurred(exc)
+        await asyncio.sleep(delay_s)
+
+
 async def list_all(api: KubeApi, path: str, *, query: Mapping[str, str]) -> Listed:
     """List all pages as of one moment.
 

@@ -19,19 +19,24 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from provider.edge_link.edge_client import EdgeClient, SiteOffline
-from provider.kubelet_api.authentication import Unauthenticated, authenticate
-from provider.kubelet_api.authorization import Authorizer, Forbidden
-from provider.kubelet_api.forward import HEAD_TIMEOUT_S, RUN_HEAD_TIMEOUT_S, forward
+from provider.kubelet_api.authentication import Authenticator, Unauthenticated
+from provider.kubelet_api.authorization import AuthorizationFailed, Authorizer, Forbidden
+from provider.kubelet_api.forward import (
+    HEAD_TIMEOUT_S,
+    MAX_LIST_BYTES,
+    RUN_HEAD_TIMEOUT_S,
+    forward,
+)
 from provider.kubelet_api.request_heads import BadAnswer
 from provider.kubelet_api.stream_observer import CallKind
 from provider.kubelet_api.upgrade import UpgradeRequired, relay_upgrade
+from provider.kubelet_api.user import User
 from provider.serving.https_server import HttpsServer
 from tunnel.errors import HeadError, SessionClosed, StreamReset
 from tunnel.stream import REFUSED_STREAM
 
 if TYPE_CHECKING:
-    import ssl
-
+    from provider.serving.tls import ContextSource
     from tunnel.identity import SiteName
 
 logger = logging.getLogger(__name__)
@@ -41,7 +46,7 @@ IDLE_TIMEOUT_S = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 _PATH = re.compile(r"/[\x21-\x7e]*")
 
-_Call = Callable[[web.BaseRequest, EdgeClient], Awaitable[web.StreamResponse]]
+_Call = Callable[[web.BaseRequest, EdgeClient, User], Awaitable[web.StreamResponse]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,22 +66,28 @@ class Route:
         )
 
 
-def _plain(head_timeout_s: float = HEAD_TIMEOUT_S) -> _Call:
-    async def call(request: web.BaseRequest, edge: EdgeClient) -> web.StreamResponse:
-        return await forward(request, edge, head_timeout_s=head_timeout_s)
+def _plain(head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False) -> _Call:
+    async def call(request: web.BaseRequest, edge: EdgeClient, caller: User) -> web.StreamResponse:
+        return await forward(
+            request,
+            edge,
+            caller=caller,
+            head_timeout_s=head_timeout_s,
+            max_body_bytes=MAX_LIST_BYTES if has_end else None,
+        )
 
     return call
 
 
 def _upgraded(kind: CallKind) -> _Call:
-    async def call(request: web.BaseRequest, edge: EdgeClient) -> web.StreamResponse:
-        return await relay_upgrade(request, edge, kind)
+    async def call(request: web.BaseRequest, edge: EdgeClient, caller: User) -> web.StreamResponse:
+        return await relay_upgrade(request, edge, kind, caller=caller)
 
     return call
 
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
-_LOGS, _RUN = _plain(), _plain(RUN_HEAD_TIMEOUT_S)
+_LOGS, _RUN, _LIST = _plain(), _plain(RUN_HEAD_TIMEOUT_S), _plain(has_end=True)
 _EXEC, _ATTACH = _upgraded(CallKind.EXEC), _upgraded(CallKind.ATTACH)
 _FORWARD = _upgraded(CallKind.PORT_FORWARD)
 
@@ -90,52 +101,38 @@ ROUTES = (
     Route(methods=_BOTH, path="/portForward/{namespace}/{pod}/{uid}", call=_FORWARD),
     Route(methods=_POST, path="/run/{namespace}/{pod}/{container}", call=_RUN),
     Route(methods=_POST, path="/run/{namespace}/{pod}/{uid}/{container}", call=_RUN),
-    Route(methods=_GET, path="/pods", call=_plain()),
-    Route(methods=_GET, path="/pods/", call=_plain()),
-    Route(methods=_GET, path="/runningpods", call=_plain()),
-    Route(methods=_GET, path="/runningpods/", call=_plain()),
-    Route(methods=_GET, path="/healthz", call=_plain()),
+    Route(methods=_GET, path="/pods", call=_LIST),
+    Route(methods=_GET, path="/pods/", call=_LIST),
+    Route(methods=_GET, path="/runningpods", call=_LIST),
+    Route(methods=_GET, path="/runningpods/", call=_LIST),
+    Route(methods=_GET, path="/healthz", call=_LIST),
 )
 
 
-class KubeletServer:
+class KubeletServer(HttpsServer):
     """Serves the kubelet API of one site.
 
     Args:
         edge: Calls to the edge.
-        authorizer: Decides who may call.
-        context: TLS with the kubelet's serving certificate and the cluster's client CA.
+        authenticator: Finds out who calls.
+        authorizer: Decides whether they may.
+        context: Gives TLS with the kubelet's serving certificate and the cluster's client CA.
     """
 
     def __init__(
-        self, *, edge: EdgeClient, authorizer: Authorizer, context: ssl.SSLContext
+        self,
+        *,
+        edge: EdgeClient,
+        authenticator: Authenticator,
+        authorizer: Authorizer,
+        context: ContextSource,
     ) -> None:
-        self._edge = edge
-        self._authorizer = authorizer
-        self._server = HttpsServer(
+        super().__init__(
             self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
         )
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        return self._server.port
-
-    async def listen(self, *, host: str, port: int) -> None:
-        """Begin to accept.
-
-        Raises:
-            ListenError: The address cannot be listened on.
-        """
-        await self._server.listen(host=host, port=port)
-
-    def stop_accepting(self) -> None:
-        """Accept no more connections; running calls go on."""
-        self._server.stop_accepting()
-
-    async def shutdown(self, *, timeout_s: float) -> None:
-        """Stop: running calls get ``timeout_s`` to end, then their connections are closed."""
-        await self._server.shutdown(timeout_s=timeout_s)
+        self._edge = edge
+        self._authenticator = authenticator
+        self._authorizer = authorizer
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -152,7 +149,7 @@ class KubeletServer:
             return _refuse(500, "the provider failed; its log tells more")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        user = authenticate(request)
+        user = await self._authenticator.authenticate(request)
         path = request.raw_path.partition("?")[0]
         await self._authorizer.authorize(user, method=request.method, path=path)
         if not _PATH.fullmatch(request.raw_path):
@@ -162,15 +159,20 @@ class KubeletServer:
             return _refuse(404, "404 page not found\n")
         if request.method not in route.methods:
             return _refuse(405, "405: Method Not Allowed", Allow=", ".join(route.methods))
-        return await route.call(request, self._edge)
+        return await route.call(request, self._edge, user)
 
 
-_REFUSALS = (
+# Their messages are the whole answer.
+_STATUS_OF_TEXT: dict[type[Exception], int] = {
+    HeadError: 400,
+    Forbidden: 403,
+    AuthorizationFailed: 500,
+    SiteOffline: 503,
+}
+_REFUSALS: tuple[type[Exception], ...] = (
+    *_STATUS_OF_TEXT,
     Unauthenticated,
-    Forbidden,
-    HeadError,
     UpgradeRequired,
-    SiteOffline,
     SessionClosed,
     StreamReset,
     BadAnswer,
@@ -180,18 +182,17 @@ _REFUSALS = (
 
 def _refusal(error: Exception, *, site: SiteName) -> web.Response:
     """Choose status and text for an error; the one place where that is done."""
+    if status := _STATUS_OF_TEXT.get(type(error)):
+        return _refuse(status, str(error))
     match error:
-        case Unauthenticated():
-            return _refuse(401, "Unauthorized")
-        case Forbidden():
-            return _refuse(403, str(error))
-        case HeadError():
-            return _refuse(400, str(error))
+        case Unauthenticated(ends_connection=ends_connection):
+            answer = _refuse(401, "Unauthorized")
+            if ends_connection:
+                answer.force_close()
+            return answer
         case UpgradeRequired():
             # A kubelet says 500, too: its proxy's responder knows no other status.
             return _refuse(500, f"{error}\n")
-        case SiteOffline():
-            return _refuse(503, str(error))
         case SessionClosed():
             return _refuse(503, f"the link to {site} was lost: {error.reason}")
         case StreamReset(error_code=code) if code == REFUSED_STREAM:

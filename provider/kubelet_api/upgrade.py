@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from provider.edge_link.edge_client import EdgeClient
+    from provider.kubelet_api.user import User
     from tunnel.identity import SiteName
     from tunnel.protocol import ResponseHead
     from tunnel.stream import Stream
@@ -48,7 +49,7 @@ class UpgradeRequired(Exception):
 
 
 async def relay_upgrade(
-    request: web.BaseRequest, edge: EdgeClient, kind: CallKind
+    request: web.BaseRequest, edge: EdgeClient, kind: CallKind, *, caller: User
 ) -> web.StreamResponse:
     """Serve one call that takes the connection over; returns only where the edge refused it.
 
@@ -70,6 +71,7 @@ async def relay_upgrade(
         raw_path=request.raw_path,
         headers=request.headers.items(),
         peer=request.remote,
+        caller=caller.name,
         protocol=upgrade,
     )
     stream = await edge.open_call(head)
@@ -115,17 +117,27 @@ def _accept(
     """Take the connection over, with the 101 as the first thing to be written."""
     headers = answer_headers(answer, is_upgrade=True)
     chosen = dict(headers)
+    if len(chosen) < len(headers):
+        raise BadAnswer("an upgrade that chooses twice")
     protocol_header = "sec-websocket-protocol"
     if upgrade.lower() == "spdy/3.1":
         protocol_header = "x-stream-protocol-version"
     elif "sec-websocket-accept" not in chosen:
         raise BadAnswer("an upgrade to WebSocket without sec-websocket-accept")
-    observer = observe(kind=kind, upgrade=upgrade, subprotocol=chosen.get(protocol_header, ""))
+    subprotocol = chosen.get(protocol_header, "")
+    if subprotocol and subprotocol not in _offered(request, protocol_header):
+        raise BadAnswer("an upgrade to a subprotocol that nobody offered")
+    observer = observe(kind=kind, upgrade=upgrade, subprotocol=subprotocol)
     lines = [("Connection", "Upgrade"), ("Upgrade", upgrade), *headers]
     text = "".join(f"{name}: {value}\r\n" for name, value in lines)
     first = f"HTTP/1.1 101 Switching Protocols\r\n{text}\r\n".encode("ascii")
     client = TakenConnection.take(request)
     return _Relay(client, stream, observer, first=first, lost=f"{_STILL[kind]}", site=site)
+
+
+def _offered(request: web.BaseRequest, name: str) -> frozenset[str]:
+    values = ",".join(request.headers.getall(name, []))
+    return frozenset(value.strip() for value in values.split(","))
 
 
 class _Relay:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provider.kube.client import resource_path
 from provider.kube.errors import AlreadyExists, ApiError, CredentialsError, NotFound
+from provider.kube.pace import Pace
 from provider.kube.timestamps import format_time, utc_now
 from provider.kube.watch import (
     Added,
@@ -30,6 +31,7 @@ from provider.kube.watch import (
     is_older_version,
     list_and_watch,
 )
+from provider.node.edge_claims import believed_report
 from provider.node.link import wait_change
 from provider.node.node_object import (
     TunnelReason,
@@ -46,7 +48,6 @@ from provider.node.node_object import (
     stamp_conditions,
 )
 from provider.telemetry.lasting_problem import LastingProblem
-from tunnel.errors import SyncError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,9 @@ Json = dict[str, Any]
 CHECK_INTERVAL_S: Final = 10.0
 # A Node that does not change is patched this often all the same, give or take a half.
 HEARTBEAT_INTERVAL_S: Final = 300.0
+# An edge whose reports change without end.
+REPORTS_BURST: Final = 10
+REPORTS_PER_S: Final = 1.0
 _READY_REASONS = {"True": "NodeReady", "False": "NodeNotReady"}
 
 
@@ -115,6 +119,7 @@ class NodeController:
         self._report_session = ""
         self._heartbeat_at = 0.0
         self._wake = asyncio.Event()
+        self._pace = Pace(burst=REPORTS_BURST, per_s=REPORTS_PER_S)
         self._exists = asyncio.Event()
 
     async def node_uid(self) -> str:
@@ -127,11 +132,9 @@ class NodeController:
         """Take what the edge says of its machine.
 
         Raises:
-            SyncError: A condition has no type or no status.
+            SyncError: It says what cannot be.
         """
-        for condition in report.conditions:
-            if not all(isinstance(condition.get(key), str) for key in ("type", "status")):
-                raise SyncError("a NodeReport holds a condition without type or status")
+        report = believed_report(report)
         session = self._link.state.session_id_hash
         if self._report_session != session:
             # The node controller may have given the site up: say Ready again without waiting.
@@ -202,6 +205,7 @@ class NodeController:
                     await self._wake.wait()
             self._wake.clear()
             try:
+                await self._pace.turn()
                 await self._reconcile()
                 self._backoff.reset()
                 self._problem.solved()

@@ -5,5 +5,7 @@ status_patch     what to patch so that the API's status becomes the edge's (pure
 pod_controller   watches the node's pods and keeps the edge's desired state equal to the API's
 sync_stream      the sync stream of one session, and the messages that wait for it
 status_writer    writes statuses and finishes deletions
+tolerations      which tolerations let a pod stay while its site is away (pure)
+toleration_patch patches them where no admission policy does
 work_queue       keys that wait for a worker, each one worked at by one
 """

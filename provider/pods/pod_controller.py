@@ -27,11 +27,13 @@ from provider.kube.watch import (
     list_and_watch,
 )
 from provider.pods.desired_state import compute_pod_put, compute_revision, pod_uid
+from provider.pods.edge_claims import believed_event, check_hello
 from provider.pods.sync_stream import SyncOutbox, run_sync_stream
 from tunnel.errors import TunnelError
 from tunnel.sync import (
     Ack,
     Desired,
+    EventAck,
     EventReport,
     Hello,
     NodeReport,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from provider.kube.watch import WatchEvent
     from provider.pods.status_writer import StatusWriter
     from provider.pods.sync_stream import Edge
+    from provider.pods.toleration_patch import TolerationPatch
     from tunnel.sync import FromEdge, NodePut
 
 logger = logging.getLogger(__name__)
@@ -62,6 +65,9 @@ _MAX_DELAY_S = 5.0
 # One that lasted this long was a good one. An edge that says Hello and breaks off every time must
 # not be sent everything ten times a second.
 _GOOD_STREAM_S = 5.0
+# Events tell of a pod's end, too: so many that are gone are remembered for them; and so many events
+# wait for the first list.
+MAX_REMEMBERED = 512
 
 
 class PodController:
@@ -77,6 +83,7 @@ class PodController:
         status_writer: StatusWriter,
         on_node_report: Callable[[NodeReport], None],
         on_event: Callable[[EventReport], None],
+        tolerations: TolerationPatch | None = None,
     ) -> None:
         """Wire the controller; ``run`` does the work.
 
@@ -88,6 +95,8 @@ class PodController:
             status_writer: Told of pods and statuses; its ``run`` is the caller's.
             on_node_report: Told what the edge says of its machine.
             on_event: Told of events to record.
+            tolerations: Told of pods whose tolerations it may have to patch; its ``run`` is the
+                caller's.
         """
         self._api = api
         self._edge = edge
@@ -96,8 +105,12 @@ class PodController:
         self._status_writer = status_writer
         self._on_node_report = on_node_report
         self._on_event = on_event
+        self._tolerations = tolerations
         self._pods: dict[str, Json] = {}
         self._revisions: dict[str, str] = {}
+        # Metadata of pods that are gone, by UID, the oldest first.
+        self._past: dict[str, Json] = {}
+        self._early_events: dict[str, EventReport] = {}
         self._is_listed = False
         self._node_put: NodePut | None = None
         # What the edge has, or is being sent: UID to revision; None without a session.
@@ -105,6 +118,7 @@ class PodController:
         # UIDs of which the edge has stored something; the others get their status with the pod.
         self._stored: set[str] = set()
         self._is_started = False
+        self._has_wanted_token = False
         # UIDs of the Hello that were not in the list then; None once Desired{complete} is sent.
         self._doubted: set[str] | None = None
         self._doubt = asyncio.Event()
@@ -148,18 +162,28 @@ class PodController:
             self._store_pod(pod)
         self._is_listed = True
         self._status_writer.pods_listed(pods)
+        early, self._early_events = self._early_events, {}
+        for report in early.values():
+            self._take_event(report)
         self._start_session()
 
     def _store_pod(self, pod: Json) -> None:
         uid = pod_uid(pod)
         self._pods[uid] = pod
         self._revisions[uid] = compute_revision(pod)
+        if self._tolerations is not None:
+            self._tolerations.pod_changed(pod)
         if self._is_started:
             self._send_pod(uid)
 
     def _drop_pod(self, uid: str) -> None:
-        self._pods.pop(uid, None)
+        if (pod := self._pods.pop(uid, None)) is not None:
+            self._past[uid] = {key: pod["metadata"][key] for key in ("namespace", "name", "uid")}
+            if len(self._past) > MAX_REMEMBERED:
+                del self._past[next(iter(self._past))]
         self._revisions.pop(uid, None)
+        if self._tolerations is not None:
+            self._tolerations.pod_deleted(uid)
         if self._is_started and self._known is not None:
             self._known.pop(uid, None)
             self._stored.discard(uid)
@@ -192,7 +216,9 @@ class PodController:
             await asyncio.sleep(delay_s)
 
     def _handle_hello(self, hello: Hello) -> None:
-        logger.info("edge %s says hello with %d pods", hello.version, len(hello.pods))
+        check_hello(hello)
+        logger.info("edge %s says hello with %d pods", hello.version[:64], len(hello.pods))
+        self._has_wanted_token = False
         self._known = dict(hello.pods)
         self._stored = set(hello.pods)
         self._status_writer.statuses_offered(hello.statuses)
@@ -273,11 +299,32 @@ class PodController:
             case PodGone():
                 self._status_writer.pod_gone(message)
             case EventReport():
-                self._on_event(message)
+                self._take_event(message)
             case Ack(key=key):
                 if key in self._pods:
                     self._stored.add(key)
-            case TokenWant(pod_uid=uid):
-                logger.warning("the edge asks for a token of pod %s; it gets none yet", uid)
+            case TokenWant():
+                # Said once per session: an edge may ask as often as it likes.
+                if not self._has_wanted_token:
+                    self._has_wanted_token = True
+                    logger.warning("the edge asks for a token; it gets none yet")
             case Hello():
                 raise AssertionError("the sync stream hands over one Hello, apart")
+
+    def _take_event(self, event: EventReport) -> None:
+        """Take an event about a pod of this node; a node could write one about anything."""
+        if not self._is_listed:
+            # One too many comes again with the edge's next session.
+            if len(self._early_events) < MAX_REMEMBERED:
+                self._early_events[event.id] = event
+            return
+        uid = event.regarding.get("uid")
+        pod = self._pods.get(uid, {}).get("metadata") if isinstance(uid, str) else None
+        if pod is None and isinstance(uid, str):
+            pod = self._past.get(uid)
+        believed = believed_event(event, pod) if pod is not None else None
+        if believed is None:
+            logger.debug("an event of the edge is about no pod of its own")
+            self._outbox.put(EventAck(id=event.id))
+            return
+        self._on_event(believed)

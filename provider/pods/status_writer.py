@@ -24,8 +24,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provider.kube.client import resource_path
 from provider.kube.errors import ApiError, Conflict, CredentialsError, NotFound
+from provider.kube.pace import Pace
 from provider.kube.timestamps import format_time, utc_now
 from provider.kube.watch import Backoff, is_older_version
+from provider.pods.edge_claims import believed_status
 from provider.pods.status_patch import compute_lost_status, compute_status_patch, is_terminal
 from provider.pods.work_queue import WorkQueue
 from tunnel.errors import SyncError
@@ -43,6 +45,9 @@ logger = logging.getLogger(__name__)
 Json = dict[str, Any]
 
 CONCURRENT_CALLS: Final = 8
+# An edge whose pods change without end must not load the API server; a kubelet has 50 a second.
+CALLS_PER_S: Final = 100.0
+CALLS_BURST: Final = 200
 # Before the first list it is not known which of the edge's pods exist; an edge that says more than
 # a node has pods is told off, and says it again in its next Hello.
 MAX_UNLISTED: Final = 1024
@@ -79,6 +84,7 @@ class StatusWriter:
         self._send = send
         self._now = now
         self._queue = WorkQueue()
+        self._pace = Pace(burst=CALLS_BURST, per_s=CALLS_PER_S)
         # What the API holds, by UID; complete once `_is_listed`.
         self._pods: dict[str, Json] = {}
         self._is_listed = False
@@ -89,6 +95,8 @@ class StatusWriter:
         self._held: dict[str, _Held] = {}
         self._gone: dict[str, int] = {}
         self._deleted: set[str] = set()
+        # Pods of which it is in the log that the edge says what it should not.
+        self._told: set[str] = set()
         self._backoffs: dict[str, Backoff] = {}
 
     # From the API.
@@ -114,6 +122,7 @@ class StatusWriter:
         self._pods.pop(uid, None)
         self._gone.pop(uid, None)
         self._deleted.discard(uid)
+        self._told.discard(uid)
         self._backoffs.pop(uid, None)
         self._queue.discard(uid)
         if held := self._held.pop(uid, None):
@@ -164,8 +173,15 @@ class StatusWriter:
         if held is not None and held.sequence >= message.sequence:
             return
         self._check_room(self._held)
+        try:
+            status = believed_status(message)
+        except SyncError as exc:
+            # That pod's trouble alone: what was held of it stays, and the edge need not repeat it.
+            self._tell(uid, f"a status of pod {uid[:64]} is refused: {exc}")
+            self._send(StatusAck(uid=uid, sequence=message.sequence))
+            return
         digest = compute_status_hash(message.status)
-        self._held[uid] = _Held(sequence=message.sequence, status=message.status, hash=digest)
+        self._held[uid] = _Held(sequence=message.sequence, status=status, hash=digest)
         self._queue.add(uid)
 
     def pod_gone(self, message: PodGone) -> None:
@@ -262,6 +278,7 @@ class StatusWriter:
         if pod is None:
             return  # not listed yet
         if patch := compute_status_patch(pod, held.status):
+            await self._pace.turn()
             self._store(uid, await self._api.patch(_path(pod, "status"), patch))
         self._acknowledge(uid, held)
 
@@ -271,7 +288,7 @@ class StatusWriter:
         if pod is None or uid in self._deleted:
             return
         if not pod["metadata"].get("deletionTimestamp"):
-            logger.warning("pod %s is gone at the edge, but nobody asked for its end", uid)
+            self._tell(uid, f"pod {uid} is gone at the edge, but nobody asked for its end")
             return
         if sequence > (held.sequence if held else 0):
             self._send(StatusWant(uid=uid))  # the status that belongs to its end comes first
@@ -295,6 +312,12 @@ class StatusWriter:
         except NotFound:
             return False
         return bool(found["metadata"]["uid"] == uid and self._store(uid, found))
+
+    def _tell(self, uid: str, message: str) -> None:
+        """Say it once of a pod: the edge may repeat itself as often as it likes."""
+        if uid in self._pods and uid not in self._told:
+            self._told.add(uid)
+            logger.warning("%s", message)
 
     def _settle(self, uid: str) -> None:
         """Take note that the API does not have the pod any more; the watch will say so too."""

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 PROTOCOL_VERSION: Final = 1
 # The edge reads at once what it gets: one that leaves a fragment unread for this long is stuck.
 WRITE_TIMEOUT_S: Final = 60.0
+# Subjects of which messages wait; a node has hundreds, and whoever has more reads none of them.
+MAX_WAITING: Final = 16384
 # From the request to the edge's Hello.
 OPEN_TIMEOUT_S: Final = 15.0
 _HEAD = RequestHead(method="CONNECT", path=SYNC_PATH, headers=(), protocol=SYNC_PROTOCOL)
@@ -73,7 +75,8 @@ class SyncOutbox:
     """Messages that wait to be sent; of one subject only the newest.
 
     Bounded by the number of subjects: a node's pods, its own description, the events that the
-    edge may have under way. While no session takes from it nothing is kept: the next session
+    edge may have under way. An edge that speaks of more than there are, and does not read the
+    answers, loses its stream. While no session takes from it nothing is kept: the next session
     begins with a comparison of everything.
     """
 
@@ -81,11 +84,13 @@ class SyncOutbox:
         self._waiting: dict[_Key, FromProvider] = {}
         self._arrived = asyncio.Event()
         self._is_open = False
+        self._has_overflowed = False
 
     def open(self) -> None:
         """Keep messages from now on, for a session that has begun."""
         self._waiting.clear()
         self._is_open = True
+        self._has_overflowed = False
 
     def close(self) -> None:
         """Drop what waits and all that comes."""
@@ -94,9 +99,23 @@ class SyncOutbox:
 
     def put(self, message: FromProvider) -> None:
         """Queue a message; it takes the place of one of the same subject that was not sent yet."""
-        if self._is_open:
-            self._waiting[_subject(message)] = message
+        if not self._is_open:
+            return
+        subject = _subject(message)
+        if len(self._waiting) >= MAX_WAITING and subject not in self._waiting:
+            self._has_overflowed = True
+        else:
+            self._waiting[subject] = message
             self._arrived.set()
+
+    def check(self) -> None:
+        """Find out whether the edge reads.
+
+        Raises:
+            SyncError: Messages were dropped, since it does not.
+        """
+        if self._has_overflowed:
+            raise SyncError(f"the edge leaves more than {MAX_WAITING} messages unread")
 
     async def get(self) -> FromProvider:
         """Take the message whose subject has waited longest. Cancelling loses none."""
@@ -183,6 +202,7 @@ async def _exchange(
                 if isinstance(message, Hello):
                     raise SyncError("the edge said Hello twice")
                 on_message(message)
+                outbox.check()
             writer.cancel()
     except BaseExceptionGroup as group:
         # Reader and writer fail together when the stream is lost, and one of them says it all; but

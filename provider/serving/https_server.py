@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, cast
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from provider.serving.tls import changing_context
+
 if TYPE_CHECKING:
-    import ssl
+    from provider.serving.tls import ContextSource
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -27,7 +29,9 @@ HANDSHAKE_TIMEOUT_S = 10.0
 # TLS clients that never answer our close_notify.
 TLS_SHUTDOWN_TIMEOUT_S = 5.0
 _BACKLOG = 256
-# More are dropped as they come; those whose handshake is not over are bounded by its time-out.
+# One more, and the one that has waited longest for a request is dropped, so that whoever opens
+# connections and says nothing keeps nobody out; if all have a request, the newcomer. Those whose
+# handshake is not over are bounded by its time-out.
 MAX_CONNECTIONS = 1024
 
 
@@ -42,18 +46,27 @@ class Connection(RequestHandler):
     begin there.
     """
 
-    __slots__ = ("_record",)
+    __slots__ = ("_has_request", "_record", "_server")
 
-    def __init__(self, manager: web.Server, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(manager, **options)
+    def __init__(self, server: _Server, **options: Any) -> None:  # noqa: ANN401
+        super().__init__(server, **options)
+        self._server = server
+        self._has_request = False
         self._record: bytearray | None = bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a new connection, or drop it where there are too many."""
-        manager = self._manager
+        """Take a new connection."""
         super().connection_made(transport)
-        if manager is not None and len(manager.connections) > MAX_CONNECTIONS:
-            cast("asyncio.Transport", transport).abort()
+        self._server.take(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Let the connection go, and with it what waits for the rest of an answered request."""
+        self._server.let_go(self)
+        # aiohttp would wait on for a body that cannot come any more.
+        task = self._task_handler if not self._has_request else None
+        super().connection_lost(exc)
+        if task is not None:
+            task.cancel()
 
     def data_received(self, data: bytes) -> None:
         """Remember and pass on bytes of the client."""
@@ -64,9 +77,23 @@ class Connection(RequestHandler):
                 self._record = None
         super().data_received(data)
 
+    def request_begun(self) -> None:
+        """Count as one that works."""
+        self._has_request = True
+        self._server.waiting.pop(self, None)
+
     def request_done(self) -> None:
         """Begin to remember anew: the next head may come."""
+        self._has_request = False
         self._record = bytearray()
+        if self.transport is not None:
+            self._server.waiting[self] = None
+
+    def drop(self) -> None:
+        """Reset the connection."""
+        transport = self.transport
+        if transport is not None:
+            transport.abort()
 
     def take_early_bytes(self, request: web.BaseRequest) -> bytes | None:
         """Return what the client sent behind the head of its upgrade request.
@@ -83,13 +110,33 @@ class Connection(RequestHandler):
 
 
 class _Server(web.Server):
-    """aiohttp's server with our connections."""
+    """aiohttp's server with our connections.
+
+    Attributes:
+        waiting: Those that have no request now, the longest without one first.
+    """
 
     def __init__(
         self, handler: Handler, *, handler_cancellation: bool, options: dict[str, Any]
     ) -> None:
         super().__init__(handler, handler_cancellation=handler_cancellation)
         self._options = options
+        self._count = 0
+        self.waiting: dict[Connection, None] = {}
+
+    def take(self, connection: Connection) -> None:
+        """Count a new connection, and drop one if that is one too many."""
+        self._count += 1
+        self.waiting[connection] = None
+        if self._count > MAX_CONNECTIONS:
+            oldest = next(iter(self.waiting))
+            del self.waiting[oldest]
+            oldest.drop()
+
+    def let_go(self, connection: Connection) -> None:
+        """Forget a connection that is no more."""
+        self._count -= 1
+        self.waiting.pop(connection, None)
 
     def __call__(self) -> RequestHandler:
         """Make the protocol of one new connection."""
@@ -97,11 +144,12 @@ class _Server(web.Server):
 
 
 class HttpsServer:
-    """One TLS port.
+    """One TLS port; each port of the provider is one.
 
     Args:
         handler: Answers one request; must handle its own errors.
-        context: The TLS server context.
+        context: Gives the TLS server context of the next handshake; None for plain HTTP, which only
+            the health port speaks.
         cancel_on_disconnect: Cancel the handler of a request as soon as its client is gone.
         head_timeout_s: How long a connection may stay without a whole request head.
     """
@@ -110,7 +158,7 @@ class HttpsServer:
         self,
         handler: Handler,
         *,
-        context: ssl.SSLContext,
+        context: ContextSource | None,
         cancel_on_disconnect: bool,
         head_timeout_s: float,
     ) -> None:
@@ -136,7 +184,7 @@ class HttpsServer:
         listening_socket = _bind(host, port)
         self._port = listening_socket.getsockname()[1]
         self._server = _Server(
-            self._handle,
+            self._run_handler,
             handler_cancellation=self._cancel_on_disconnect,
             options={
                 "keepalive_timeout": self._head_timeout_s,
@@ -146,32 +194,34 @@ class HttpsServer:
                 "lingering_time": 2.0,
             },
         )
+        is_tls = self._context is not None
         self._listener = await asyncio.get_running_loop().create_server(
             self._server,
             sock=listening_socket,
-            ssl=self._context,
+            ssl=None if self._context is None else changing_context(self._context),
             backlog=_BACKLOG,
-            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-            ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S,
+            ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if is_tls else None,
+            ssl_shutdown_timeout=TLS_SHUTDOWN_TIMEOUT_S if is_tls else None,
         )
 
     def stop_accepting(self) -> None:
-        """Accept no more connections; those that there are go on."""
+        """Accept no more connections; those that there are go on, and what runs on them."""
         if self._listener is not None:
             self._listener.close()
 
     async def shutdown(self, *, timeout_s: float) -> None:
-        """Stop: running requests get ``timeout_s``, then their connections are closed."""
+        """Stop: running requests get ``timeout_s``, then every connection is closed."""
         self.stop_accepting()
         if self._server is not None:
             await self._server.shutdown(timeout_s)
 
-    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _run_handler(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = cast("Connection", request.protocol)
+        connection.request_begun()
         try:
             return await self._handler(request)
         finally:
-            if isinstance(request.protocol, Connection):
-                request.protocol.request_done()
+            connection.request_done()
 
 
 def _set_keepalive(listening_socket: socket.socket) -> None:

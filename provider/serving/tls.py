@@ -1,86 +1,69 @@
-"""TLS contexts of the two ports, and what must be true of their files before anything listens."""
+"""TLS contexts of the two ports, made from what is in memory, and the change of one at run time."""
 
 from __future__ import annotations
 
+import os
 import ssl
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
-
 if TYPE_CHECKING:
-    import datetime
     from collections.abc import Mapping, Sequence
 
-# The longest chain of intermediates that a serving certificate may come with.
-_MAX_CHAIN = 8
+# Gives the context of the next handshake; called for each, and must not fail.
+ContextSource = Callable[[], ssl.SSLContext]
 
 
 class CredentialError(Exception):
-    """A certificate, key or CA file that cannot be used; the message names the file."""
+    """A certificate, key or CA that cannot be used; the message says which of them."""
 
 
-def server_context(*, certificate_file: str, key_file: str, client_ca_file: str) -> ssl.SSLContext:
+def server_context(
+    *, certificate_pem: bytes, key_pem: bytes, client_ca_pem: bytes
+) -> ssl.SSLContext:
     """Make a server context: TLS 1.2 or newer, HTTP/1.1, client certificates verified if given.
 
     A client certificate of another CA fails in the handshake; whether one must be there is for the
     requests to decide. There are no session tickets: every connection shows its certificate again,
     so that one that expired does not live on in a resumed session.
 
+    Args:
+        certificate_pem: The certificate, then its intermediates.
+        key_pem: Its key, not encrypted.
+        client_ca_pem: One CA or more, each of which may have signed a client's certificate; empty
+            where none may: then every client certificate fails.
+
     Raises:
-        CredentialError: A file cannot be read, or the key is not the certificate's.
+        CredentialError: One of them is not what it should be, or the key is another certificate's.
     """
-    for file in (certificate_file, key_file, client_ca_file):
-        _read(file)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_OPTIONAL
-    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
-    context.num_tickets = 0
-    context.set_alpn_protocols(["http/1.1"])
+    context = _base_context()
+    _load_key_pair(context, certificate_pem=certificate_pem, key_pem=key_pem)
     try:
-        context.load_cert_chain(certificate_file, key_file, password=_no_password)
+        if client_ca_pem:
+            context.load_verify_locations(cadata=client_ca_pem.decode("ascii"))
     except (ssl.SSLError, ValueError) as exc:
-        raise CredentialError(
-            f"{key_file} is not the private key of the certificate in {certificate_file}"
-        ) from exc
-    try:
-        context.load_verify_locations(cafile=client_ca_file)
-    except ssl.SSLError as exc:
-        raise CredentialError(f"{client_ca_file} holds no CA certificate in PEM form") from exc
+        raise CredentialError("there is no CA certificate in PEM form for clients") from exc
     return context
 
 
-def check_serving_certificate(
-    *, certificate_file: str, ca_file: str | None, dns_name: str | None, now: datetime.datetime
-) -> None:
-    """Check what peers will check: a wrong file is told at the start, not at every handshake.
+def changing_context(current: ContextSource) -> ssl.SSLContext:
+    """Make a context for a listening socket that hands each handshake to the current one.
 
-    Args:
-        certificate_file: The certificate, then its intermediates.
-        ca_file: The CA that it must come from; None where that is not known here.
-        dns_name: A name that it must carry.
-        now: UTC.
+    Connections that there are go on as they began. Certificate, key and the CAs for clients are
+    those of the current context; versions, options and whether clients are verified belong to the
+    connection from its start and are the same for all contexts of ``server_context``.
 
-    Raises:
-        CredentialError: It is out of its time, of another CA, or for another name.
+    Source: OpenSSL SSL_set_SSL_CTX, ssl_verify_cert_chain (the store is that of the new context).
     """
-    chain = _certificates(certificate_file)
-    leaf = chain[0]
-    if not leaf.not_valid_before_utc <= now <= leaf.not_valid_after_utc:
-        raise CredentialError(
-            f"the certificate in {certificate_file} is valid from {leaf.not_valid_before_utc} to "
-            f"{leaf.not_valid_after_utc}, and it is {now:%Y-%m-%d %H:%M:%S}+00:00 now"
-        )
-    if ca_file is not None and not _comes_from(chain, _certificates(ca_file)):
-        raise CredentialError(
-            f"the certificate in {certificate_file} does not come from the CA in {ca_file}"
-        )
-    if dns_name is not None and dns_name not in _dns_names(leaf):
-        raise CredentialError(
-            f"the certificate in {certificate_file} does not carry the name {dns_name}"
-        )
+    context = _base_context()
+
+    def choose(connection: ssl.SSLObject, name: str | None, first: ssl.SSLContext) -> None:
+        # Called for every ClientHello, with or without a name.
+        del name, first
+        connection.context = current()
+
+    context.sni_callback = choose
+    return context
 
 
 def subject_of(certificate: Mapping[str, Any]) -> dict[str, Sequence[str]]:
@@ -92,46 +75,35 @@ def subject_of(certificate: Mapping[str, Any]) -> dict[str, Sequence[str]]:
     return {name: tuple(values) for name, values in subject.items()}
 
 
+def _base_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _load_key_pair(context: ssl.SSLContext, *, certificate_pem: bytes, key_pem: bytes) -> None:
+    # ssl takes files alone; one in memory never reaches a disk.
+    file = os.memfd_create("edgelet-serving", os.MFD_CLOEXEC)
+    try:
+        with open(file, "wb", closefd=False) as stream:
+            stream.write(certificate_pem.rstrip() + b"\n" + key_pem)
+        context.load_cert_chain(f"/proc/self/fd/{file}", password=_no_password)
+    except (ssl.SSLError, ValueError) as exc:
+        raise CredentialError(_key_pair_fault(exc)) from exc
+    finally:
+        os.close(file)
+
+
+def _key_pair_fault(error: Exception) -> str:
+    if isinstance(error, ssl.SSLError) and error.reason == "KEY_VALUES_MISMATCH":
+        return "the private key is not that of the serving certificate"
+    return "there is no serving certificate with its private key in PEM form"
+
+
 def _no_password() -> str:
     # Without a callback OpenSSL would ask on the terminal.
     raise ValueError("the key is encrypted")
-
-
-def _read(file: str) -> bytes:
-    try:
-        return Path(file).read_bytes()
-    except OSError as exc:
-        raise CredentialError(f"cannot read {file}: {exc.strerror}") from exc
-
-
-def _certificates(file: str) -> list[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(_read(file))
-    except ValueError as exc:
-        raise CredentialError(f"{file} holds no certificate in PEM form") from exc
-
-
-def _comes_from(chain: list[x509.Certificate], authorities: list[x509.Certificate]) -> bool:
-    certificate, *intermediates = chain[:_MAX_CHAIN]
-    while True:
-        if any(_is_issued_by(certificate, authority) for authority in authorities):
-            return True
-        if not intermediates or not _is_issued_by(certificate, intermediates[0]):
-            return False
-        certificate, *intermediates = intermediates
-
-
-def _is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
-
-
-def _dns_names(certificate: x509.Certificate) -> list[str]:
-    try:
-        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        return []
-    return extension.value.get_values_for_type(x509.DNSName)

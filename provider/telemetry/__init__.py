@@ -2,5 +2,6 @@
 
 logging          one line per event on stderr
 metrics          ProviderMetrics: what is counted, for Prometheus
+plain_text       text of others, without what speaks to terminals (pure)
 lasting_problem  LastingProblem: what is tried again and again is said once
 """

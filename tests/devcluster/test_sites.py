@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from devcluster import sites
-from devcluster.cluster_pki import ensure_cluster_pki, ensure_site_pki
 from devcluster.layout import ClusterLayout, SiteLayout
 from edge_runtime.config import EdgeConfig
 from provider.config import Config as ProviderConfig
@@ -25,15 +24,16 @@ def site(tmp_path: Path) -> SiteLayout:
     """A site with its configuration files written."""
     cluster = ClusterLayout(root=tmp_path, network="10.98.0")
     layout = cluster.site(SiteName("site-b"), index=2)
-    pki = ensure_cluster_pki(cluster)
-    sites.write_configs(layout, pki, ensure_site_pki(layout, pki.authority))
+    sites.write_configs(layout)
     return layout
 
 
 def test_edge_keeps_to_the_sites_own_paths(site: SiteLayout) -> None:
     """Two edges on one machine share no folder, socket or cgroup."""
     config = yaml.safe_load(sites.edge_file(site).read_text())
-    assert config["server"] == "10.98.0.12:10443"
+    # It dials what it joined, and the folder of its identity is its own, too.
+    assert "server" not in config
+    assert sites.identity_folder(site).parent == site.root / "edgelet"
     assert config["cgroupRoot"] == site.cgroup_root
     for key in ("rootDirectory", "podLogsDir", "containerLogsDir"):
         assert config[key].startswith(f"{site.root}/")
@@ -44,9 +44,7 @@ def test_provider_has_an_address_of_its_own(site: SiteLayout) -> None:
     """What it publishes is what it listens on."""
     config = yaml.safe_load(sites.provider_file(site).read_text())
     assert config["nodeAddress"] == config["kubeletListenAddress"] == "10.98.0.12"
-    for key, value in config.items():
-        if key.endswith(("CertificateFile", "KeyFile", "CAFile")):
-            assert os.path.isfile(value), key
+    assert config["healthListenAddress"] == config["edgeListenAddress"] == "10.98.0.12"
 
 
 def test_both_ends_take_their_files(site: SiteLayout) -> None:
@@ -54,7 +52,7 @@ def test_both_ends_take_their_files(site: SiteLayout) -> None:
     provider = yaml.safe_load(sites.provider_file(site).read_text())
     assert msgspec.convert(provider, ProviderConfig).site_name == "site-b"
     edge = yaml.safe_load(sites.edge_file(site).read_text())
-    assert msgspec.convert(edge, EdgeConfig).site_name == "site-b"
+    assert msgspec.convert(edge, EdgeConfig).root_directory == str(site.root / "edgelet")
 
 
 def test_overlay_names_the_site_and_finds_the_component(site: SiteLayout) -> None:
@@ -64,9 +62,13 @@ def test_overlay_names_the_site_and_finds_the_component(site: SiteLayout) -> Non
     assert not component.startswith("/")
     assert (sites.overlay_folder(site) / component).resolve() == sites.MANIFESTS / "site"
     assert overlay["configMapGenerator"][0]["literals"] == ["site=site-b"]
+    # A pod would wait for the writer Lease for ever.
+    assert overlay["replicas"] == [{"name": "edgelet-provider", "count": 0}]
 
 
 def test_parts_run_in_their_namespaces(site: SiteLayout) -> None:
     """The provider in the cloud, the edge behind NAT."""
     assert f"--net=/run/netns/{site.cluster.cloud_netns}" in sites.provider_command(site)
     assert f"--net=/run/netns/{site.edge_netns}" in sites.edge_command(site)
+    join = sites.edge_command(site, "join", "--token-file", "-")
+    assert join[-6:] == ["edge_runtime", "join", "--token-file", "-", "--config", join[-1]]

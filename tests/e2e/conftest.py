@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 # What stops processes and cuts the link comes after everything that only uses them, and what takes
 # the devcluster down comes last.
-LAST = ("test_link_cuts", "test_survival", "test_two_commands")
+LAST = ("test_rolling_update", "test_link_cuts", "test_survival", "test_two_commands")
 TEST_TIMEOUT_S = 300
 
 
@@ -32,14 +32,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+        is_timed = item.get_closest_marker("timeout") is not None
+        if item.get_closest_marker("e2e") is not None and not is_timed:
             # Only the test's own time: the first one's fixture may build a control plane.
-            if item.get_closest_marker("timeout") is None:
-                item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S, func_only=True))
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT_S, func_only=True))
     items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> int:
-    if HERE not in item.path.parents:
+    if item.get_closest_marker("e2e") is None:
         return 0
     return 2 + LAST.index(item.path.stem) if item.path.stem in LAST else 1
 

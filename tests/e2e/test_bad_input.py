@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -175,22 +176,32 @@ def run_part(cluster: Cluster, part: str, config: Path) -> subprocess.CompletedP
 
 
 def refuses(outcome: subprocess.CompletedProcess[str], *names: str) -> None:
-    """Check for exit status 2 and one sentence that names one of the fields or files."""
+    """Check for exit status 2 and one sentence that names one of the fields or files.
+
+    What went well before that was logged.
+    """
     assert outcome.returncode == 2, outcome
-    lines = [line for line in outcome.stderr.splitlines() if line.strip()]
+    lines = [line for line in outcome.stderr.splitlines() if line.strip() and " INFO " not in line]
     assert len(lines) == 1, outcome.stderr
     assert any(name in lines[0] for name in names), outcome.stderr
 
 
-def other_ca(folder: Path, common_name: str) -> tuple[str, str]:
-    """Write a certificate with its key, of a CA of its own, and return their paths."""
-    issued = trustme.CA().issue_cert(
-        "other.invalid", common_name=common_name, organization_name="system:nodes"
+def identity_of_another_ca(root: Path, site: str) -> Path:
+    """Fill the identity folder of an edge that joined some other site of the same name."""
+    authority = trustme.CA()
+    issued = authority.issue_cert(
+        "other.invalid", common_name=f"system:node:{site}", organization_name="system:nodes"
     )
-    certificate, key = folder / "other.crt", folder / "other.key"
-    certificate.write_bytes(issued.cert_chain_pems[0].bytes())
-    key.write_bytes(issued.private_key_pem.bytes())
-    return str(certificate), str(key)
+    folder = root / "identity"
+    folder.mkdir(parents=True, mode=0o700)
+    pair = folder / "identity.pem"
+    pair.write_bytes(issued.private_key_and_cert_chain_pem.bytes())
+    # The provider's CA is not the one that signed the certificate.
+    (folder / "ca.crt").write_bytes(trustme.CA().cert_pem.bytes())
+    (folder / "site.json").write_text(json.dumps({"site": site, "server": "cloud.test:10443"}))
+    for file in folder.iterdir():
+        file.chmod(0o600)
+    return pair
 
 
 CHANGES: dict[str, tuple[str, Callable[[Json], object], tuple[str, ...]]] = {
@@ -200,18 +211,19 @@ CHANGES: dict[str, tuple[str, Callable[[Json], object], tuple[str, ...]]] = {
     "provider-missing": ("provider", lambda c: c.pop("siteName"), ("siteName",)),
     "provider-no-file": (
         "provider",
+        lambda c: c.update(kubeconfig="/no/such/kubeconfig"),
+        ("kubeconfig", "/no/such/kubeconfig"),
+    ),
+    "provider-no-address": ("provider", lambda c: c.pop("nodeAddress"), ("--node-address",)),
+    "provider-old-field": (
+        "provider",
         lambda c: c.update(siteCACertificateFile="/no/such/ca.crt"),
-        ("siteCACertificateFile", "/no/such/ca.crt"),
+        ("siteCACertificateFile",),
     ),
     "edge-unknown": ("edge", lambda c: c.update(servr="x"), ("servr",)),
     "edge-type": ("edge", lambda c: c.update(maxPods="many"), ("maxPods",)),
     "edge-server": ("edge", lambda c: c.update(server="no port"), ("server",)),
-    "edge-missing": ("edge", lambda c: c.pop("siteName"), ("siteName",)),
-    "edge-no-file": (
-        "edge",
-        lambda c: c.update(clientKeyFile="/no/such/client.key"),
-        ("clientKeyFile", "/no/such/client.key"),
-    ),
+    "edge-not-joined": ("edge", lambda _: None, ("edgelet join",)),
 }
 
 
@@ -241,29 +253,13 @@ def test_a_configuration_that_is_none(cluster: Cluster, tmp_path: Path, part: st
         refuses(run_part(cluster, part, file), str(file))
 
 
-def test_a_provider_certificate_of_another_ca(cluster: Cluster, tmp_path: Path) -> None:
-    """The certificate for the edge port does not belong to the site's CA: the file is named."""
-    config = yaml.safe_load(config_path(cluster, "provider").read_text())
-    name = f"provider.{cluster.site}.edgelet.internal"
-    certificate, key = other_ca(tmp_path, name)
-    config |= {"edgeServingCertificateFile": certificate, "edgeServingKeyFile": key}
-    file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump(config))
-    refuses(run_part(cluster, "provider", file), certificate, "edgeServingCertificateFile")
-
-
-def test_an_edge_certificate_of_another_ca(cluster: Cluster, tmp_path: Path) -> None:
-    """The edge's own certificate does not belong to the site's CA: the file is named."""
+def test_an_identity_of_another_ca(cluster: Cluster, tmp_path: Path) -> None:
+    """The edge's certificate does not belong to the site's CA: the sentence names the file."""
     config = yaml.safe_load(config_path(cluster, "edge").read_text())
-    certificate, key = other_ca(tmp_path, f"system:node:{cluster.site}")
-    config |= {
-        "clientCertificateFile": certificate,
-        "clientKeyFile": key,
-        "rootDirectory": str(tmp_path / "root"),
-    }
+    pair = identity_of_another_ca(tmp_path / "root", cluster.site)
     file = tmp_path / "config.yaml"
-    file.write_text(yaml.safe_dump(config))
-    refuses(run_part(cluster, "edge", file), certificate, "clientCertificateFile")
+    file.write_text(yaml.safe_dump(config | {"rootDirectory": str(tmp_path / "root")}))
+    refuses(run_part(cluster, "edge", file), str(pair.parent))
 
 
 def test_a_port_in_use(cluster: Cluster) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -80,7 +81,7 @@ def test_the_kubelet_port_says_401_without_a_credential(kubelet_port: Endpoint, 
 
 
 def test_the_kubelet_port_says_401_to_a_bad_token(kubelet_port: Endpoint) -> None:
-    """A bearer token is not looked at yet, and lets nobody in."""
+    """The API server does not know it."""
     wanted = request("GET", "/pods", Authorization="Bearer let-me-in")
     assert ask(kubelet_port, wanted)[0] == 401
 
@@ -92,13 +93,25 @@ def test_the_kubelet_port_refuses_a_certificate_of_another_ca(kubelet_port: Endp
     assert status in {REFUSED_IN_THE_HANDSHAKE, 401}
 
 
-def test_the_kubelet_port_refuses_another_client_of_the_cluster(
+def test_the_kubelet_port_lets_in_whom_the_cluster_allows(
     cluster: Cluster, kubelet_port: Endpoint
 ) -> None:
-    """The cluster's own administrator is not the API server: known, and not let in."""
-    pair = client_pair(cluster.environment["KUBECONFIG"])
-    status, _ = ask(kubelet_port, request("GET", "/pods"), pair=pair)
-    assert status in {401, 403}
+    """As a kubelet: a master may do everything, the scheduler is known and may do nothing here."""
+    administrator = Path(cluster.environment["KUBECONFIG"])
+    pair = client_pair(str(administrator))
+    assert ask(kubelet_port, request("GET", "/pods"), pair=pair)[0] == 200
+    scheduler = client_pair(str(administrator.parent / "kubeconfigs/kube-scheduler"))
+    status, answer = ask(kubelet_port, request("GET", "/pods"), pair=scheduler)
+    assert status == 403
+    assert b"user=system:kube-scheduler, verb=get, resource=nodes" in answer
+
+
+def test_the_kubelet_port_looks_tokens_up(cluster: Cluster, kubelet_port: Endpoint) -> None:
+    """A ServiceAccount's token is known, and its rights are asked for."""
+    token = cluster.kubectl.ok("create", "token", "default").strip()
+    status, answer = ask(kubelet_port, request("GET", "/pods", Authorization=f"Bearer {token}"))
+    assert status == 403
+    assert b"user=system:serviceaccount:default:default" in answer
 
 
 def test_the_edge_port_gives_no_tunnel_without_a_certificate(edge_port: Endpoint) -> None:

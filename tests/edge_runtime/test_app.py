@@ -78,13 +78,9 @@ class EdgeProcess:
 
 
 def configuration(folder: Path, pki: SitePki, *, port: int, endpoint: str) -> dict[str, Any]:
-    """Make a configuration whose every path is below one folder."""
+    """Make a configuration whose every path is below one folder, and an edge that has joined."""
+    pki.write_identity(folder / "root", server=f"127.0.0.1:{port}")
     return {
-        "siteName": "site-a",
-        "server": f"127.0.0.1:{port}",
-        "siteCACertificateFile": str(pki.ca_file),
-        "clientCertificateFile": str(pki.client_certificate_file),
-        "clientKeyFile": str(pki.client_key_file),
         "rootDirectory": str(folder / "root"),
         "podLogsDir": str(folder / "pods"),
         "containerLogsDir": str(folder / "containers"),
@@ -229,15 +225,46 @@ async def test_certificate_of_another_ca_is_refused(tmp_path: Path) -> None:
     pki = SitePki(tmp_path / "pki", site="site-a")
     other = SitePki(tmp_path / "other", site="site-a")
     config = configuration(tmp_path, pki, port=1, endpoint="unix:///nowhere")
-    config["clientCertificateFile"] = str(other.client_certificate_file)
-    config["clientKeyFile"] = str(other.client_key_file)
+    identity = tmp_path / "root/identity/identity.pem"
+    identity.write_bytes(other.identity_file.read_bytes())
     process = EdgeProcess(tmp_path, config)
     await process.start()
 
     status, log = await process.ended()
 
     assert status == 2
-    assert str(other.client_certificate_file) in log
+    assert str(identity) in log
+    assert log.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ([], "run edgelet join first"),
+        (["pending.key"], "run the same edgelet join again"),
+        (["identity.pem", "ca.crt"], "site.json is missing: name the provider"),
+        (["identity.pem", "site.json"], "cannot read"),
+    ],
+)
+async def test_machine_that_has_not_joined_is_told(
+    tmp_path: Path, left: list[str], said: str
+) -> None:
+    """What to do, instead of a dial that nobody could accept."""
+    config = configuration(
+        tmp_path, SitePki(tmp_path / "pki", site="site-a"), port=1, endpoint="unix:///nowhere"
+    )
+    folder = tmp_path / "root/identity"
+    (folder / "pending.key").write_text("")
+    for path in folder.iterdir():
+        if path.name not in left:
+            path.unlink()
+    process = EdgeProcess(tmp_path, config)
+    await process.start()
+
+    status, log = await process.ended()
+
+    assert status == 2
+    assert said in log
     assert log.count("\n") == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from edge_runtime.cli import app, load_config
+from edge_runtime.cli import app, join, load_config
 from edge_runtime.config import EDGELET_VERSION, ConfigError
+from edge_runtime.uplink.enrolment_error import Trouble
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +32,10 @@ def test_version_is_one_line() -> None:
     assert result.output == f"{EDGELET_VERSION}\n"
 
 
-@pytest.mark.parametrize("module", ["grpc", "sqlite_utils", "websockets", "h2", "yaml", "uvloop"])
+@pytest.mark.parametrize(
+    "module",
+    ["grpc", "sqlite_utils", "websockets", "h2", "yaml", "uvloop", "cryptography", "ssl"],
+)
 def test_import_of_the_cli_is_light(module: str) -> None:
     """`edgelet --help` answers at once."""
     code = f"import sys, edge_runtime.cli; sys.exit({module!r} in sys.modules)"
@@ -47,9 +52,9 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("siteName: [", r"config\.yaml is no YAML in line 1"),
+        ("server: [", r"config\.yaml is no YAML in line 1"),
         ("", r"config\.yaml: the document is not a mapping"),
-        ("siteName: site-a\nspeed: 9\n", r"config\.yaml: object (contains unknown|missing)"),
+        ("server: a:1\nspeed: 9\n", r"config\.yaml: object contains unknown"),
         ("a: 1\n" * 300_000, r"config\.yaml has more than 1048576 bytes"),
     ],
 )
@@ -72,3 +77,49 @@ def test_bad_input_ends_with_status_2(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         f"edgelet: cannot read {tmp_path}/absent: No such file or directory"
     ]
+
+
+def test_help_of_join_says_why_not_on_the_command_line() -> None:
+    """And names the other ways."""
+    result = CliRunner().invoke(app, ["join", "--help"], env={"COLUMNS": "200"})
+
+    assert result.exit_code == 0
+    for word in (
+        "list of processes",
+        "--token-file",
+        "EDGELET_TOKEN",
+        "--force",
+        "23 the site has",
+    ):
+        assert word in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "name the provider with --server"),
+        (["--server", "cloud"], "option --server: 'cloud' is not HOST:PORT"),
+        (["--server", "cloud:1", "--token-file", "/absent"], "cannot read /absent: No such file"),
+        (["--server", "cloud:1", "--token-file", "/absent", "t"], "not both"),
+        (["--server", "cloud:1", "--config", "/absent"], "cannot read /absent"),
+    ],
+)
+def test_bad_option_of_join_ends_with_status_2(arguments: list[str], said: str) -> None:
+    """Before anything is done."""
+    result = CliRunner().invoke(app, ["join", *arguments])
+
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_every_trouble_has_an_exit_status_of_its_own_and_stands_in_the_help() -> None:
+    """They are an interface: a number that moved would send scripts astray."""
+    statuses = {trouble.name: trouble.exit_status for trouble in Trouble}
+
+    assert len(set(statuses.values())) == len(statuses)
+    assert statuses["TOKEN_USED"] == 14
+    assert statuses["SITE_HAS_EDGE"] == 23
+    text = " ".join((join.__doc__ or "").split())
+    for trouble in Trouble:
+        if trouble not in (Trouble.RECOVERY_TOO_LATE, Trouble.EXPIRED):
+            assert re.search(rf"[\s,]{trouble.exit_status} [a-zA-Z]", text), trouble

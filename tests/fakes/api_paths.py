@@ -26,12 +26,12 @@ def is_in(wanted: str, collection: str) -> bool:
 
 
 def is_selected(body: Json, query: dict[str, str]) -> bool:
-    """Whether an object fits the query's field selector."""
-    selector = query.get("fieldSelector")
-    if not selector:
-        return True
-    path, _, wanted = selector.partition("=")
-    value: Any = body
-    for key in path.split("."):
-        value = value.get(key, {})
-    return bool(value == wanted)
+    """Whether an object fits the query's field selector: terms ``path=value``, all of them."""
+    for term in filter(None, query.get("fieldSelector", "").split(",")):
+        path, _, wanted = term.replace("==", "=").partition("=")
+        value: Any = body
+        for key in path.split("."):
+            value = value.get(key, {})
+        if value != wanted:
+            return False
+    return True

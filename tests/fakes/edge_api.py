@@ -6,9 +6,11 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge_runtime.api.guarded_calls import CallGuard
 from edge_runtime.api.router import Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
+from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 from edge_runtime.runtime.cri_client import CriClient
 from tests.fakes.edge_pods import EdgePods, is_running, pod_json
 from tests.fakes.fake_cri import FakeCri
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
+    from edge_runtime.audit.audit_record import AuditedCall, AuditEvent, CallEnd
     from edge_runtime.objects.container import Json
     from tunnel.stream import Stream
     from tunnel.sync import NodeReport
@@ -34,6 +37,17 @@ class OneReport:
         yield make_report()
 
 
+class AuditedCalls:
+    """Keeps what would be written down."""
+
+    def __init__(self) -> None:
+        self.records: list[tuple[AuditedCall, AuditEvent, CallEnd | None]] = []
+
+    def record(self, call: AuditedCall, event: AuditEvent, end: CallEnd | None = None) -> None:
+        """Keep a line."""
+        self.records.append((call, event, end))
+
+
 @dataclass
 class EdgeApi:
     """What a test of the API asks and looks at."""
@@ -45,6 +59,7 @@ class EdgeApi:
     sync: SyncHandler
     problems: dict[str, str | None]
     outlived: list[None] = field(default_factory=list)
+    audit: AuditedCalls = field(default_factory=AuditedCalls)
 
     async def run_pod(self, pod: Json | None = None) -> str:
         """Run a pod and return the id of its container."""
@@ -54,15 +69,20 @@ class EdgeApi:
         await self.pods.status(pod["metadata"]["uid"], is_running)
         return self.cri.container_named("c")
 
-    async def upgrade(self, path: str, *, method: str = "POST") -> Stream:
+    async def upgrade(
+        self, path: str, *, method: str = "POST", headers: tuple[tuple[str, str], ...] = ()
+    ) -> Stream:
         """Ask for an upgrade to SPDY."""
-        headers = ((METHOD_HEADER, method),)
+        headers = ((METHOD_HEADER, method), *headers)
         return await self.pair.request(path, protocol="SPDY/3.1", headers=headers)
 
 
 @contextlib.asynccontextmanager
 async def edge_api(
-    folder: Path, *, behaviour: Callable[[Upgraded], Awaitable[None]] = echo
+    folder: Path,
+    *,
+    behaviour: Callable[[Upgraded], Awaitable[None]] = echo,
+    policy: EdgePolicy = FORBIDS_NOTHING,
 ) -> AsyncIterator[EdgeApi]:
     """Serve until the block ends; the runtime's streams behave as given."""
     problems: dict[str, str | None] = {"syncloop": None, "runtime": None}
@@ -87,6 +107,7 @@ async def edge_api(
             node=OneReport(),
             events=pods.recorder,
         )
+        audit = AuditedCalls()
         routes = edge_routes(
             pods=pods.manager,
             statuses=pods.statuses,
@@ -94,7 +115,8 @@ async def edge_api(
             checks={name: check(name) for name in problems},
             sync=sync,
             exec_outlived=lambda: api.outlived.append(None),
+            guard=CallGuard(policy=policy, audit=audit, pods=pods.manager),
         )
         async with tunnel_pair(Router(routes).handle) as pair:
-            api = EdgeApi(pair, pods, cri, streaming, sync, problems)
+            api = EdgeApi(pair, pods, cri, streaming, sync, problems, audit=audit)
             yield api

@@ -13,6 +13,7 @@ from edge_runtime.objects.pod import PodUID
 from edge_runtime.objects.runtime_config import DnsConfig
 from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.pods.pod_settings import PodSettings
+from edge_runtime.policy.edge_policy import FORBIDS_NOTHING
 from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.runtime.cri_resources import MachineResources
 from edge_runtime.store.database import Database
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edge_runtime.objects.container import Json
+    from edge_runtime.policy.edge_policy import EdgePolicy
     from tests.fakes.fake_cri import FakeCri
 
 RELIST_PERIOD_S = 0.05
@@ -52,7 +54,9 @@ def deleted(pod: Json, *, grace_period_s: int = 5) -> Json:
 class EdgePods:
     """One edge process's pod machinery; make a second one on the same folder for a restart."""
 
-    def __init__(self, folder: Path, client: CriClient) -> None:
+    def __init__(
+        self, folder: Path, client: CriClient, *, policy: EdgePolicy = FORBIDS_NOTHING
+    ) -> None:
         self.settings = PodSettings(
             pod_logs_dir=folder / "pods",
             container_logs_dir=folder / "containers",
@@ -65,6 +69,7 @@ class EdgePods:
             machine=MachineResources(memory_bytes=8 << 30, cgroup_v2=True),
             host_ips=lambda: ("192.0.2.1",),
             host_dns=DnsConfig,
+            policy=policy,
         )
         self.database = Database(folder / "edgelet.db")
         parts = build_pod_parts(
@@ -124,9 +129,14 @@ class EdgePods:
 
 
 @contextlib.asynccontextmanager
-async def edge_pods(folder: Path, fake: FakeCri) -> AsyncIterator[EdgePods]:
+async def edge_pods(
+    folder: Path, fake: FakeCri, *, policy: EdgePolicy = FORBIDS_NOTHING
+) -> AsyncIterator[EdgePods]:
     """Run the pod machinery of one edge process over a fake runtime."""
-    async with CriClient(fake.endpoint) as client, EdgePods(folder, client).running() as edge:
+    async with (
+        CriClient(fake.endpoint) as client,
+        EdgePods(folder, client, policy=policy).running() as edge,
+    ):
         yield edge
 
 

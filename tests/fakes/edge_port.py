@@ -1,11 +1,14 @@
-"""An edge port on loopback with real TLS, and an edge that dials it as the real one does."""
+"""An edge port on loopback with real TLS and trust, and an edge that dials it as the real one does.
+
+The site's Secrets are in a fake API server of its own.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import ssl
+import time
 from typing import TYPE_CHECKING
 
 from websockets.asyncio.client import connect
@@ -15,7 +18,10 @@ from edge_runtime.uplink.websocket_pipe import ClientWebSocketPipe
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
-from provider.serving.tls import check_serving_certificate, server_context
+from provider.kube.timestamps import utc_now
+from provider.trust.site_trust import SiteTrust, TrustSettings
+from tests.fakes.fake_api_server import FakeAPIServer
+from tests.fakes.site_objects import put_secrets, put_site
 from tunnel.errors import ProtocolError
 from tunnel.identity import parse_site_name, provider_dns_name
 from tunnel.metrics import TunnelMetrics
@@ -33,6 +39,7 @@ if TYPE_CHECKING:
 
     from websockets.asyncio.client import ClientConnection
 
+    from provider.kube.client import KubeClient
     from tests.fakes.site_pki import SitePki
     from tunnel.stream import Stream
 
@@ -54,12 +61,17 @@ class EdgePort:
     Attributes:
         client: What the front doors get.
         site_session: Who has the site.
+        api: Where the site's Secrets are.
+        trust: Who may have a tunnel or a certificate.
         events: Reasons and messages of the events that were reported.
         metrics: What the port counts.
     """
 
-    def __init__(self, pki: SitePki, *, limits: Limits | None = None) -> None:
+    def __init__(
+        self, pki: SitePki, api: FakeAPIServer, kube: KubeClient, *, limits: Limits | None = None
+    ) -> None:
         self.pki = pki
+        self.api = api
         self.events: list[tuple[str, str]] = []
         self.client = EdgeClient(site=SITE)
         self.metrics = TunnelMetrics()
@@ -69,18 +81,16 @@ class EdgePort:
             limits=limits,
             metrics=self.metrics,
         )
-        context = server_context(
-            certificate_file=str(pki.server_certificate_file),
-            key_file=str(pki.server_key_file),
-            client_ca_file=str(pki.ca_file),
+        self.trust = SiteTrust(
+            api=kube.as_self,
+            site=SITE,
+            settings=TrustSettings(namespace=f"edgelet-{SITE}"),
+            report=self._report,
+            now=utc_now,
         )
-        check_serving_certificate(
-            certificate_file=str(pki.server_certificate_file),
-            ca_file=str(pki.ca_file),
-            dns_name=provider_dns_name(SITE),
-            now=datetime.datetime.now(datetime.UTC),
+        self.listener = EdgeListener(
+            site=SITE, site_session=self.site_session, trust=self.trust, monotonic=time.monotonic
         )
-        self.listener = EdgeListener(site=SITE, site_session=self.site_session, context=context)
 
     def _report(self, *, reason: str, message: str) -> None:
         self.events.append((reason, message))
@@ -162,8 +172,12 @@ class DialledEdge:
 @contextlib.asynccontextmanager
 async def edge_port(pki: SitePki, *, limits: Limits | None = None) -> AsyncIterator[EdgePort]:
     """Serve the edge port until the block is left."""
-    port = EdgePort(pki, limits=limits)
-    async with asyncio.TaskGroup() as tasks:
+    async with FakeAPIServer() as api, api.client(SITE) as kube, asyncio.TaskGroup() as tasks:
+        put_site(api, SITE)
+        put_secrets(api, pki.secrets(), site=SITE)
+        port = EdgePort(pki, api, kube, limits=limits)
+        await port.trust.load()
+        watching = tasks.create_task(port.trust.run())
         tasks.create_task(port.site_session.run())
         await port.listener.listen(host="127.0.0.1", port=0)
         try:
@@ -172,3 +186,4 @@ async def edge_port(pki: SitePki, *, limits: Limits | None = None) -> AsyncItera
             port.listener.stop_accepting()
             await port.site_session.drain(deadline_s=0)
             await port.listener.shutdown(timeout_s=1)
+            watching.cancel()

@@ -176,9 +176,8 @@ async def _run(arguments: argparse.Namespace) -> None:
     server = ("127.0.0.1", arguments.port)
     credentials = Credentials(
         site=parse_site_name(arguments.site),
-        ca_certificate_file=str(arguments.pki / "ca.crt"),
-        certificate_file=str(arguments.pki / "client.crt"),
-        key_file=str(arguments.pki / "client.key"),
+        ca_file=str(arguments.pki / "ca.crt"),
+        identity_file=str(arguments.pki / "identity.pem"),
     )
     stdin = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(

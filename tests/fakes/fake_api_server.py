@@ -1,9 +1,10 @@
 """An API server in one aiohttp application: raw JSON objects, versions, watches, and faults.
 
 It speaks what the provider uses of the real protocol: GET, LIST with field selectors, paging,
-WATCH with bookmarks and 410, POST, PUT, PATCH (a strategic merge of what Node and Pod need), DELETE
-with preconditions, and Status objects for every refusal. Identities are recorded, not enforced:
-what a node may do is proved on the real API server (tests/e2e).
+WATCH with bookmarks and 410, POST, PUT (compare-and-swap by resource version), PATCH (a strategic
+merge of what Node and Pod need), DELETE with preconditions, token and access reviews, and Status
+objects for every refusal. Identities are recorded, not enforced: what a node may do is proved on
+the real API server (tests/e2e).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from aiohttp import web
 from provider.kube.client import KubeClient
 from provider.kube.credentials import ClusterAccess, StaticToken
 from tests.fakes.api_paths import is_in, is_selected, split_path
+from tests.fakes.api_reviews import Reviews
+from tests.fakes.site_objects import refused_secret
 from tests.fakes.strategic_merge import merge
 from tunnel.identity import SiteName
 
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 _REASONS = {
+    400: "BadRequest",
+    401: "Unauthorized",
+    403: "Forbidden",
     404: "NotFound",
     409: "Conflict",
     410: "Expired",
@@ -86,9 +92,11 @@ class FakeAPIServer:
         self.log: list[tuple[int, str, Json]] = []
         self.compacted_version = 0
         self.page_size = 500
+        self.reviews = Reviews()
         self.max_concurrent = 0
         self._concurrent = 0
         self._faults: list[tuple[str, str, int | None]] = []
+        self._lost_answers: list[tuple[str, str]] = []
         self._held: dict[str, asyncio.Event] = {}
         self._version = itertools.count(100)
         self._uid = itertools.count(1)
@@ -148,6 +156,14 @@ class FakeAPIServer:
         """Refuse the next requests of a kind with this status; None cuts their connection."""
         self._faults += [(verb, path_part, code)] * times
 
+    def lose_answer(self, verb: str, path_part: str) -> None:
+        """Carry out the next request of a kind, and cut its connection instead of an answer."""
+        self._lost_answers.append((verb, path_part))
+
+    def heal(self) -> None:
+        """Forget the refusals that were not asked for yet."""
+        self._faults.clear()
+
     def hold(self, path_part: str) -> asyncio.Event:
         """Let requests of a path wait until the event is set."""
         return self._held.setdefault(path_part, asyncio.Event())
@@ -190,7 +206,9 @@ class FakeAPIServer:
                     return await self._watch(request)
                 finally:
                     self._concurrent += 1
-            return web.json_response(self._answer(recorded, dict(request.query)))
+            answer = self._answer(recorded, dict(request.query))
+            self._lose(recorded, request)
+            return web.json_response(answer)
         except ApiRefusal as exc:
             status = {"kind": "Status", "status": "Failure", "message": str(exc), "code": exc.code}
             return web.json_response(status | {"reason": exc.reason}, status=exc.code)
@@ -227,6 +245,14 @@ class FakeAPIServer:
                     request.transport.abort()
                 raise ApiRefusal(code or 500, "the test says no")
 
+    def _lose(self, recorded: Request, request: web.Request) -> None:
+        for verb, part in self._lost_answers:
+            if verb == recorded.verb and part in recorded.path:
+                self._lost_answers.remove((verb, part))
+                assert request.transport is not None
+                request.transport.abort()
+                return
+
     def _answer(self, request: Request, query: dict[str, str]) -> Json:
         collection, name, subresource = split_path(request.path)
         match request.verb:
@@ -240,10 +266,7 @@ class FakeAPIServer:
         known = self.objects[key]
         match request.verb:
             case "update":
-                version = request.body["metadata"].get("resourceVersion")
-                if version != known["metadata"]["resourceVersion"]:
-                    raise ApiRefusal(409, "the object has been modified")
-                return self._commit("MODIFIED", collection, request.body)
+                return self._update(collection, known, request.body, subresource)
             case "patch":
                 return self._patch(collection, known, request.body, subresource)
             case "delete":
@@ -264,14 +287,35 @@ class FakeAPIServer:
         return {"kind": "List", "metadata": metadata, "items": items[start:end]}
 
     def _create(self, collection: str, body: Json) -> Json:
-        if (collection, body["metadata"]["name"]) in self.objects:
+        if review := self.reviews.answer(collection, body):
+            return review
+        metadata = body["metadata"]
+        if "name" not in metadata:
+            metadata["name"] = f"{metadata['generateName']}{next(self._uid):05d}"
+        if (collection, metadata["name"]) in self.objects:
             raise ApiRefusal(409, "it exists", "AlreadyExists")
         return self.put(collection, copy.deepcopy(body))
+
+    def _update(self, collection: str, known: Json, body: Json, subresource: str) -> Json:
+        # Stricter than life, where a PUT without a version wins over everybody's.
+        if body["metadata"].get("resourceVersion") != known["metadata"]["resourceVersion"]:
+            raise ApiRefusal(409, "the object has been modified")
+        if body["metadata"].get("uid", known["metadata"]["uid"]) != known["metadata"]["uid"]:
+            raise ApiRefusal(409, "Precondition failed: UID in precondition")
+        if collection.endswith("/secrets") and (why := refused_secret(body)):
+            raise ApiRefusal(400, why)
+        if subresource:
+            body = {**known, "status": body.get("status", {})}
+        metadata = {**body["metadata"], "uid": known["metadata"]["uid"]}
+        return self._commit("MODIFIED", collection, {**body, "metadata": metadata})
 
     def _patch(self, collection: str, known: Json, patch: Json, subresource: str) -> Json:
         uid = patch.get("metadata", {}).get("uid")
         if uid and uid != known["metadata"]["uid"]:
             raise ApiRefusal(409, "Precondition failed: UID in precondition")
+        version = patch.get("metadata", {}).get("resourceVersion")
+        if version and version != known["metadata"]["resourceVersion"]:
+            raise ApiRefusal(409, "the object has been modified")
         part = {"status": patch.get("status", {})} if subresource == "status" else patch
         merged = merge(known, part)
         if merged == known:
@@ -302,19 +346,29 @@ class FakeAPIServer:
                 watcher.events.put_nowait(event)
         return copy.deepcopy(body)
 
-    async def _watch(self, request: web.Request) -> web.StreamResponse:
-        query = dict(request.query)
-        since = int(query.get("resourceVersion") or 0)
+    def _events_since(self, watcher: _Watcher) -> list[Json]:
+        """Return what a watch begins with: from no version, everything that there is now."""
+        wanted, query = watcher.collection, watcher.query
+        if not query.get("resourceVersion"):
+            return [
+                {"type": "ADDED", "object": copy.deepcopy(item)}
+                for (collection, _), item in self.objects.items()
+                if is_in(wanted, collection) and is_selected(item, query)
+            ]
+        since = int(query["resourceVersion"])
         if since < self.compacted_version:
             raise ApiRefusal(410, "too old resource version")
+        return [
+            event
+            for version, collection, event in self.log
+            if version > since and is_in(wanted, collection) and is_selected(event["object"], query)
+        ]
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        query = dict(request.query)
         watcher = _Watcher(collection=split_path(request.path)[0], query=query)
-        for version, collection, event in self.log:
-            if (
-                version > since
-                and is_in(watcher.collection, collection)
-                and is_selected(event["object"], query)
-            ):
-                watcher.events.put_nowait(event)
+        for event in self._events_since(watcher):
+            watcher.events.put_nowait(event)
         self._watchers.append(watcher)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from edge_runtime.uplink.dial import Dialled
 from edge_runtime.uplink.dial_error import DialError
 from edge_runtime.uplink.dialer import Dial, Dialer
 from provider.edge_link.edge_client import EdgeClient
-from provider.edge_link.site_session import Admission, Refused, SiteSession
+from provider.edge_link.refusal import Refused
+from provider.edge_link.site_session import Admission, SiteSession
+from provider.trust.site_trust import AcceptedCertificate
 from tests.fakes.memory_pipe import MemoryPipe, memory_pipes
 from tunnel.identity import parse_site_name
 from tunnel.metrics import TunnelMetrics
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
 
 SITE = parse_site_name("site-a")
 DIAL_TIMEOUT_S = 2.0
+# There is no TLS here; whoever dials was accepted.
+ACCEPTED = AcceptedCertificate(
+    serial="1", is_current=True, not_after=datetime.max.replace(tzinfo=UTC), der=b""
+)
 
 
 class MemoryProvider:
@@ -120,7 +127,10 @@ async def _admit(
 ) -> Admission | Refused:
     try:
         return await site_session.admit(
-            instance=instance, session_id=session_id, received_bytes=received_bytes
+            instance=instance,
+            certificate=ACCEPTED,
+            session_id=session_id,
+            received_bytes=received_bytes,
         )
     except Refused as exc:
         return exc

@@ -10,12 +10,14 @@ import ssl
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from edge_runtime.uplink.websocket_pipe import ClientWebSocketPipe
 from provider import app
-from provider.app import LoopFailed, Provider, serve
+from provider.app import LoopFailed, Provider, StartError, serve
 from provider.node.node_lease import NodeLease
 from tests.fakes import spdy
 from tests.fakes.fake_api_server import FakeAPIServer
@@ -33,8 +35,6 @@ from tunnel.session import Role, Session
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
-
-    import pytest
 
     from tunnel.stream import Stream
 
@@ -66,9 +66,9 @@ def edge_context(files: ProviderFiles) -> ssl.SSLContext:
 
 
 async def dial(files: ProviderFiles) -> ClientConnection:
-    """Dial as the edge does, until the provider listens."""
+    """Dial as the edge does, until the provider listens and has the site's Lease."""
     while True:
-        with contextlib.suppress(ConnectionRefusedError):
+        with contextlib.suppress(ConnectionRefusedError, InvalidStatus):
             return await connect(
                 f"wss://127.0.0.1:{files.fields['edgePort']}{TUNNEL_PATH}",
                 ssl=edge_context(files),
@@ -138,6 +138,7 @@ async def test_a_stop_tells_running_calls(tmp_path: Path, monkeypatch: pytest.Mo
     stop = asyncio.Event()
     async with FakeAPIServer() as api, asyncio.TaskGroup() as tasks:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         serving = tasks.create_task(serve(files.config(), stop=stop))
         async with edge(files), kubectl_exec(files) as client:
             stop.set()
@@ -168,6 +169,7 @@ async def test_a_loop_that_fails_ends_all_and_is_named(
 
     async with FakeAPIServer() as api, asyncio.TaskGroup() as tasks:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         serving = tasks.create_task(serve_and_fail(files))
         async with edge(files), kubectl_exec(files) as client:
             fail.set()
@@ -188,6 +190,7 @@ async def test_started_is_told_when_both_ports_listen(tmp_path: Path) -> None:
 
     async with FakeAPIServer() as api:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         await serve(files.config(), stop=stop, started=started)
     assert ports == [files.fields["kubeletPort"], files.fields["edgePort"]]
 
@@ -196,6 +199,7 @@ async def test_sigterm_ends_a_running_exec_with_a_message(tmp_path: Path) -> Non
     """The real process: exit status 0, and kubectl told why its command ended."""
     async with FakeAPIServer() as api:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "provider", "run", "--config", str(files.write())),
             stderr=asyncio.subprocess.PIPE,
@@ -212,3 +216,29 @@ async def test_sigterm_ends_a_running_exec_with_a_message(tmp_path: Path) -> Non
                 await process.wait()
     assert process.returncode == 0, log.decode()
     assert b"Traceback" not in log
+
+
+async def test_a_site_without_its_secrets_does_not_start(tmp_path: Path) -> None:
+    """They come with the manifests; nobody here may make them."""
+    async with FakeAPIServer() as api:
+        files = ProviderFiles(tmp_path, api_server_url=api.url)
+        with pytest.raises(StartError, match="edgelet-site-ca"):
+            await serve(files.config(), stop=asyncio.Event())
+
+
+async def test_a_provider_waits_for_an_api_server_that_is_away(tmp_path: Path) -> None:
+    """It may come up last; and a stop ends the wait."""
+    stop, asked = asyncio.Event(), asyncio.Event()
+
+    def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        del reader
+        asked.set()
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        files = ProviderFiles(tmp_path, api_server_url=f"http://127.0.0.1:{port}")
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(files.config(), stop=stop))
+            await asked.wait()
+            stop.set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import subprocess
@@ -14,11 +15,16 @@ import pytest
 from typer.testing import CliRunner
 
 from provider.cli import app
+from tests.fakes.fake_api_server import FakeAPIServer
 from tests.fakes.provider_files import ProviderFiles
+from tests.fakes.site_objects import put_secrets
 from tests.fakes.site_pki import SitePki
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+START_TIMEOUT_S = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -101,57 +107,67 @@ def test_an_unknown_field_is_named(files: ProviderFiles) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "field",
-    [
-        "kubeletServingCertificateFile",
-        "kubeletServingKeyFile",
-        "clusterClientCAFile",
-        "siteCACertificateFile",
-        "edgeServingCertificateFile",
-        "edgeServingKeyFile",
-        "kubeconfig",
-    ],
-)
-def test_a_missing_file_is_named(files: ProviderFiles, field: str) -> None:
-    """Whichever file it is."""
-    files.fields[field] = "/no/such/file"
+async def started(files: ProviderFiles, *, api: FakeAPIServer | None = None) -> tuple[int, str]:
+    """Run the provider as a process that cannot start; return status and errors."""
+    if api is not None:
+        files.apply(api)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "provider", "run", "--config", str(files.write())),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            _, errors = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode or 0, errors.decode()
+
+
+def test_a_missing_kubeconfig_is_named(files: ProviderFiles) -> None:
+    """In one sentence."""
+    files.fields["kubeconfig"] = "/no/such/file"
     status, _, error = run("run", "--config", str(files.write()))
     assert status == 2
     assert "/no/such/file" in error
     assert error.count("\n") == 1
 
 
-def test_a_certificate_of_another_ca_is_named(files: ProviderFiles, tmp_path: Path) -> None:
-    """Told at the start, since every edge would refuse it."""
-    other = SitePki(tmp_path / "other", site="site-a")
-    files.fields["siteCACertificateFile"] = str(other.ca_file)
-    status, _, error = run("run", "--config", str(files.write()))
+async def test_a_secret_that_nobody_applied_is_named(tmp_path: Path) -> None:
+    """The provider may create none: they come with the manifests."""
+    async with FakeAPIServer() as api:
+        status, error = await started(ProviderFiles(tmp_path, api_server_url=api.url))
     assert status == 2
-    assert error == (
-        f"edgelet-provider: the certificate in {files.site.server_certificate_file} "
-        f"does not come from the CA in {other.ca_file}\n"
-    )
+    assert "edgelet-site-ca" in error
+    assert "manifests" in error
+    assert error.count("\n") == 1
 
 
-def test_a_certificate_of_another_site_is_named(files: ProviderFiles) -> None:
-    """The name is part of the check."""
-    files.fields["siteName"] = "site-b"
-    status, _, error = run("run", "--config", str(files.write()))
+async def test_a_ca_of_another_site_is_named(tmp_path: Path) -> None:
+    """A Secret that was copied; every edge would refuse the provider."""
+    async with FakeAPIServer() as api:
+        files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
+        put_secrets(api, SitePki(tmp_path / "other", site="site-b").secrets())
+        status, error = await started(files)
     assert status == 2
-    assert "does not carry the name provider.site-b.edgelet.internal" in error
+    assert "ca.crt is not a CA of the site site-a" in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("field", ["kubeletPort", "edgePort"])
-def test_a_port_in_use_is_named(files: ProviderFiles, field: str) -> None:
+async def test_a_port_in_use_is_named(tmp_path: Path, field: str) -> None:
     """Address, port, reason."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        files.fields[field] = taken.getsockname()[1]
-        status, _, error = run("run", "--config", str(files.write()))
+    async with FakeAPIServer() as api:
+        files = ProviderFiles(tmp_path, api_server_url=api.url)
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            files.fields[field] = taken.getsockname()[1]
+            status, error = await started(files, api=api)
     assert status == 2
-    assert error == (
+    assert error.splitlines()[-1] == (
         f"edgelet-provider: cannot listen on 127.0.0.1:{files.fields[field]}: "
-        "address already in use\n"
+        "address already in use"
     )
 
 

@@ -7,7 +7,6 @@ import itertools
 import time
 from typing import TYPE_CHECKING
 
-from edge_runtime.uplink.credentials import Credentials
 from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
 from tests.fakes.edge_port import SITE, edge_port
@@ -24,13 +23,9 @@ NOTICED_WITHIN_S = 20.0
 
 def dialer(pki: SitePki, port: int) -> Dialer:
     """Make the real dialer."""
-    credentials = Credentials(
-        site=SITE,
-        ca_certificate_file=str(pki.ca_file),
-        certificate_file=str(pki.client_certificate_file),
-        key_file=str(pki.client_key_file),
+    dial = ProviderDial(
+        server=("127.0.0.1", port), credentials=pki.credentials(), instance_id="a" * 32
     )
-    dial = ProviderDial(server=("127.0.0.1", port), credentials=credentials, instance_id="a" * 32)
     return Dialer(dial=dial, handler=echo)
 
 

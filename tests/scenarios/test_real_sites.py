@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import psutil
 
 from edge_runtime.uplink.backoff import Backoff
-from edge_runtime.uplink.credentials import Credentials
 from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
 from tests.fakes.edge_port import EdgePort, edge_port
 from tests.fakes.session_pair import GET, echo, read_all
 from tests.fakes.site_pki import SitePki
-from tunnel.identity import parse_site_name
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -53,16 +51,10 @@ async def real_sites(folder: Path) -> AsyncIterator[list[EdgePort]]:
 
 def dialer(port: EdgePort, number: int) -> Dialer:
     """Make a site's real dialer."""
-    credentials = Credentials(
-        site=parse_site_name(port.pki.site),
-        ca_certificate_file=str(port.pki.ca_file),
-        certificate_file=str(port.pki.client_certificate_file),
-        key_file=str(port.pki.client_key_file),
-    )
     # Fifty handshakes at once on a busy machine: none of them may be abandoned.
     dial = ProviderDial(
         server=("127.0.0.1", port.listener.port),
-        credentials=credentials,
+        credentials=port.pki.credentials(),
         instance_id=f"{number:032x}",
         timeout_s=DIAL_TIMEOUT_S,
     )

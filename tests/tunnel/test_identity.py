@@ -1,7 +1,9 @@
-"""Site names and the certificates that carry them."""
+"""Site names, the certificates that carry them, and join tokens."""
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from typing import Any
 
@@ -11,7 +13,12 @@ from hypothesis import strategies as st
 
 from tunnel.errors import IdentityError
 from tunnel.identity import (
+    JoinToken,
+    ca_pin,
+    claimed_site,
+    is_pinned,
     node_user_name,
+    parse_join_token,
     parse_site_name,
     provider_dns_name,
     site_of_peer_certificate,
@@ -102,3 +109,66 @@ def test_a_peer_without_a_site_is_refused(certificate: dict[str, Any] | None) ->
     """No certificate (None), no subject, or two names."""
     with pytest.raises(IdentityError):
         site_of_peer_certificate(certificate)
+
+
+PIN = "0123456789abcdef" * 4
+
+
+def test_a_join_token_is_read_back() -> None:
+    """What is printed is what is accepted, with the white space that copying adds."""
+    token = JoinToken(ca_pin=PIN, jwt="aa.b-b.c_c")
+    assert parse_join_token(f" {token}\n") == token
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        PIN,
+        f"{PIN}.",
+        f"{PIN}.a.b",
+        f"{PIN}.a.b.c.d",
+        f"{PIN[1:]}.a.b.c",
+        f"{PIN.upper()}.a.b.c",
+        f"{PIN}.a b.c.d",
+        f"{PIN}..b.c",
+        f"{PIN}.a.b.{'c' * 2048}",
+    ],
+)
+def test_another_shape_is_no_join_token(text: str) -> None:
+    """The refusal tells the form, and never repeats what may be a secret."""
+    with pytest.raises(IdentityError, match="edgelet-provider token create") as caught:
+        parse_join_token(text)
+    assert not text or text not in str(caught.value)
+
+
+def test_a_token_is_not_shown_by_accident() -> None:
+    """Logs and tracebacks use repr."""
+    assert "secret" not in repr(JoinToken(ca_pin=PIN, jwt="a.b.secret"))
+
+
+def test_a_pin_names_one_certificate() -> None:
+    """Any other certificate has another hash."""
+    assert is_pinned(b"certificate", pin=ca_pin(b"certificate"))
+    assert not is_pinned(b"another", pin=ca_pin(b"certificate"))
+
+
+def token_with(payload: bytes) -> JoinToken:
+    """Make a token of these claims."""
+    return JoinToken(
+        ca_pin=PIN, jwt=f"a.{base64.urlsafe_b64encode(payload).rstrip(b'=').decode()}.c"
+    )
+
+
+def test_a_token_names_its_site() -> None:
+    """The edge asks for that site's provider."""
+    assert claimed_site(token_with(json.dumps({"site": "site-a", "exp": 1}).encode())) == "site-a"
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"{}", b'{"site": 1}', b'{"site": "Site A"}', b"\xff", b"[" * 1200]
+)
+def test_a_damaged_token_is_said(payload: bytes) -> None:
+    """Whatever its claims are."""
+    with pytest.raises(IdentityError):
+        claimed_site(token_with(payload))

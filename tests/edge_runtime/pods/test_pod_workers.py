@@ -10,6 +10,8 @@ import grpc
 from cri_protos import api_pb2 as pb
 from edge_runtime.objects.pod import PodUID
 from edge_runtime.pods.pod_work import WorkState
+from edge_runtime.policy.edge_policy import EdgePolicy
+from edge_runtime.policy_config import Forbiddable
 from tests.fakes.edge_pods import (
     deleted,
     edge_pods,
@@ -192,6 +194,75 @@ async def test_unsupported_pod_is_never_started(tmp_path: Path) -> None:
         await edge.put(deleted(volumes), revision="r2")
         await edge.gone("u")
         assert not fake.called("RunPodSandbox")
+
+
+FORBIDS_PRIVILEGED = EdgePolicy(forbidden=frozenset({Forbiddable.PRIVILEGED}))
+PRIVILEGED = pod_json(
+    containers=[{"name": "c", "image": "busybox:1", "securityContext": {"privileged": True}}]
+)
+REJECTED = (
+    "the policy of this edge forbids privileged containers "
+    "(spec.containers[c].securityContext.privileged)"
+)
+
+
+async def test_forbidden_pod_fails_without_having_run(tmp_path: Path) -> None:
+    """As a kubelet's admission rejects it; its event says why, and it can be deleted."""
+    policy = FORBIDS_PRIVILEGED
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake, policy=policy) as edge:
+        await edge.put(PRIVILEGED)
+        status = await edge.status("u", lambda each: each["phase"] == "Failed")
+        assert status["reason"] == "ForbiddenByEdgePolicy"
+        assert status["message"] == f"Pod was rejected: {REJECTED}"
+        assert not status.get("containerStatuses")
+        conditions = {each["type"]: each for each in status["conditions"]}
+        assert (conditions["Ready"]["status"], conditions["Ready"]["reason"]) == (
+            "False",
+            "PodFailed",
+        )
+        await until(lambda: bool(edge.recorder.pending()))
+        (event,) = edge.recorder.pending()
+        assert (event.event_type, event.reason) == ("Warning", "ForbiddenByEdgePolicy")
+        assert event.message == REJECTED
+        await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
+        body = edge.statuses.body(UID)
+        assert body is not None
+        assert body.status == status
+        await edge.put(deleted(PRIVILEGED), revision="r2")
+        await edge.gone("u")
+        assert not fake.called("RunPodSandbox")
+        assert not fake.called("PullImage")
+
+
+async def test_forbidden_pod_stays_failed_whatever_the_cloud_says(tmp_path: Path) -> None:
+    """Sent again, sent with a status that runs, and after a restart of the edge."""
+    insisting = PRIVILEGED | {"status": {"phase": "Running"}}
+    policy = FORBIDS_PRIVILEGED
+    async with FakeCri(tmp_path) as fake:
+        for revision in ("r1", "r2"):
+            async with edge_pods(tmp_path, fake, policy=policy) as edge:
+                await edge.put(insisting, revision=revision)
+                await edge.status("u", lambda each: each["phase"] == "Failed")
+                await edge.put(insisting, revision=f"{revision}-again")
+                await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
+                body = edge.statuses.body(UID)
+                assert body is not None
+                assert body.status["reason"] == "ForbiddenByEdgePolicy"
+        assert not fake.called("RunPodSandbox")
+
+
+async def test_pod_that_ran_before_it_was_forbidden_is_stopped(tmp_path: Path) -> None:
+    """Its containers' real ends are told with the reason."""
+    async with FakeCri(tmp_path) as fake:
+        fake.add_image("busybox:1")
+        async with edge_pods(tmp_path, fake) as edge:
+            await edge.put(PRIVILEGED)
+            await edge.status("u", is_running)
+        async with edge_pods(tmp_path, fake, policy=FORBIDS_PRIVILEGED) as edge:
+            status = await edge.status("u", lambda each: "terminated" in _state(each))
+            assert (status["phase"], status["reason"]) == ("Failed", "ForbiddenByEdgePolicy")
+            assert status["message"] == f"Pod was rejected: {REJECTED}"
+            assert running_ids(fake) == []
 
 
 async def test_failed_sandbox_is_told_and_tried_again(tmp_path: Path) -> None:

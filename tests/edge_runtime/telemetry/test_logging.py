@@ -67,13 +67,42 @@ def test_configured_level_decides(capsys: pytest.CaptureFixture[str]) -> None:
     handlers, level = root.handlers[:], root.level
     try:
         configure_logging(LoggingConfig(level="info", format="text"))
-        logging.getLogger("edge").debug("hidden")
-        logging.getLogger("edge").info("shown")
+        logging.getLogger("edge_runtime.app").debug("hidden")
+        logging.getLogger("edge_runtime.app").info("shown")
+        logging.getLogger("tunnel.session").info("shown, too")
     finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+        _restore(handlers, level)
 
     output = capsys.readouterr()
     assert "msg=shown" in output.err
+    assert 'msg="shown, too"' in output.err
     assert "hidden" not in output.err
     assert output.out == ""
+
+
+def test_libraries_are_quiet_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
+    """Theirs shows frames and headers, with whatever stands in them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        configure_logging(LoggingConfig(level="debug", format="text"))
+        logging.getLogger("edge_runtime.app").debug("shown")
+        logging.getLogger("hpack.hpack").debug("Decoded (b'authorization', b'...')")
+        logging.getLogger("grpc").info("hidden")
+        logging.getLogger("grpc").warning("told")
+    finally:
+        _restore(handlers, level)
+
+    output = capsys.readouterr()
+    assert "msg=shown" in output.err
+    assert "msg=told" in output.err
+    assert "authorization" not in output.err
+    assert "hidden" not in output.err
+
+
+def _restore(handlers: list[logging.Handler], level: int) -> None:
+    root = logging.getLogger()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for package in ("edge_runtime", "tunnel"):
+        logging.getLogger(package).setLevel(logging.NOTSET)

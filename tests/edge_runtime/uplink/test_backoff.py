@@ -61,3 +61,16 @@ def test_delay_is_positive_and_capped(chances: list[float], lost: bool) -> None:
         backoff.lost(now=0.0)
     for chance in chances:
         assert 0 < backoff.next_delay_s(now=1.0, chance=chance) <= (2.0 if lost else 30.0)
+
+
+def test_final_refusal_is_tried_again_slowly() -> None:
+    """Even soon after a loss: a person has to do something first."""
+    backoff = Backoff()
+    backoff.lost(now=0.0)
+
+    delays = [
+        backoff.next_delay_s(now=0.0, chance=0.0, resumable=True, is_final=True) for _ in range(12)
+    ]
+
+    assert delays[0] == 0.5
+    assert delays[-1] == 300.0

@@ -1,7 +1,8 @@
-"""The client certificate: what is wrong with it is said before the first dial."""
+"""The client certificate: what it says, and what is wrong with it, before the first dial."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from edge_runtime.uplink.credentials import Credentials, CredentialsError
+from edge_runtime.uplink.certificate_request import Wanted, make_request
+from edge_runtime.uplink.credentials import Credentials, CredentialsError, read_certificate
+from tests.fakes.enrolling_provider import EnrollingProvider
 from tests.fakes.site_pki import SitePki
 from tunnel.identity import SiteName
 
@@ -26,22 +29,12 @@ def pki(tmp_path: Path) -> SitePki:
     return SitePki(tmp_path, site="site-a")
 
 
-def credentials(pki: SitePki) -> Credentials:
-    """Where the files lie."""
-    return Credentials(
-        site=SITE,
-        ca_certificate_file=str(pki.ca_file),
-        certificate_file=str(pki.client_certificate_file),
-        key_file=str(pki.client_key_file),
-    )
-
-
 def test_the_sites_own_certificate_is_accepted(pki: SitePki) -> None:
     """And gives a context for a dial."""
-    credentials(pki).verify()
+    pki.credentials().facts()
 
-    assert credentials(pki).tls_context().verify_mode.name == "CERT_REQUIRED"
-    assert credentials(pki).server_hostname == "provider.site-a.edgelet.internal"
+    assert pki.credentials().tls_context().verify_mode.name == "CERT_REQUIRED"
+    assert pki.credentials().server_hostname == "provider.site-a.edgelet.internal"
 
 
 def test_certificate_of_another_ca_is_named(pki: SitePki, tmp_path: Path) -> None:
@@ -49,24 +42,25 @@ def test_certificate_of_another_ca_is_named(pki: SitePki, tmp_path: Path) -> Non
     other = SitePki(tmp_path / "other", site="site-a")
     mixed = Credentials(
         site=SITE,
-        ca_certificate_file=str(pki.ca_file),
-        certificate_file=str(other.client_certificate_file),
-        key_file=str(other.client_key_file),
+        ca_file=str(pki.ca_file),
+        identity_file=str(other.identity_file),
     )
 
     with pytest.raises(
-        CredentialsError, match=r"client\.crt is not accepted by the CA in .*ca\.crt"
+        CredentialsError, match=r"identity\.pem is not accepted by the CA in .*ca\.crt"
     ):
-        mixed.verify()
+        mixed.facts()
 
 
 def test_key_of_another_certificate_is_named(pki: SitePki, tmp_path: Path) -> None:
     """A copy of one file without the other."""
     other = SitePki(tmp_path / "other", site="site-a")
-    pki.client_key_file.write_bytes(other.client_key_file.read_bytes())
+    pki.identity_file.write_bytes(
+        other.client_key_file.read_bytes() + pki.client_certificate_file.read_bytes()
+    )
 
-    with pytest.raises(CredentialsError, match=r"client\.key is not the key of the certificate"):
-        credentials(pki).verify()
+    with pytest.raises(CredentialsError, match=r"identity\.pem holds no certificate with its own"):
+        pki.credentials().facts()
 
 
 def test_certificate_of_another_site_is_named(pki: SitePki, tmp_path: Path) -> None:
@@ -74,7 +68,7 @@ def test_certificate_of_another_site_is_named(pki: SitePki, tmp_path: Path) -> N
     pki.issue_client(site="site-b")
 
     with pytest.raises(CredentialsError, match="is for system:node:site-b, not for"):
-        credentials(pki).verify()
+        pki.credentials().facts()
 
 
 def test_certificate_for_a_server_is_refused(pki: SitePki) -> None:
@@ -82,7 +76,7 @@ def test_certificate_for_a_server_is_refused(pki: SitePki) -> None:
     pki.issue_client(site="site-a", usage=ExtendedKeyUsageOID.SERVER_AUTH)
 
     with pytest.raises(CredentialsError, match="is not accepted by the CA"):
-        credentials(pki).verify()
+        pki.credentials().facts()
 
 
 def test_certificate_of_another_group_is_refused(pki: SitePki) -> None:
@@ -90,17 +84,17 @@ def test_certificate_of_another_group_is_refused(pki: SitePki) -> None:
     pki.issue_client(site="site-a", group="system:masters")
 
     with pytest.raises(CredentialsError, match="organization is not exactly system:nodes"):
-        credentials(pki).verify()
+        pki.credentials().facts()
 
 
-@pytest.mark.parametrize("name", ["ca_file", "client_certificate_file", "client_key_file"])
+@pytest.mark.parametrize("name", ["ca_file", "identity_file"])
 def test_missing_file_is_named(pki: SitePki, name: str) -> None:
     """With the reason of the operating system."""
     path = getattr(pki, name)
     path.unlink()
 
     with pytest.raises(CredentialsError, match=rf"cannot read {path}: No such file"):
-        credentials(pki).verify()
+        pki.credentials().facts()
 
 
 def test_file_without_a_certificate_is_named(pki: SitePki) -> None:
@@ -108,29 +102,28 @@ def test_file_without_a_certificate_is_named(pki: SitePki) -> None:
     pki.ca_file.write_text("nothing\n")
 
     with pytest.raises(CredentialsError, match=r"ca\.crt holds no CA certificate"):
-        credentials(pki).verify()
+        pki.credentials().facts()
 
 
 def test_encrypted_key_does_not_ask_the_terminal(pki: SitePki) -> None:
     """A service has none, and would hang."""
     key = ec.generate_private_key(ec.SECP256R1())
-    pki.client_key_file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.BestAvailableEncryption(b"secret"),
-        )
+    encrypted = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret"),
     )
+    pki.identity_file.write_bytes(encrypted + pki.client_certificate_file.read_bytes())
 
-    with pytest.raises(CredentialsError, match=r"client\.key is not the key"):
-        credentials(pki).verify()
+    with pytest.raises(CredentialsError, match=r"identity\.pem holds no certificate with its own"):
+        pki.credentials().facts()
 
 
 def test_certificate_is_read_again_for_each_context(pki: SitePki, tmp_path: Path) -> None:
     """A renewed certificate needs no restart."""
-    held = credentials(pki)
+    held = pki.credentials()
     held.tls_context()
-    pki.client_certificate_file.unlink()
+    pki.identity_file.unlink()
 
     with pytest.raises(CredentialsError):
         held.tls_context()
@@ -143,3 +136,21 @@ def test_names_of_the_test_pki_are_what_they_say(pki: SitePki) -> None:
     names = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
     assert names[0].value == "system:node:site-a"
     assert isinstance(certificate.signature_hash_algorithm, hashes.SHA256)
+
+
+async def test_expired_certificate_still_says_whose_it_is(tmp_path: Path) -> None:
+    """It is what the next one is asked for with."""
+    provider = EnrollingProvider(SITE, lifetime_s=-60.0)
+    request = make_request(Wanted(site=SITE))
+    issued = provider.issue(request.csr)
+    (tmp_path / "identity.pem").write_text(request.key + issued.certificate)
+    (tmp_path / "ca.crt").write_text(issued.authorities)
+
+    facts = read_certificate(
+        identity_file=str(tmp_path / "identity.pem"), ca_file=str(tmp_path / "ca.crt")
+    )
+
+    assert facts.site == SITE
+    assert facts.not_after < time.time() < facts.not_after + 120
+    assert facts.not_before == facts.not_after - 240
+    assert int(facts.serial, 16)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.uplink.credentials import Credentials
 from edge_runtime.uplink.dial import Dialled, ProviderDial
 from edge_runtime.uplink.dial_error import DialError
 from edge_runtime.uplink.dialer import Dialer
@@ -17,7 +16,6 @@ from tests.fakes.connect_proxy import connect_proxy
 from tests.fakes.edge_port import INSTANCE_A, EdgePort, edge_port
 from tests.fakes.session_pair import GET, echo, read_all
 from tests.fakes.site_pki import SitePki
-from tunnel.identity import SiteName
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -44,13 +42,11 @@ def no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def dial_to(port: EdgePort, *, host: str = "127.0.0.1") -> ProviderDial:
     """Dial the edge port as the edge does."""
-    held = Credentials(
-        site=SiteName("site-a"),
-        ca_certificate_file=str(port.pki.ca_file),
-        certificate_file=str(port.pki.client_certificate_file),
-        key_file=str(port.pki.client_key_file),
+    return ProviderDial(
+        server=(host, port.listener.port),
+        credentials=port.pki.credentials(),
+        instance_id=INSTANCE_A,
     )
-    return ProviderDial(server=(host, port.listener.port), credentials=held, instance_id=INSTANCE_A)
 
 
 async def dialled(port: EdgePort) -> Dialled:

@@ -43,16 +43,6 @@ def pki(tmp_path: Path) -> SitePki:
     return SitePki(tmp_path, site="site-a")
 
 
-def credentials(pki: SitePki, site: str = "site-a") -> Credentials:
-    """Where the files lie."""
-    return Credentials(
-        site=SiteName(site),
-        ca_certificate_file=str(pki.ca_file),
-        certificate_file=str(pki.client_certificate_file),
-        key_file=str(pki.client_key_file),
-    )
-
-
 async def echo(stream: Stream) -> None:
     """Answer with the path, then with what comes."""
     await stream.respond(ResponseHead(status=200))
@@ -147,7 +137,7 @@ async def fetch(session: Session, path: str, body: bytes) -> bytes:
 async def test_provider_calls_the_edge_through_the_tunnel(pki: SitePki) -> None:
     """The edge dialled; the calls come down. A megabyte goes both ways."""
     body = bytes(1 << 20)
-    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, pki.credentials())):
         session = await fake.sessions.get()
         received = await fetch(session, "/hello", body)
 
@@ -161,7 +151,7 @@ async def test_provider_calls_the_edge_through_the_tunnel(pki: SitePki) -> None:
 
 async def test_tunnel_is_tls_for_the_sites_name_with_its_certificate(pki: SitePki) -> None:
     """Both ends are authenticated, with TLS 1.3."""
-    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, pki.credentials())):
         await fake.sessions.get()
         tls = fake.connections[0].transport.get_extra_info("ssl_object")
 
@@ -172,7 +162,7 @@ async def test_tunnel_is_tls_for_the_sites_name_with_its_certificate(pki: SitePk
 
 async def test_lost_connection_is_dialled_again(pki: SitePki) -> None:
     """With the certificate that lies on disk then."""
-    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, pki.credentials())):
         await fake.sessions.get()
         pki.issue_client(site="site-a")
         fake.connections[0].transport.abort()
@@ -198,7 +188,7 @@ async def test_message_that_is_none_ends_the_tunnel(
     pki: SitePki, problems: Problems, message: str | bytes, said: str
 ) -> None:
     """And the next one begins anew."""
-    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, pki.credentials())):
         await fake.sessions.get()
         await fake.connections[0].send(message)
         reason = await problems.queue.get()
@@ -211,7 +201,7 @@ async def test_message_that_is_none_ends_the_tunnel(
 async def test_drain_lets_running_streams_end_then_returns(pki: SitePki) -> None:
     """A planned stop."""
     async with tunnel_provider(pki) as fake:
-        dialing = dialer(fake.port, credentials(pki))
+        dialing = dialer(fake.port, pki.credentials())
         async with asyncio.TaskGroup() as group:
             group.create_task(dialing.run())
             session = await fake.sessions.get()
@@ -232,7 +222,7 @@ async def test_drain_lets_running_streams_end_then_returns(pki: SitePki) -> None
 async def test_stream_that_outlives_the_drain_gets_an_error(pki: SitePki) -> None:
     """Never an end that reads as success."""
     async with tunnel_provider(pki) as fake:
-        dialing = dialer(fake.port, credentials(pki))
+        dialing = dialer(fake.port, pki.credentials())
         async with asyncio.TaskGroup() as group:
             group.create_task(dialing.run())
             session = await fake.sessions.get()
@@ -247,7 +237,7 @@ async def test_stream_that_outlives_the_drain_gets_an_error(pki: SitePki) -> Non
 async def test_drain_ends_a_dialer_that_never_connected(pki: SitePki) -> None:
     """It is not kept waiting by a back-off."""
     dialing = Dialer(
-        dial=dial_to(1, credentials(pki)),
+        dial=dial_to(1, pki.credentials()),
         handler=echo,
         backoff=Backoff(base_s=600, max_s=600),
         chance=lambda: 0.0,
@@ -262,7 +252,7 @@ async def test_certificate_of_another_site_is_said(pki: SitePki, problems: Probl
     """The name in it is not ours."""
     pki.issue_server("provider.site-b.edgelet.internal")
     async with tunnel_provider(pki) as fake:
-        said = await problem(dialer(fake.port, credentials(pki)), problems)
+        said = await problem(dialer(fake.port, pki.credentials()), problems)
 
     assert said == (
         f"the certificate of 127.0.0.1:{fake.port} is not for "
@@ -276,7 +266,7 @@ async def test_certificate_of_another_ca_is_said(
     """Somebody else answers at that address."""
     other = SitePki(tmp_path / "other", site="site-a")
     async with tunnel_provider(other) as fake:
-        said = await problem(dialer(fake.port, credentials(pki)), problems)
+        said = await problem(dialer(fake.port, pki.credentials()), problems)
 
     assert said == (
         f"the certificate of 127.0.0.1:{fake.port} is not signed by the CA in {pki.ca_file}"
@@ -290,9 +280,8 @@ async def test_refused_client_certificate_is_said(
     other = SitePki(tmp_path / "other", site="site-a")
     held = Credentials(
         site=SiteName("site-a"),
-        ca_certificate_file=str(pki.ca_file),
-        certificate_file=str(other.client_certificate_file),
-        key_file=str(other.client_key_file),
+        ca_file=str(pki.ca_file),
+        identity_file=str(other.identity_file),
     )
     async with tunnel_provider(pki) as fake:
         said = await problem(dialer(fake.port, held), problems)
@@ -312,7 +301,7 @@ async def test_nobody_there_is_said_once(pki: SitePki, problems: Problems) -> No
             return 0.5
 
         dialing = Dialer(
-            dial=dial_to(port, credentials(pki)),
+            dial=dial_to(port, pki.credentials()),
             handler=echo,
             backoff=Backoff(base_s=0.001, max_s=0.001),
             chance=chance,
@@ -332,7 +321,7 @@ async def test_refusal_of_the_upgrade_is_said(
     """With its text; a redirect is followed nowhere, and a captive portal is no cloud."""
     async with tunnel_provider(pki) as fake:
         fake.answer = (status, "another replica holds the lease")
-        said = await problem(dialer(fake.port, credentials(pki)), problems)
+        said = await problem(dialer(fake.port, pki.credentials()), problems)
 
     assert said == (f"127.0.0.1:{fake.port} answered {status}: another replica holds the lease")
 
@@ -340,7 +329,7 @@ async def test_refusal_of_the_upgrade_is_said(
 async def test_other_subprotocol_is_refused(pki: SitePki, problems: Problems) -> None:
     """An older or newer provider."""
     async with tunnel_provider(pki, subprotocol="edgelet.h9.v9") as fake:
-        said = await problem(dialer(fake.port, credentials(pki)), problems)
+        said = await problem(dialer(fake.port, pki.credentials()), problems)
 
     assert fake.sessions.empty()
     assert said
@@ -350,7 +339,7 @@ async def test_answer_without_a_session_is_refused(pki: SitePki, problems: Probl
     """There would be nothing to resume."""
     async with tunnel_provider(pki) as fake:
         fake.gives_sessions = False
-        said = await problem(dialer(fake.port, credentials(pki)), problems)
+        said = await problem(dialer(fake.port, pki.credentials()), problems)
 
     assert said == f"the provider's answer has no usable {SESSION_HEADER}"
 
@@ -362,7 +351,7 @@ async def test_proxy_that_cannot_be_used_is_said(
     monkeypatch.setenv("https_proxy", "socks5://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
 
-    said = await problem(dialer(1, credentials(pki)), problems)
+    said = await problem(dialer(1, pki.credentials()), problems)
 
     assert "SOCKS proxy" in said
 
@@ -377,7 +366,7 @@ async def test_silent_server_is_given_up(pki: SitePki, problems: Problems) -> No
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     dialing = Dialer(
-        dial=dial_to(port, credentials(pki), timeout_s=0.1),
+        dial=dial_to(port, pki.credentials(), timeout_s=0.1),
         handler=echo,
         backoff=Backoff(base_s=0.01, max_s=0.01),
     )
@@ -393,11 +382,64 @@ async def test_missing_certificate_is_said_and_tried_again(
     pki: SitePki, problems: Problems
 ) -> None:
     """A renewal may be under way."""
-    kept = pki.client_key_file.read_bytes()
-    pki.client_key_file.unlink()
-    async with tunnel_provider(pki) as fake, running(dialer(fake.port, credentials(pki))):
+    kept = pki.identity_file.read_bytes()
+    pki.identity_file.unlink()
+    async with tunnel_provider(pki) as fake, running(dialer(fake.port, pki.credentials())):
         said = await problems.queue.get()
-        pki.client_key_file.write_bytes(kept)
+        pki.identity_file.write_bytes(kept)
         await fake.sessions.get()
 
-    assert said == f"cannot read {pki.client_key_file}: No such file or directory"
+    assert said == f"cannot read {pki.identity_file}: No such file or directory"
+
+
+async def test_final_refusal_is_said_with_what_to_do(pki: SitePki, problems: Problems) -> None:
+    """Once, and it is not tried again soon."""
+    refusal = '{"reason": "CertificateRevoked", "message": "revoked at noon"}'
+    delays: list[bool] = []
+    more: asyncio.Queue[None] = asyncio.Queue()
+
+    class Noted(Backoff):
+        def next_delay_s(
+            self, *, now: float, chance: float, resumable: bool = False, is_final: bool = False
+        ) -> float:
+            delays.append(is_final)
+            more.put_nowait(None)
+            return super().next_delay_s(
+                now=now, chance=chance, resumable=resumable, is_final=is_final
+            )
+
+    async with tunnel_provider(pki) as fake:
+        fake.answer = (403, refusal)
+        dialing = Dialer(
+            dial=dial_to(fake.port, pki.credentials()),
+            handler=echo,
+            backoff=Noted(base_s=0.001, max_s=0.001, final_max_s=0.001),
+        )
+        async with running(dialing):
+            said = await problems.queue.get()
+            while len(delays) < 3:
+                await more.get()
+
+    assert said == (
+        "revoked at noon: if this machine is to come back, join it anew with --force and a new "
+        "token"
+    )
+    assert problems.queue.empty()
+    assert all(delays)
+
+
+async def test_wait_between_dials_can_be_ended(pki: SitePki, problems: Problems) -> None:
+    """By a new certificate, which nobody has refused yet."""
+    async with tunnel_provider(pki) as fake:
+        fake.answer = (503, "not yet")
+        dialing = Dialer(
+            dial=dial_to(fake.port, pki.credentials()),
+            handler=echo,
+            backoff=Backoff(base_s=3600, max_s=3600),
+            chance=lambda: 0.0,
+        )
+        async with running(dialing):
+            await problems.queue.get()
+            fake.answer = None
+            dialing.dial_now()
+            await fake.sessions.get()

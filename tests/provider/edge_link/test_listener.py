@@ -6,12 +6,16 @@ import asyncio
 import ssl
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from tests.fakes.edge_port import INSTANCE_A, EdgePort, edge_port
+from tests.fakes.fake_api_server import FakeAPIServer
+from tests.fakes.site_objects import put_secrets, put_site
 from tests.fakes.site_pki import SitePki
+from tunnel.enrolment import Refusal
 from tunnel.protocol import SESSION_HEADER, RequestHead
 
 if TYPE_CHECKING:
@@ -21,11 +25,12 @@ if TYPE_CHECKING:
 
 
 async def refusal(dialling: connect) -> tuple[int, str]:
-    """Return status and text with which a dial was refused."""
+    """Return status and reason with which a dial was refused."""
     with pytest.raises(InvalidStatus) as caught:
         await dialling
     response = caught.value.response
-    return response.status_code, (response.body or b"").decode()
+    assert response.headers["Content-Type"] == "application/json"
+    return response.status_code, msgspec.json.decode(response.body or b"", type=Refusal).reason
 
 
 async def test_an_edge_with_its_certificate_gets_the_tunnel(pki: SitePki) -> None:
@@ -43,7 +48,7 @@ async def test_without_a_certificate_there_is_no_tunnel(pki: SitePki) -> None:
     """TLS itself lets it through, since joining will need that; the tunnel does not."""
     async with edge_port(pki) as port:
         dialling = port.dial(context=port.edge_context(anonymous=True))
-        assert await refusal(dialling) == (401, "Unauthorized")
+        assert await refusal(dialling) == (401, "NoCertificate")
 
 
 async def test_another_ca_fails_in_the_handshake(pki: SitePki, tmp_path: Path) -> None:
@@ -162,11 +167,15 @@ async def test_a_stopping_provider_admits_nobody(pki: SitePki) -> None:
         assert (await refusal(port.dial()))[0] == 503
 
 
-async def test_a_provider_that_only_starts_admits_nobody(pki: SitePki) -> None:
-    """There is nobody yet who keeps sessions."""
-    port = EdgePort(pki)
-    await port.listener.listen(host="127.0.0.1", port=0)
-    try:
-        assert (await refusal(port.dial())) == (503, "the provider is starting")
-    finally:
-        await port.listener.shutdown(timeout_s=1)
+async def test_a_provider_that_waits_for_its_turn_admits_nobody(pki: SitePki) -> None:
+    """Its ports are open, but there is nobody who keeps sessions."""
+    async with FakeAPIServer() as api, api.client() as kube:
+        put_site(api)
+        put_secrets(api, pki.secrets())
+        port = EdgePort(pki, api, kube)
+        await port.trust.load()
+        await port.listener.listen(host="127.0.0.1", port=0)
+        try:
+            assert (await refusal(port.dial())) == (503, "Unavailable")
+        finally:
+            await port.listener.shutdown(timeout_s=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING
 
 import pytest
@@ -116,7 +117,10 @@ async def test_drain_without_a_session_returns_at_once(pki: SitePki) -> None:
 async def test_no_session_begins_once_the_provider_stops(pki: SitePki) -> None:
     """Its WebSocket was being accepted when the stop came: nobody would ever end it in order."""
     async with edge_port(pki) as port:
-        admission = await port.site_session.admit(instance=INSTANCE_A)
+        shown = ssl.PEM_cert_to_DER_cert(pki.client_certificate_file.read_text())
+        admission = await port.site_session.admit(
+            instance=INSTANCE_A, certificate=port.trust.check(shown)
+        )
         await port.site_session.drain(deadline_s=0)
         near, _ = memory_pipes()
         async with asyncio.timeout(1):

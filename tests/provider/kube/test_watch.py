@@ -23,6 +23,7 @@ from provider.kube.watch import (
     WatchEvent,
     is_older_version,
     list_and_watch,
+    watch_object,
 )
 from tests.fakes.fake_api_server import FakeAPIServer, on_api_server
 
@@ -220,3 +221,39 @@ async def test_a_wild_retry_after_does_not_blind_for_hours(
     async with contextlib.aclosing(watch) as events, asyncio.timeout(61):
         assert isinstance(await anext(events), Listed)
     assert asyncio.get_running_loop().time() >= 59
+
+
+@on_api_server
+async def test_one_object_is_watched_by_name_alone(server: FakeAPIServer, kube: KubeClient) -> None:
+    """As it is now, then every change; with no list, which RBAC need not allow."""
+    server.put(PODS, pod("a"))
+    server.put(PODS, pod("b"))
+    server.compact()
+    watch = watch_object(kube.as_self, PODS, name="a", backoff=Backoff(rng=random.Random(1)))  # noqa: S311
+    async with contextlib.aclosing(watch) as events, asyncio.timeout(500):
+        assert isinstance(await anext(events), Added)
+        server.put(PODS, pod("b"))
+        server.bookmark()
+        server.put(PODS, pod("a", node="site-b"))
+        changed = await anext(events)
+        assert (type(changed), name_of(changed)) == (Modified, "a")
+        server.remove(PODS, "a")
+        assert isinstance(await anext(events), Deleted)
+    assert server.seen("list") == []
+
+
+@on_api_server
+async def test_one_object_is_told_again_after_a_gap(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Whatever ended the watch; what changed meanwhile is in it."""
+    server.put(PODS, pod("a"))
+    watch = watch_object(kube.as_self, PODS, name="a", backoff=Backoff(rng=random.Random(1)))  # noqa: S311
+    async with contextlib.aclosing(watch) as events, asyncio.timeout(500):
+        await anext(events)
+        for code in (403, 410, 503, None):
+            server.fail("watch", PODS, code)
+            server.end_watches()
+            server.change(PODS, "a", {"spec": {"nodeName": f"site-{code}"}})
+            while (await anext(events)).object["spec"]["nodeName"] != f"site-{code}":
+                pass

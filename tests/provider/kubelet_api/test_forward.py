@@ -101,6 +101,7 @@ async def test_credentials_stay_here(pki: ClusterPki) -> None:
         await client.head()
     assert sorted(seen) == [
         ("accept", "*/*"),
+        ("edgelet-caller", "kube-apiserver-kubelet-client"),
         ("user-agent", "kubectl"),
         ("x-forwarded-for", "10.0.0.9, 127.0.0.1"),
     ]

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import pytest
 
-from provider.kubelet_api.request_heads import BadAnswer, answer_headers, tunnel_request
+from provider.kubelet_api.request_heads import (
+    MAX_CALLER_LENGTH,
+    BadAnswer,
+    answer_headers,
+    tunnel_request,
+)
 from tunnel.protocol import ResponseHead
 
 
-def kept(*headers: tuple[str, str], peer: str | None = None) -> list[tuple[str, str]]:
+def travelling(
+    *headers: tuple[str, str], peer: str | None = None, caller: str = "jane"
+) -> list[tuple[str, str]]:
     """Return the headers of a GET that travel."""
-    head = tunnel_request(method="GET", raw_path="/pods", headers=headers, peer=peer)
+    head = tunnel_request(method="GET", raw_path="/pods", headers=headers, peer=peer, caller=caller)
     return list(head.headers)
+
+
+def kept(*headers: tuple[str, str], peer: str | None = None) -> list[tuple[str, str]]:
+    """Return those of them that the caller's own headers led to."""
+    found = travelling(*headers, peer=peer)
+    assert found.count(("edgelet-caller", "jane")) == 1
+    found.remove(("edgelet-caller", "jane"))
+    return found
 
 
 @pytest.mark.parametrize(
@@ -20,6 +35,8 @@ def kept(*headers: tuple[str, str], peer: str | None = None) -> list[tuple[str, 
         *("Authorization", "Cookie", "Proxy-Authorization", "Host", "Connection", "Upgrade"),
         *("Keep-Alive", "TE", "Trailer", "Transfer-Encoding", "Content-Length", "Expect"),
         *("Impersonate-User", "Impersonate-Extra-Scope", "X-Remote-User", "edgelet-method"),
+        *("X-Remote-Group", "X-Remote-Extra-Scopes", "Impersonate-Group", "Impersonate-Uid"),
+        *("Edgelet-Caller", "edgelet-session", "Edgelet-Anything", "X-Forwarded-Client-Cert"),
     ],
 )
 def test_what_is_for_this_hop_or_secret_stays(name: str) -> None:
@@ -61,6 +78,7 @@ def test_an_upgrade_carries_its_protocol_and_method() -> None:
         raw_path="/exec/ns/p/c?command=a%20b",
         headers=[("Connection", "Upgrade"), ("Upgrade", "SPDY/3.1")],
         peer=None,
+        caller="jane",
         protocol="SPDY/3.1",
     )
     assert (head.method, head.protocol, head.path) == (
@@ -68,7 +86,61 @@ def test_an_upgrade_carries_its_protocol_and_method() -> None:
         "SPDY/3.1",
         "/exec/ns/p/c?command=a%20b",
     )
-    assert head.headers == (("edgelet-method", "POST"),)
+    assert head.headers == (("edgelet-caller", "jane"), ("edgelet-method", "POST"))
+
+
+def test_a_token_alone_on_its_line_leaves_no_empty_line() -> None:
+    """Subprotocols may come on lines of their own; the token's is left out altogether."""
+    lines = ("base64url.bearer.authorization.k8s.io.c2VjcmV0", "v4.channel.k8s.io")
+    assert kept(*(("Sec-WebSocket-Protocol", line) for line in lines)) == [
+        ("sec-websocket-protocol", "v4.channel.k8s.io")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("caller", "value"),
+    [
+        ("system:serviceaccount:ns:name", "system:serviceaccount:ns:name"),
+        ("jane@example.com", "jane@example.com"),
+        ("a b", "a%20b"),
+        ("100%", "100%25"),
+        ("a\r\nX-Remote-User: root", "a%0D%0AX-Remote-User:%20root"),
+        ("j\u00fcrgen", "j%C3%BCrgen"),
+        ("nul\x00", "nul%00"),
+    ],
+)
+def test_the_edge_is_told_who_calls(caller: str, value: str) -> None:
+    """In a form that is always one header, and can be read back."""
+    assert travelling(caller=caller) == [("edgelet-caller", value)]
+
+
+def test_long_names_are_cut_and_stay_different() -> None:
+    """Two names that begin alike do not become one in the audit log."""
+    names = ["x" * 2000 + end for end in "ab"]
+    values = [travelling(caller=name)[0][1] for name in names]
+    assert [len(value) for value in values] == [MAX_CALLER_LENGTH] * 2
+    assert values[0] != values[1]
+
+
+def test_a_header_that_connection_names_does_not_take_ours_away() -> None:
+    """The caller cannot have who it is called a header of its connection."""
+    headers = (("Connection", "edgelet-caller, audit-id"), ("Audit-ID", "1-2"))
+    assert travelling(*headers) == [("edgelet-caller", "jane"), ("audit-id", "1-2")]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [["x" * 65], [""], ["a b"], ["a\u00e9"], ["-a"], ["one", "two"], ['"; DROP']],
+)
+def test_no_other_audit_id_than_an_api_server_sends(values: list[str]) -> None:
+    """It is written to a log on another machine."""
+    assert kept(*(("Audit-ID", value) for value in values)) == []
+
+
+def test_an_audit_id_travels() -> None:
+    """That of the API server's own audit log."""
+    audit_id = "6e2b0b4e-6a5e-4b0e-9a39-5f0d6d2b7e11"
+    assert kept(("Audit-Id", audit_id)) == [("audit-id", audit_id)]
 
 
 def test_only_headers_of_a_kubelet_come_back() -> None:

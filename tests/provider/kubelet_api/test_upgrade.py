@@ -283,7 +283,13 @@ async def test_port_forward_is_told_in_text_on_each_error_stream(pki: ClusterPki
         kubelet_port(edge.client, pki) as port,
         port.connect() as client,
     ):
-        await upgraded(client, FORWARD, "Connection: Upgrade", "Upgrade: SPDY/3.1")
+        await upgraded(
+            client,
+            FORWARD,
+            "Connection: Upgrade",
+            "Upgrade: SPDY/3.1",
+            "X-Stream-Protocol-Version: portforward.k8s.io",
+        )
         client.writer.write(opening)
         await client.reader.readexactly(len(spdy.data_frame(7, b"reply")))
         edge.pipe.cut()

@@ -278,7 +278,13 @@ async def test_a_sync_stream_that_breaks_is_opened_again(
 ) -> None:
     """Within seconds, while the session lives; reports and events reach their owners."""
     server.put(PODS, make_pod("a", uid="a"))
-    regarding: dict[str, Any] = {"kind": "Pod", "name": "a", "namespace": "default"}
+    regarding: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "name": "a",
+        "namespace": "default",
+        "uid": "a",
+    }
     event = EventReport(
         id="e",
         regarding=regarding,
