@@ -6,20 +6,29 @@ pkg/kubelet/qos/policy.go.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from edge_runtime.objects.pod_resources import (
+    HUGEPAGES,
+    container_requests,
+    is_limited,
+    parse_resources,
+    pod_level_resources,
+    pod_limits,
+    pod_requests,
+)
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
-from edge_runtime.objects.quantity import milli_value, parse_quantity, whole_value
+from edge_runtime.objects.quantity import whole_value
 from edge_runtime.objects.runtime_status import ContainerResources
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from edge_runtime.objects.container import Container
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.objects.pod_resources import ResourceList
 
 CPU_PERIOD_US = 100_000
 MIN_CPU_SHARES = 2
@@ -29,7 +38,7 @@ _MIN_QUOTA_US = 1000
 GUARANTEED_OOM_SCORE_ADJ = -997
 BEST_EFFORT_OOM_SCORE_ADJ = 1000
 _SYSTEM_CRITICAL_PRIORITY = 2_000_000_000
-_HUGEPAGES = "hugepages-"
+_NOTHING = Fraction(0)
 _HUGEPAGE_UNITS = ("B", "KB", "MB", "GB", "TB", "PB")
 
 
@@ -43,6 +52,7 @@ class MachineResources:
         swap_controller: Whether a cgroup can limit swap.
         hugepage_sizes: As the kernel's cgroups name them: ``2MB``, ``1GB``.
         extra_masked_paths: Existing paths of this machine to hide besides the usual ones.
+        min_oom_score_adj: The lowest that the machine lets us give to a process.
     """
 
     memory_bytes: int
@@ -50,6 +60,7 @@ class MachineResources:
     swap_controller: bool = False
     hugepage_sizes: tuple[str, ...] = ()
     extra_masked_paths: tuple[str, ...] = ()
+    min_oom_score_adj: int = -1000
 
 
 def cpu_shares(milli_cpu: int) -> int:
@@ -65,13 +76,16 @@ def cpu_quota_us(milli_cpu: int) -> int:
 def container_resources(
     pod: Pod, container: Container, machine: MachineResources
 ) -> ContainerResources:
-    """Compute what a container is confined to.
+    """Compute what a container is confined to; where it has no limit, the pod's own holds.
 
     Raises:
         QuantityError: A request or limit is no quantity.
     """
-    memory_limit = whole_value(container.limits.get("memory", "0"))
-    unified = {"memory.oom.group": "1"} if machine.cgroup_v2 else {}
+    requests, own_limits = parse_resources(container.requests), parse_resources(container.limits)
+    limits = {name: value for name, value in own_limits.items() if value}
+    limits = pod_level_resources(pod, "limits") | limits
+    memory_limit = _ceil(limits.get("memory", _NOTHING))
+    unified = _unified(machine)
     memory_swap_limit = 0
     if machine.swap_controller and machine.cgroup_v2:
         unified["memory.swap.max"] = "0"
@@ -80,25 +94,31 @@ def container_resources(
         memory_swap_limit = memory_limit
     return ContainerResources(
         cpu_period_us=CPU_PERIOD_US,
-        cpu_quota_us=cpu_quota_us(milli_value(container.limits.get("cpu", "0"))),
-        cpu_shares=cpu_shares(_milli_request(container.requests, container.limits)),
+        cpu_quota_us=cpu_quota_us(_milli(limits.get("cpu", _NOTHING))),
+        cpu_shares=cpu_shares(_milli_request(requests, limits)),
         memory_limit_bytes=memory_limit,
         memory_swap_limit_bytes=memory_swap_limit,
-        oom_score_adj=oom_score_adj(pod, container, machine.memory_bytes),
-        hugepage_limits=hugepage_limits(container.limits, machine.hugepage_sizes),
+        oom_score_adj=max(
+            oom_score_adj(pod, container, machine.memory_bytes), machine.min_oom_score_adj
+        ),
+        hugepage_limits=hugepage_limits(
+            pod_level_resources(pod, "limits") | own_limits, machine.hugepage_sizes
+        ),
         unified=unified,
     )
 
 
 def sandbox_resources(pod: Pod, machine: MachineResources) -> ContainerResources:
-    """Sum up the regular containers, for runtimes that size a machine for the pod.
+    """Sum up all containers, for runtimes that size a machine for the pod.
 
     Raises:
         QuantityError: A request or limit is no quantity.
+
+    Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_sandbox_linux.go
+    ``calculateSandboxResources``.
     """
-    requests = _sum(container.requests for container in pod.containers)
-    limits = _sum(container.limits for container in pod.containers)
-    return _sandbox(requests, limits, machine)
+    requests = pod_requests(pod, with_overhead=False)
+    return _sandbox(requests, pod_limits(pod, with_overhead=False), machine)
 
 
 def sandbox_overhead(pod: Pod, machine: MachineResources) -> ContainerResources:
@@ -107,7 +127,7 @@ def sandbox_overhead(pod: Pod, machine: MachineResources) -> ContainerResources:
     Raises:
         QuantityError: A value is no quantity.
     """
-    overhead = {name: str(value) for name, value in (pod.spec.get("overhead") or {}).items()}
+    overhead = parse_resources(pod.spec.get("overhead") or {})
     if not overhead:
         return ContainerResources()
     return _sandbox(overhead, overhead, machine)
@@ -119,36 +139,69 @@ class PodCgroupLimits:
 
     Attributes:
         cpu_quota_us: Microseconds per CPU_PERIOD_US.
+        hugepages: Bytes of each page size that the pod asks for; no other may be used.
+        pids: How many processes and threads.
     """
 
     cpu_shares: int
     cpu_quota_us: int | None = None
     memory_bytes: int | None = None
+    hugepages: tuple[tuple[str, int], ...] = ()
+    pids: int | None = None
 
 
-def pod_cgroup_limits(pod: Pod) -> PodCgroupLimits:
+def pod_cgroup_limits(pod: Pod, *, pids: int | None = None) -> PodCgroupLimits:
     """Sum up what a pod's cgroup enforces: a limit only where every container has one.
+
+    Args:
+        pod: The pod.
+        pids: ``podPidsLimit``, None for no limit.
 
     Raises:
         QuantityError: A request or limit is no quantity.
 
     Source: kubernetes pkg/kubelet/cm/helpers_linux.go ``ResourceConfigForPod``.
     """
-    requests = _sum(container.requests for container in pod.containers)
-    limits = _sum(container.limits for container in pod.containers)
-
-    def is_limited(resource: str) -> bool:
-        return all(parse_quantity(c.limits.get(resource, "0")) > 0 for c in pod.containers)
-
+    requests, limits = pod_requests(pod), pod_limits(pod)
+    milli_cpu = _milli(requests.get("cpu", _NOTHING))
+    quota_us = memory_bytes = None
+    qos = compute_qos_class(pod)
+    if qos is QOSClass.BEST_EFFORT:
+        milli_cpu = 0
+    elif qos is QOSClass.GUARANTEED or is_limited(pod, "cpu"):
+        quota_us = cpu_quota_us(_milli(limits.get("cpu", _NOTHING))) or None
+    if qos is QOSClass.GUARANTEED or (qos is QOSClass.BURSTABLE and is_limited(pod, "memory")):
+        memory_bytes = _ceil(limits.get("memory", _NOTHING)) or None
     return PodCgroupLimits(
-        cpu_shares=cpu_shares(milli_value(requests.get("cpu", "0"))),
-        cpu_quota_us=cpu_quota_us(milli_value(limits["cpu"])) if is_limited("cpu") else None,
-        memory_bytes=whole_value(limits["memory"]) if is_limited("memory") else None,
+        cpu_shares=cpu_shares(milli_cpu),
+        cpu_quota_us=quota_us,
+        memory_bytes=memory_bytes,
+        hugepages=tuple(sorted(_hugepages(requests).items())),
+        pids=pids,
+    )
+
+
+def burstable_cpu_shares(pods: Iterable[Pod]) -> int:
+    """Return the weight of all Burstable pods together: the sum of what they ask for.
+
+    Raises:
+        QuantityError: A request is no quantity.
+
+    Source: kubernetes pkg/kubelet/cm/qos_container_manager_linux.go ``setCPUCgroupConfig``.
+    """
+    return cpu_shares(
+        sum(
+            _milli(pod_requests(pod).get("cpu", _NOTHING))
+            for pod in pods
+            if compute_qos_class(pod) is QOSClass.BURSTABLE
+        )
     )
 
 
 def oom_score_adj(pod: Pod, container: Container, memory_bytes: int) -> int:
     """Score a container for the kernel's choice of a victim: the higher, the sooner.
+
+    A sidecar is never chosen before the regular containers it serves.
 
     Args:
         pod: The pod.
@@ -163,21 +216,27 @@ def oom_score_adj(pod: Pod, container: Container, memory_bytes: int) -> int:
         case QOSClass.BEST_EFFORT:
             return BEST_EFFORT_OOM_SCORE_ADJ
         case QOSClass.BURSTABLE:
-            request = whole_value(container.requests.get("memory", "0"))
+            share = _unclaimed_memory_share(pod)
+            request = _memory_request(container) + share
+            if container.is_sidecar:
+                least = min(_memory_request(each) for each in pod.containers)
+                request = max(request, least + share)
             score = 1000 - 1000 * request // memory_bytes
             return min(max(score, 1000 + GUARANTEED_OOM_SCORE_ADJ), BEST_EFFORT_OOM_SCORE_ADJ - 1)
 
 
-def hugepage_limits(
-    limits: Mapping[str, str], page_sizes: Iterable[str]
-) -> tuple[tuple[str, int], ...]:
+def hugepage_limits(limits: ResourceList, page_sizes: Iterable[str]) -> tuple[tuple[str, int], ...]:
     """Limit every page size of the machine, to 0 where the container asks for none."""
-    wanted = {
-        hugepage_unit(whole_value(name.removeprefix(_HUGEPAGES))): whole_value(value)
-        for name, value in limits.items()
-        if name.startswith(_HUGEPAGES)
-    }
+    wanted = _hugepages(limits)
     return tuple((size, wanted.get(size, 0)) for size in page_sizes)
+
+
+def _hugepages(resources: ResourceList) -> dict[str, int]:
+    return {
+        hugepage_unit(whole_value(name.removeprefix(HUGEPAGES))): _ceil(value)
+        for name, value in resources.items()
+        if name.startswith(HUGEPAGES)
+    }
 
 
 def hugepage_unit(page_bytes: int) -> str:
@@ -190,30 +249,49 @@ def hugepage_unit(page_bytes: int) -> str:
 
 
 def _sandbox(
-    requests: Mapping[str, str], limits: Mapping[str, str], machine: MachineResources
+    requests: ResourceList, limits: ResourceList, machine: MachineResources
 ) -> ContainerResources:
     return ContainerResources(
         cpu_period_us=CPU_PERIOD_US,
-        cpu_quota_us=cpu_quota_us(milli_value(limits.get("cpu", "0"))),
+        cpu_quota_us=cpu_quota_us(_milli(limits.get("cpu", _NOTHING))),
         cpu_shares=cpu_shares(_milli_request(requests, limits)),
-        memory_limit_bytes=whole_value(limits.get("memory", "0")),
-        unified={"memory.oom.group": "1"} if machine.cgroup_v2 else {},
+        memory_limit_bytes=_ceil(limits.get("memory", _NOTHING)),
+        unified=_unified(machine),
     )
 
 
-def _milli_request(requests: Mapping[str, str], limits: Mapping[str, str]) -> int:
+def _unified(machine: MachineResources) -> dict[str, str]:
+    # Half a container is of no use: the kernel kills all of its processes or none.
+    return {"memory.oom.group": "1"} if machine.cgroup_v2 else {}
+
+
+def _milli_request(requests: ResourceList, limits: ResourceList) -> int:
     """Return the processor request; a limit without a request counts as one."""
-    return milli_value(requests.get("cpu", limits.get("cpu", "0")))
+    return _milli(requests.get("cpu", limits.get("cpu", _NOTHING)))
 
 
-def _sum(lists: Iterable[Mapping[str, str]]) -> dict[str, str]:
-    total: defaultdict[str, Fraction] = defaultdict(Fraction)
-    for each in lists:
-        for name in ("cpu", "memory"):
-            if name in each:
-                total[name] += parse_quantity(each[name])
-    # Thousandths, rounded up, keep what the kernel can tell apart.
-    return {name: f"{-(-value * 1000 // 1)}m" for name, value in total.items()}
+def _memory_request(container: Container) -> int:
+    return whole_value(container.requests.get("memory", "0"))
+
+
+def _unclaimed_memory_share(pod: Pod) -> int:
+    """Return each container's part of what the pod asks for beyond its containers, bytes.
+
+    Source: kubernetes pkg/kubelet/qos/helpers.go ``remainingPodMemReqPerContainer``.
+    """
+    requested = _ceil(pod_level_resources(pod, "requests").get("memory", _NOTHING))
+    if not requested:
+        return 0
+    left = requested - _ceil(container_requests(pod).get("memory", _NOTHING))
+    return left // (len(pod.containers) + len(pod.init_containers))
+
+
+def _milli(value: Fraction) -> int:
+    return _ceil(value * 1000)
+
+
+def _ceil(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)
 
 
 def _is_node_critical(pod: Pod) -> bool:
