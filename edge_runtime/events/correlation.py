@@ -1,12 +1,13 @@
 """Decide which events are the same event again and which are too many.
 
-Source: kubernetes client-go tools/record/events_cache.go: the same event counts up; more than ten
-similar ones within ten minutes become one; an object has 25 events at once and one more every
-five minutes.
+Source: kubernetes client-go tools/record/events_cache.go ``EventCorrelator``: the same event counts
+up; the tenth and later wordings of one reason within ten minutes become one event; an object has 25
+events of a type at once and one more every five minutes.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
@@ -28,6 +29,7 @@ class EventKey:
 
     Attributes:
         field_path: ``spec.containers{name}``, "" for the pod itself.
+        message: "" for one that combines similar events.
     """
 
     uid: str
@@ -64,37 +66,35 @@ class EventCorrelation:
     """Recent events by what they say; times are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._similar: _Bounded[tuple[str, str, str, str], _Similar] = _Bounded()
-        self._buckets: _Bounded[str, _Bucket] = _Bounded()
+        self._similar: _Bounded[tuple[str, str, str], _Similar] = _Bounded()
+        self._buckets: _Bounded[tuple[str, str], _Bucket] = _Bounded()
 
-    def correlate(self, key: EventKey, *, now_s: float) -> EventKey | None:
-        """Return the key to count the event under, None to drop it.
+    def combine(self, key: EventKey, *, now_s: float) -> EventKey:
+        """Return the key to count the event under.
 
-        A pod that says the same thing in ever new words gets one event that combines them.
+        A pod that says the same thing in ever new words gets one event that combines them, of
+        whichever of its containers they speak.
+
+        Source: ``EventAggregator.EventAggregate``.
         """
-        aggregated = self._aggregate(key, now_s)
-        return aggregated if self._take_token(key.uid, now_s) else None
-
-    def _aggregate(self, key: EventKey, now_s: float) -> EventKey:
-        group = (key.uid, key.field_path, key.event_type, key.reason)
-        similar = self._similar.touch(group, _Similar())
+        similar = self._similar.touch((key.uid, key.event_type, key.reason), _Similar())
         if now_s - similar.last_s > SIMILAR_INTERVAL_S:
             similar.messages.clear()
         similar.last_s = now_s
-        if key.message not in similar.messages and len(similar.messages) < MAX_SIMILAR:
+        if key.message not in similar.messages and len(similar.messages) < MAX_SIMILAR - 1:
             similar.messages.add(key.message)
         if key.message in similar.messages:
             return key
-        return EventKey(
-            uid=key.uid,
-            field_path=key.field_path,
-            event_type=key.event_type,
-            reason=key.reason,
-            message="",
-        )
+        return dataclasses.replace(key, field_path="", message="")
 
-    def _take_token(self, uid: str, now_s: float) -> bool:
-        bucket = self._buckets.touch(uid, _Bucket(tokens=BURST, refilled_at_s=now_s))
+    def admit(self, key: EventKey, *, now_s: float) -> bool:
+        """Take a token of the object's; without one the event is counted but not told.
+
+        Source: ``EventSourceObjectSpamFilter.Filter``.
+        """
+        bucket = self._buckets.touch(
+            (key.uid, key.event_type), _Bucket(tokens=BURST, refilled_at_s=now_s)
+        )
         refill = (now_s - bucket.refilled_at_s) / REFILL_INTERVAL_S
         bucket.tokens = min(BURST, bucket.tokens + refill)
         bucket.refilled_at_s = now_s

@@ -114,22 +114,26 @@ class EventRecorder:
     def record(
         self, pod: Pod, *, event_type: str, reason: str, message: str, container_name: str = ""
     ) -> None:
-        """Record that something happened to a pod or to one of its containers; never waits."""
-        field_path = f"spec.containers{{{container_name}}}" if container_name else ""
+        """Record that something happened to a pod or to one of its containers; never waits.
+
+        What is too much for one pod is counted nevertheless: the next one that is told says so.
+        """
+        now_s = self._monotonic()
         key = EventKey(
             uid=pod.uid,
-            field_path=field_path,
+            field_path=_field_path(pod, container_name),
             event_type=event_type,
             reason=reason,
             message=message,
         )
-        counted = self._correlation.correlate(key, now_s=self._monotonic())
-        if counted is None:
-            logger.debug("event dropped, the pod has too many", extra={"pod_uid": pod.uid})
-            return
-        if not counted.message:
+        counted = self._correlation.combine(key, now_s=now_s)
+        if counted is not key:
             message = _COMBINED + message
-        self._keep(self._count(counted, _regarding(pod, field_path), message))
+        report = self._count(counted, _regarding(pod, key.field_path), message)
+        if self._correlation.admit(key, now_s=now_s):
+            self._keep(report)
+        else:
+            logger.debug("event not told, the pod has too many", extra={"pod_uid": pod.uid})
 
     def pending(self) -> list[EventReport]:
         """Return all persisted events that the API does not hold, oldest first."""
@@ -215,6 +219,13 @@ class EventRecorder:
         for entry in entries:
             entry.is_persisted = True
             self._feed.publish(entry.report.id)
+
+
+def _field_path(pod: Pod, container_name: str) -> str:
+    if not container_name:
+        return ""
+    container = pod.container(container_name)
+    return container.field_path if container is not None else f"spec.containers{{{container_name}}}"
 
 
 def _regarding(pod: Pod, field_path: str) -> dict[str, str]:

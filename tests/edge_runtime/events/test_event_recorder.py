@@ -153,7 +153,51 @@ async def test_many_wordings_are_combined(database: Database) -> None:
         await anext(changes)
     combined = recorder.pending()[-1]
     assert combined.message == "(combined from similar events): error 11"
-    assert combined.count == 2
+    assert combined.count == 3
+
+
+async def test_what_is_not_told_is_counted(database: Database) -> None:
+    """A container that has crashed for hours shows how often, not how often it was told."""
+    now_s = 0.0
+    recorder = EventRecorder(EventStore(database), monotonic=lambda: now_s)
+    changes = recorder.changed()
+    for _ in range(40):
+        recorder.record(POD, event_type="Warning", reason="BackOff", message="Back-off")
+    async with _running(recorder):
+        assert (await anext(changes)).count == 25
+        now_s = 300.0
+        recorder.record(POD, event_type="Warning", reason="BackOff", message="Back-off")
+        assert (await anext(changes)).count == 41
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("c", "spec.containers{c}"),
+        ("i", "spec.initContainers{i}"),
+        ("e", "spec.ephemeralContainers{e}"),
+    ],
+)
+async def test_event_names_the_container_and_its_kind(
+    database: Database, name: str, path: str
+) -> None:
+    """`kubectl describe` shows where it stands in the pod."""
+    spec = {
+        "containers": [{"name": "c"}],
+        "initContainers": [{"name": "i"}],
+        "ephemeralContainers": [{"name": "e"}],
+    }
+    recorder = _recorder(database)
+    changes = recorder.changed()
+    recorder.record(
+        Pod(POD.raw | {"spec": spec}),
+        event_type="Normal",
+        reason="Started",
+        message="m",
+        container_name=name,
+    )
+    async with _running(recorder):
+        assert (await anext(changes)).regarding["fieldPath"] == path
 
 
 async def _limit_pages(database: Database, pages: int) -> None:
