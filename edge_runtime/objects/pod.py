@@ -164,11 +164,16 @@ class Pod:
 
     @property
     def hostname(self) -> str:
-        """Hostname inside the pod: ``spec.hostname`` or the name, at most 63 characters.
+        """Hostname inside the pod, at most 63 characters, without its domain.
 
-        Source: kubernetes pkg/kubelet/util ``TruncatePodHostnameIfNeeded``.
+        It is ``spec.hostnameOverride``, else ``spec.hostname``, else the name.
+
+        Source: kubernetes pkg/kubelet/kubelet_pods.go ``GeneratePodHostNameAndDomain``,
+        ``truncatePodHostnameIfNeeded``.
         """
-        return str(self.spec.get("hostname") or self.name)[:63].rstrip("-.")
+        spec = self.spec
+        wanted = str(spec.get("hostnameOverride") or spec.get("hostname") or self.name)
+        return wanted if len(wanted) <= 63 else wanted[:63].rstrip("-.")
 
     @property
     def dns_policy(self) -> str:

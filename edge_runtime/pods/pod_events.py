@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.events import reasons
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.container import ContainerID
+    from collections.abc import Iterable
+
+    from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.pods.dns_config import DnsWarning
+    from edge_runtime.pods.pod_failure import PodFailure
+
+
+# What status.message says before why a pod is rejected; its event says only why.
+REJECTED = "Pod was rejected: "
 
 
 class Recorder(Protocol):
@@ -53,6 +61,17 @@ class PodEvents:
             message = message.replace(container_id, name)
         self._warning(pod, reasons.FAILED, f"Error: {message}", name)
 
+    def post_start_failed(self, pod: Pod, container: Container) -> None:
+        """A postStart hook failed; what it said may hold secrets, so the event does not."""
+        self._warning(pod, reasons.FAILED_POST_START_HOOK, "PostStartHook failed", container.name)
+
+    def deadline_exceeded(self, pod: Pod, message: str) -> None:
+        """The pod's active deadline passed.
+
+        Source: kubernetes pkg/kubelet/active_deadline.go.
+        """
+        self._normal(pod, reasons.DEADLINE_EXCEEDED, message)
+
     def back_off(self, pod: Pod, name: str) -> None:
         """A container that failed waits before it is started again."""
         where = f"pod {pod.name}_{pod.namespace}({pod.uid})"
@@ -81,12 +100,69 @@ class PodEvents:
         """The pod could not be stopped; that is tried again."""
         self._warning(pod, reasons.FAILED_KILL_POD, f"error killing pod: {error}")
 
-    def rejected(self, pod: Pod, message: str) -> None:
+    def rejected(self, pod: Pod, failure: PodFailure) -> None:
         """The pod is never run here.
 
         Source: kubernetes pkg/kubelet/kubelet.go ``rejectPod``.
         """
-        self._warning(pod, reasons.FORBIDDEN_BY_POLICY, message)
+        self._warning(pod, failure.reason, failure.message.removeprefix(REJECTED))
+
+    def pre_stop_failed(self, pod: Pod, name: str) -> None:
+        """A container's hook failed; it is stopped all the same."""
+        self._warning(pod, reasons.FAILED_PRE_STOP_HOOK, "PreStopHook failed", name)
+
+    def probe_failed(self, pod: Pod, name: str, probe: str, output: str) -> None:
+        """A probe found a container wanting.
+
+        Args:
+            pod: The pod.
+            name: The container.
+            probe: ``Readiness``, ``Liveness`` or ``Startup``.
+            output: What the probe said.
+
+        Source: kubernetes pkg/kubelet/prober/prober.go ``probe``.
+        """
+        self._warning(pod, reasons.UNHEALTHY, f"{probe} probe failed: {output}", name)
+
+    def probe_errored(self, pod: Pod, name: str, probe: str, result: str, error: str) -> None:
+        """A probe could not be made, which counts as `result`; see `probe_failed`."""
+        message = f"{probe} probe errored and resulted in {result} state: {error}"
+        self._warning(pod, reasons.UNHEALTHY, message, name)
+
+    def probe_warned(self, pod: Pod, name: str, probe: str, output: str) -> None:
+        """A probe succeeded in a way that somebody should look at; see `probe_failed`."""
+        self._warning(pod, reasons.PROBE_WARNING, f"{probe} probe warning: {output}", name)
+
+    def network_not_ready(self, pod: Pod, error: str) -> None:
+        """The runtime cannot give pods a network yet.
+
+        Source: kubernetes pkg/kubelet/kubelet.go ``SyncPod``.
+        """
+        self._warning(pod, reasons.NETWORK_NOT_READY, f"network is not ready: {error}")
+
+    def dns_config_formed(self, pod: Pod, warnings: Iterable[DnsWarning]) -> None:
+        """The pod's resolv.conf is not all that was asked for."""
+        for each in warnings:
+            self._warning(pod, each.reason, each.message)
+
+    def grace_period_exceeded(self, pod: Pod) -> None:
+        """The runtime did not stop a pod in time.
+
+        Source: kubernetes pkg/kubelet/pod_workers.go ``killPodNow``.
+        """
+        message = "Container runtime did not kill the pod within specified grace period."
+        self._warning(pod, reasons.EXCEEDED_GRACE_PERIOD, message)
+
+    def pull_secrets_missing(self, pod: Pod, names: Iterable[str]) -> None:
+        """Credentials for the pod's images are not there.
+
+        Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPullSecretsForPod``.
+        """
+        message = (
+            f"Unable to retrieve some image pull secrets ({', '.join(names)});"
+            " attempting to pull the image may not succeed."
+        )
+        self._warning(pod, reasons.PULL_SECRETS_MISSING, message)
 
     def unsupported(self, pod: Pod, message: str) -> None:
         """The pod asks for what this edgelet cannot do."""

@@ -13,6 +13,7 @@ from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.pods.dns_config import compute_dns_config
 from edge_runtime.pods.pod_files import make_log_folders
+from edge_runtime.pods.pod_hostname import HostnameError, kernel_hostname
 from edge_runtime.runtime.cri_config import sandbox_config
 from edge_runtime.runtime.cri_resources import pod_cgroup_limits
 from edge_runtime.runtime.errors import RuntimeServiceError
@@ -64,22 +65,31 @@ class SandboxMaker:
         """Return the sandbox to ask for, once the pod's log folders are there.
 
         Raises:
+            SandboxFailed: The pod cannot be called what it asks for.
             OSError: The folders cannot be made, or the machine's resolv.conf cannot be read.
         """
         settings = self._settings
+        try:
+            hostname = kernel_hostname(pod, settings.cluster_domain)
+        except HostnameError as exc:
+            self._events.sandbox_failed(pod, str(exc))
+            raise SandboxFailed from exc
         host_dns = await asyncio.to_thread(_prepare, settings, pod)
+        dns = compute_dns_config(
+            pod,
+            host=host_dns,
+            cluster_dns=settings.cluster_dns,
+            cluster_domain=settings.cluster_domain,
+        )
+        self._events.dns_config_formed(pod, dns.warnings)
         return sandbox_config(
             pod,
             attempt=attempt,
             pod_logs_dir=str(settings.pod_logs_dir),
             cgroup_parent=settings.cgroup_parent(pod.uid, compute_qos_class(pod)),
             machine=settings.machine,
-            dns=compute_dns_config(
-                pod,
-                host=host_dns,
-                cluster_dns=settings.cluster_dns,
-                cluster_domain=settings.cluster_domain,
-            ),
+            dns=dns.config,
+            hostname=hostname,
         )
 
     async def make(self, pod: Pod, config: SandboxConfig) -> SandboxID:
@@ -98,7 +108,8 @@ class SandboxMaker:
             logger.warning("no cgroup", extra={"pod_uid": pod.uid, "error": str(exc)})
             raise SandboxFailed from exc
         except RuntimeServiceError as exc:
-            self._events.sandbox_failed(pod, exc.message)
+            text = f"rpc error: code = {exc.grpc_name} desc = {exc.message}"
+            self._events.sandbox_failed(pod, text)
             logger.warning("no sandbox", extra={"pod_uid": pod.uid, "error": str(exc)})
             raise SandboxFailed from exc
         self._cache.put_sandbox(pod.uid, await self._runtime.pod_sandbox_status(sandbox_id))

@@ -85,6 +85,7 @@ def sandbox_config(
     cgroup_parent: str,
     machine: MachineResources,
     dns: DnsConfig | None = None,
+    hostname: str | None = None,
 ) -> SandboxConfig:
     """Compute the sandbox of a pod.
 
@@ -95,13 +96,15 @@ def sandbox_config(
         cgroup_parent: The pod's cgroup, see ``objects/cgroup_names.py``.
         machine: What the machine's kernel can do.
         dns: Contents of resolv.conf, None for the machine's own.
+        hostname: With its domain where the pod wants that; None for its plain name. Without
+            meaning with the machine's network.
     """
     return SandboxConfig(
         name=pod.name,
         namespace=pod.namespace,
         uid=pod.uid,
         attempt=attempt,
-        hostname="" if pod.host_network else pod.hostname,
+        hostname="" if pod.host_network else hostname or pod.hostname,
         log_directory=pod_log_directory(pod_logs_dir, pod),
         cgroup_parent=cgroup_parent,
         security=sandbox_security(pod),

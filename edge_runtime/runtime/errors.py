@@ -34,6 +34,11 @@ class RuntimeServiceError(Exception):
     def __str__(self) -> str:
         return f"{self.method}: {self.message}"
 
+    @property
+    def grpc_name(self) -> str:
+        """The code's name as Go writes it into messages: ``Unknown``, ``DeadlineExceeded``."""
+        return "Unknown" if self.grpc_code == UnknownFailure.grpc_code else type(self).__name__
+
 
 class InvalidArgument(RuntimeServiceError):
     """The runtime refuses the request as it is."""
