@@ -212,6 +212,7 @@ class Edge:
             statuses=self._parts.statuses,
             node=node,
             events=self._parts.events,
+            objects=self._parts.objects,
         )
         router = Router(
             edge_routes(

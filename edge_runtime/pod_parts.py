@@ -20,6 +20,7 @@ from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.event_store import EventStore
 from edge_runtime.store.local_pod_state import LocalPodState
+from edge_runtime.store.object_store import ObjectStore
 from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.status_store import StatusStore
 
@@ -37,6 +38,7 @@ class PodParts:
         statuses: What is told of each pod.
         records: What the edge alone knows of containers.
         events: The outbox of events.
+        objects: What pods refer to.
         cache: What the runtime has.
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
@@ -47,6 +49,7 @@ class PodParts:
     statuses: StatusManager
     records: LocalPodState
     events: EventRecorder
+    objects: ObjectStore
     cache: PodCache
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
@@ -60,7 +63,7 @@ class PodParts:
             StoreError: It cannot be read.
         """
         # The pods last: their workers look at what the others remember.
-        for part in (self.statuses, self.records, self.events, self.pods):
+        for part in (self.statuses, self.records, self.events, self.objects, self.pods):
             await part.load()
 
 
@@ -101,6 +104,7 @@ def build_pod_parts(
         statuses=statuses,
         records=records,
         events=recorder,
+        objects=ObjectStore(database),
         cache=cache,
         pleg=pleg,
         evented_pleg=_evented_pleg(runtime, pleg, cache),

@@ -64,7 +64,7 @@ class Hello(_Message, tag="Hello", frozen=True, kw_only=True):
         boot_id: The kernel's, changes with each reboot.
         pods: Pod UID to the revision that the edge has persisted. Pods that are gone are not
             listed.
-        objects: "kind/namespace/name" to revision.
+        objects: ``object_key`` to revision.
         tokens: Token key to expiry (RFC 3339).
         statuses: Pod UID to what the edge holds of its status.
     """
@@ -156,7 +156,7 @@ class EventReport(_Message, tag="EventReport", frozen=True, kw_only=True):
 
 
 class Ack(_Message, tag="Ack", frozen=True, kw_only=True):
-    """The edge persisted this revision; the key is a pod's UID or "kind/namespace/name"."""
+    """The edge persisted this revision; the key is a pod's UID or an ``object_key``."""
 
     key: str
     revision: str
@@ -223,6 +223,14 @@ class ObjectPut(_Message, tag="ObjectPut", frozen=True, kw_only=True):
     object: Json | None
 
 
+class ObjectForget(_Message, tag="ObjectForget", frozen=True, kw_only=True):
+    """No pod of the site refers to the object any more: the edge keeps it no longer."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 class TokenPut(_Message, tag="TokenPut", frozen=True, kw_only=True):
     """A service account token; ``expiry`` is RFC 3339."""
 
@@ -258,6 +266,7 @@ FromProvider = (
     | PodPut
     | PodForget
     | ObjectPut
+    | ObjectForget
     | TokenPut
     | StatusAck
     | StatusWant
@@ -269,6 +278,11 @@ _encoder = msgspec.json.Encoder()
 _canonical = msgspec.json.Encoder(order="sorted")
 _from_edge: msgspec.json.Decoder[FromEdge] = msgspec.json.Decoder(FromEdge)
 _from_provider: msgspec.json.Decoder[FromProvider] = msgspec.json.Decoder(FromProvider)
+
+
+def object_key(*, kind: str, namespace: str, name: str) -> str:
+    """Return the name of an object in Hello and Ack; the namespace is "" for cluster-wide kinds."""
+    return f"{kind}/{namespace}/{name}"
 
 
 def compute_status_hash(status: Json) -> str:

@@ -29,6 +29,7 @@ from tunnel.sync import (
     Hello,
     NodePut,
     NodeReport,
+    ObjectForget,
     ObjectPut,
     PodForget,
     PodGone,
@@ -41,13 +42,20 @@ from tunnel.sync import (
     decode_from_provider,
     encode_fragments,
     encode_message,
+    object_key,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 
     from edge_runtime.api.request import ApiRequest
-    from edge_runtime.api.sync_sources import EventSource, NodeReporter, PodSink, StatusSource
+    from edge_runtime.api.sync_sources import (
+        EventSource,
+        NodeReporter,
+        ObjectSink,
+        PodSink,
+        StatusSource,
+    )
     from tunnel.stream import Stream
 
 logger = logging.getLogger(__name__)
@@ -83,12 +91,14 @@ class SyncHandler:
         statuses: StatusSource,
         node: NodeReporter,
         events: EventSource,
+        objects: ObjectSink,
     ) -> None:
         self._identity = identity
         self._pods = pods
         self._statuses = statuses
         self._node = node
         self._events = events
+        self._objects = objects
         self._current: Stream | None = None
         self._turn = asyncio.Lock()
         self._is_stopping = False
@@ -177,6 +187,7 @@ class SyncHandler:
             instance_id=self._identity.instance_id,
             boot_id=self._identity.boot_id,
             pods=dict(self._pods.revisions()),
+            objects=dict(self._objects.revisions()),
             statuses=statuses,
         )
         gone, events = tuple(self._pods.gone()), tuple(self._events.pending())
@@ -211,13 +222,12 @@ class SyncHandler:
 
     async def _dispatch(self, message: FromProvider, outbox: SyncOutbox) -> None:
         match message:
-            case PodPut():
-                await self._put(message, outbox)
-            case Desired():
-                if message.complete:
-                    await self._pods.desired(tuple(PodUID(uid) for uid in message.pods))
-            case PodForget():
-                await self._pods.forget(PodUID(message.uid))
+            case PodPut() | Desired() | PodForget():
+                await self._take_desired(message, outbox)
+            case ObjectPut():
+                await self._put_object(message, outbox)
+            case ObjectForget():
+                await self._objects.forget(message)
             case StatusAck():
                 self._statuses.acknowledge(PodUID(message.uid), sequence=message.sequence)
             case StatusWant():
@@ -226,14 +236,31 @@ class SyncHandler:
                     outbox.put(status)
             case EventAck():
                 await self._events.acknowledge(message.id)
-            case NodePut() | ServicesPut() | ObjectPut() | TokenPut():
+            case NodePut() | ServicesPut() | TokenPut():
                 logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
             case _:
                 assert_never(message)
 
+    async def _take_desired(
+        self, message: PodPut | Desired | PodForget, outbox: SyncOutbox
+    ) -> None:
+        match message:
+            case PodPut():
+                await self._put(message, outbox)
+            case PodForget():
+                await self._pods.forget(PodUID(message.uid))
+            case Desired():
+                if message.complete:
+                    await self._pods.desired(tuple(PodUID(uid) for uid in message.pods))
+
     async def _put(self, message: PodPut, outbox: SyncOutbox) -> None:
         gone = await self._pods.put(PodUID(message.uid), revision=message.revision, pod=message.pod)
         outbox.put(gone or Ack(key=message.uid, revision=message.revision))
+
+    async def _put_object(self, message: ObjectPut, outbox: SyncOutbox) -> None:
+        await self._objects.put(message)
+        key = object_key(kind=message.kind, namespace=message.namespace, name=message.name)
+        outbox.put(Ack(key=key, revision=message.revision))
 
 
 async def _collect(source: AsyncIterator[FromEdge], outbox: SyncOutbox) -> None:

@@ -8,7 +8,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 
     from edge_runtime.objects.pod import PodUID
-    from tunnel.sync import EventReport, NodeReport, PodGone, PodStatus, StatusDigest
+    from tunnel.sync import (
+        EventReport,
+        NodeReport,
+        ObjectForget,
+        ObjectPut,
+        PodGone,
+        PodStatus,
+        StatusDigest,
+    )
 
 
 class PodSink(Protocol):
@@ -56,6 +64,22 @@ class StatusSource(Protocol):
 
     def acknowledge(self, uid: PodUID, *, sequence: int) -> None:
         """Note that the API holds the status of this sequence."""
+        ...
+
+
+class ObjectSink(Protocol):
+    """Keeps what pods refer to (store/object_store.py)."""
+
+    def revisions(self) -> Mapping[str, str]:
+        """Return the persisted revision of each object, by ``tunnel.sync.object_key``."""
+        ...
+
+    async def put(self, message: ObjectPut) -> None:
+        """Persist an object, or that there is none."""
+        ...
+
+    async def forget(self, message: ObjectForget) -> None:
+        """Drop an object that no pod refers to."""
         ...
 
 

@@ -4,6 +4,7 @@ database.py         Database: the file, its lock, the writer thread, commits sha
 schema.py           tables, as migrations
 errors.py           StoreError tree
 pod_store.py        PodStore: desired pods, and tombstones of those that are gone
+object_store.py     ObjectStore: what pods refer to, such as Secrets
 status_store.py     StatusStore: the newest status of each pod and its sequence
 local_pod_state.py  LocalPodState: restart counts and back-offs
 changes.py          ChangeFeed: tells readers what was persisted, the latest only

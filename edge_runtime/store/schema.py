@@ -58,3 +58,13 @@ def create_events(db: Database) -> None:
     db.table("events").create(
         {"id": str, "position": int, "event": bytes}, pk="id", not_null={"position", "event"}
     )
+
+
+@migrations()
+def create_objects(db: Database) -> None:
+    """Objects that pods refer to; ``object`` is JSON, empty for one that the API does not have."""
+    db.table("objects").create(
+        {"kind": str, "namespace": str, "name": str, "revision": str, "object": bytes},
+        pk=("kind", "namespace", "name"),
+        not_null={"revision", "object"},
+    )

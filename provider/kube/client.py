@@ -34,6 +34,9 @@ CALL_TIMEOUT_S: Final = 10.0
 _CONNECT_TIMEOUT_S = 5.0
 _MAX_CALL_CONNECTIONS = 16
 _MAX_WATCH_CONNECTIONS = 16
+# Over HTTP/1.1 each watch of an object takes a connection; beyond so many, objects are polled.
+MAX_OBJECT_WATCHES: Final = 64
+_MAX_OBJECT_CALL_CONNECTIONS = 8
 
 
 class PatchType(StrEnum):
@@ -197,16 +200,19 @@ class KubeApi:
 class KubeClient:
     """Connections to one API server, for one site.
 
-    Watches have a pool of their own, so that they never starve Lease and status calls. Use as an
-    async context manager; leaving it closes all connections.
+    Watches have a pool of their own, so that they never starve Lease and status calls, and so have
+    the objects that pods refer to, of which there may be many. Use as an async context manager;
+    leaving it closes all connections.
 
     Attributes:
         as_self: Acts as the credentials' owner.
         as_node: Acts as the site's Node.
+        node_objects: Acts as the Node, too, for at most MAX_OBJECT_WATCHES watches.
     """
 
     as_self: KubeApi
     as_node: KubeApi
+    node_objects: KubeApi
 
     def __init__(self, access: ClusterAccess, *, site: SiteName) -> None:
         self._access = access
@@ -222,6 +228,12 @@ class KubeClient:
         self.as_self = KubeApi(self._access, calls=calls, watches=watches, headers={})
         self.as_node = KubeApi(
             self._access, calls=calls, watches=watches, headers=self._node_headers
+        )
+        self.node_objects = KubeApi(
+            self._access,
+            calls=self._open_session(_MAX_OBJECT_CALL_CONNECTIONS),
+            watches=self._open_session(MAX_OBJECT_WATCHES),
+            headers=self._node_headers,
         )
         return self
 

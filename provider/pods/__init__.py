@@ -4,6 +4,8 @@ desired_state    what the edge is told of a pod, and the revision that names it 
 status_patch     what to patch so that the API's status becomes the edge's (pure)
 pod_controller   watches the node's pods and keeps the edge's desired state equal to the API's
 sync_stream      the sync stream of one session, and the messages that wait for it
+references       which objects a pod refers to (pure)
+object_watcher   keeps those objects and brings them to the edge
 status_writer    writes statuses and finishes deletions
 tolerations      which tolerations let a pod stay while its site is away (pure)
 toleration_patch patches them where no admission policy does

@@ -25,6 +25,8 @@ Json = dict[str, Any]
 MAX_STATUS_BYTES: Final = 256 << 10
 # A node has hundreds of pods, and the edge some more of which nobody has told it yet.
 MAX_PODS: Final = 4096
+# Of another provider's time there may be as many again as are followed now.
+MAX_OBJECTS: Final = 8192
 MAX_REASON_CHARACTERS: Final = 128
 MAX_MESSAGE_CHARACTERS: Final = 1024
 MAX_ID_CHARACTERS: Final = 128
@@ -41,10 +43,12 @@ def check_hello(hello: Hello) -> None:
     """Refuse an edge that holds more than any does.
 
     Raises:
-        SyncError: It speaks of more than MAX_PODS pods.
+        SyncError: It speaks of more than MAX_PODS pods, or MAX_OBJECTS objects.
     """
     if max(len(hello.pods), len(hello.statuses)) > MAX_PODS:
         raise SyncError(f"the edge's Hello speaks of more than {MAX_PODS} pods")
+    if len(hello.objects) > MAX_OBJECTS:
+        raise SyncError(f"the edge's Hello speaks of more than {MAX_OBJECTS} objects")
 
 
 def believed_status(message: PodStatus) -> Json:

@@ -20,6 +20,7 @@ from tunnel.sync import (
     FromProvider,
     Hello,
     NodePut,
+    ObjectForget,
     ObjectPut,
     PodForget,
     PodPut,
@@ -30,6 +31,7 @@ from tunnel.sync import (
     decode_from_edge,
     encode_fragments,
     encode_message,
+    object_key,
 )
 
 if TYPE_CHECKING:
@@ -136,8 +138,11 @@ def _subject(message: FromProvider) -> _Key:
             return "want", uid
         case EventAck(id=event_id):
             return "event", event_id
-        case ObjectPut(kind=kind, namespace=namespace, name=name):
-            return "object", f"{kind}/{namespace}/{name}"
+        case (
+            ObjectPut(kind=kind, namespace=namespace, name=name)
+            | ObjectForget(kind=kind, namespace=namespace, name=name)
+        ):
+            return "object", object_key(kind=kind, namespace=namespace, name=name)
         case ServicesPut(namespace=namespace):
             return "services", namespace
         case TokenPut(key=key):

@@ -106,6 +106,7 @@ async def edge_api(
             statuses=pods.statuses,
             node=OneReport(),
             events=pods.recorder,
+            objects=pods.parts.objects,
         )
         audit = AuditedCalls()
         routes = edge_routes(

@@ -21,6 +21,8 @@ from tunnel.sync import (
     Hello,
     NodePut,
     NodeReport,
+    ObjectForget,
+    ObjectPut,
     PodForget,
     PodGone,
     PodPut,
@@ -255,3 +257,22 @@ async def test_pods_survive_the_loss_of_the_stream(tmp_path: Path) -> None:
 
     assert hello.pods == {"u": "r1"}
     assert pod is not None
+
+
+async def test_object_is_on_disk_before_it_is_acknowledged_until_it_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    """And the next Hello tells of it."""
+    put = ObjectPut(kind="Secret", namespace="ns", name="a", revision="r", object={"data": {}})
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(put)
+        ack = await end.receive(Ack)
+        held = api.pods.parts.objects.revisions()
+        again = await SyncEnd.open(api.pair.client)
+        hello = await again.receive(Hello)
+        await again.send(ObjectForget(kind="Secret", namespace="ns", name="a"))
+        await until(lambda: api.pods.parts.objects.revisions() == {})
+
+    assert ack == Ack(key="Secret/ns/a", revision="r")
+    assert held == hello.objects == {"Secret/ns/a": "r"}

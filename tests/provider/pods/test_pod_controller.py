@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provider.pods.desired_state import compute_revision
+from provider.pods.object_watcher import ObjectWatcher
 from provider.pods.pod_controller import PodController
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
@@ -21,6 +22,8 @@ from tunnel.sync import (
     EventReport,
     NodePut,
     NodeReport,
+    ObjectForget,
+    ObjectPut,
     PodForget,
     PodGone,
     PodPut,
@@ -48,12 +51,14 @@ class Site:
         self.events: list[EventReport] = []
         outbox = SyncOutbox()
         self.writer = StatusWriter(kube.as_node, send=outbox.put)
+        self.objects = ObjectWatcher(kube.node_objects, send=outbox.put)
         self.controller = PodController(
             api=kube.as_node,
             edge=self.edge,
             node_name="site-a",
             outbox=outbox,
             status_writer=self.writer,
+            objects=self.objects,
             on_node_report=self.reports.append,
             on_event=self.events.append,
         )
@@ -65,7 +70,9 @@ async def controlling(kube: KubeClient) -> AsyncIterator[Site]:
     site = Site(kube)
     site.edge.connect()
     async with asyncio.TaskGroup() as tasks:
-        running = [tasks.create_task(part.run()) for part in (site.controller, site.writer)]
+        running = [
+            tasks.create_task(part.run()) for part in (site.controller, site.writer, site.objects)
+        ]
         yield site
         for task in running:
             task.cancel()
@@ -326,3 +333,23 @@ async def test_an_edge_that_breaks_off_after_hello_is_not_met_in_a_loop(
         ended = loop.time()
         await site.edge.accept()
         assert loop.time() - ended <= 0.2
+
+
+@on_api_server
+async def test_what_pods_refer_to_comes_before_it_is_complete_and_goes_after(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Absence counts only once all pods are known."""
+    pod = make_pod("a", uid="a")
+    pod["spec"]["imagePullSecrets"] = [{"name": "s"}]
+    server.put(PODS, pod)
+    server.put("/api/v1/namespaces/default/secrets", {"metadata": {"name": "s"}, "data": {}})
+    async with controlling(kube) as site:
+        side = await site.edge.accept(make_hello(objects={"Secret/default/old": "r"}))
+        seen = [await side.receive() for _ in range(4)]
+        kinds = [type(message) for message in seen]
+        assert kinds.index(ObjectForget) > kinds.index(Desired)
+        assert {PodPut, ObjectPut} < set(kinds)
+        server.remove(PODS, "a")
+        assert await side.expect(PodForget) == PodForget(uid="a")
+        assert (await side.expect(ObjectForget)).name == "s"
