@@ -23,6 +23,11 @@ if sys.version_info >= (3, 11):
 else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
+if sys.version_info >= (3, 13):
+    from warnings import deprecated as _deprecated
+else:
+    from typing_extensions import deprecated as _deprecated
+
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class _Protocol:
@@ -665,10 +670,13 @@ class NamespaceOption(_message.Message):
     PID_FIELD_NUMBER: _builtins.int
     IPC_FIELD_NUMBER: _builtins.int
     TARGET_ID_FIELD_NUMBER: _builtins.int
+    USERNS_OPTIONS_FIELD_NUMBER: _builtins.int
     network: Global___NamespaceMode.ValueType
     pid: Global___NamespaceMode.ValueType
     ipc: Global___NamespaceMode.ValueType
     target_id: _builtins.str
+    @_builtins.property
+    def userns_options(self) -> Global___UserNamespace: ...
     def __init__(
         self,
         *,
@@ -676,14 +684,69 @@ class NamespaceOption(_message.Message):
         pid: Global___NamespaceMode.ValueType = ...,
         ipc: Global___NamespaceMode.ValueType = ...,
         target_id: _builtins.str = ...,
+        userns_options: Global___UserNamespace | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["userns_options", b"userns_options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ipc", b"ipc", "network", b"network", "pid", b"pid", "target_id", b"target_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ipc", b"ipc", "network", b"network", "pid", b"pid", "target_id", b"target_id", "userns_options", b"userns_options"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___NamespaceOption: _TypeAlias = NamespaceOption  # noqa: Y015
+
+@_typing.final
+class UserNamespace(_message.Message):
+    """Mode POD with mappings, or NODE for the machine's own users."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MODE_FIELD_NUMBER: _builtins.int
+    UIDS_FIELD_NUMBER: _builtins.int
+    GIDS_FIELD_NUMBER: _builtins.int
+    mode: Global___NamespaceMode.ValueType
+    @_builtins.property
+    def uids(self) -> _containers.RepeatedCompositeFieldContainer[Global___IDMapping]: ...
+    @_builtins.property
+    def gids(self) -> _containers.RepeatedCompositeFieldContainer[Global___IDMapping]: ...
+    def __init__(
+        self,
+        *,
+        mode: Global___NamespaceMode.ValueType = ...,
+        uids: _abc.Iterable[Global___IDMapping] | None = ...,
+        gids: _abc.Iterable[Global___IDMapping] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gids", b"gids", "mode", b"mode", "uids", b"uids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UserNamespace: _TypeAlias = UserNamespace  # noqa: Y015
+
+@_typing.final
+class IDMapping(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HOST_ID_FIELD_NUMBER: _builtins.int
+    CONTAINER_ID_FIELD_NUMBER: _builtins.int
+    LENGTH_FIELD_NUMBER: _builtins.int
+    host_id: _builtins.int
+    container_id: _builtins.int
+    length: _builtins.int
+    def __init__(
+        self,
+        *,
+        host_id: _builtins.int = ...,
+        container_id: _builtins.int = ...,
+        length: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_id", b"container_id", "host_id", b"host_id", "length", b"length"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___IDMapping: _TypeAlias = IDMapping  # noqa: Y015
 
 @_typing.final
 class SELinuxOption(_message.Message):
@@ -1398,6 +1461,8 @@ class Mount(_message.Message):
     READONLY_FIELD_NUMBER: _builtins.int
     SELINUX_RELABEL_FIELD_NUMBER: _builtins.int
     PROPAGATION_FIELD_NUMBER: _builtins.int
+    UIDMAPPINGS_FIELD_NUMBER: _builtins.int
+    GIDMAPPINGS_FIELD_NUMBER: _builtins.int
     RECURSIVE_READ_ONLY_FIELD_NUMBER: _builtins.int
     IMAGE_FIELD_NUMBER: _builtins.int
     IMAGE_SUB_PATH_FIELD_NUMBER: _builtins.int
@@ -1409,6 +1474,10 @@ class Mount(_message.Message):
     recursive_read_only: _builtins.bool
     image_sub_path: _builtins.str
     @_builtins.property
+    def uidMappings(self) -> _containers.RepeatedCompositeFieldContainer[Global___IDMapping]: ...
+    @_builtins.property
+    def gidMappings(self) -> _containers.RepeatedCompositeFieldContainer[Global___IDMapping]: ...
+    @_builtins.property
     def image(self) -> Global___ImageSpec: ...
     def __init__(
         self,
@@ -1418,13 +1487,15 @@ class Mount(_message.Message):
         readonly: _builtins.bool = ...,
         selinux_relabel: _builtins.bool = ...,
         propagation: Global___MountPropagation.ValueType = ...,
+        uidMappings: _abc.Iterable[Global___IDMapping] | None = ...,
+        gidMappings: _abc.Iterable[Global___IDMapping] | None = ...,
         recursive_read_only: _builtins.bool = ...,
         image: Global___ImageSpec | None = ...,
         image_sub_path: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["image", b"image"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_path", b"container_path", "host_path", b"host_path", "image", b"image", "image_sub_path", b"image_sub_path", "propagation", b"propagation", "readonly", b"readonly", "recursive_read_only", b"recursive_read_only", "selinux_relabel", b"selinux_relabel"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["container_path", b"container_path", "gidMappings", b"gidMappings", "host_path", b"host_path", "image", b"image", "image_sub_path", b"image_sub_path", "propagation", b"propagation", "readonly", b"readonly", "recursive_read_only", b"recursive_read_only", "selinux_relabel", b"selinux_relabel", "uidMappings", b"uidMappings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1883,6 +1954,7 @@ class LinuxContainerSecurityContext(_message.Message):
     READONLY_ROOTFS_FIELD_NUMBER: _builtins.int
     SUPPLEMENTAL_GROUPS_FIELD_NUMBER: _builtins.int
     SUPPLEMENTAL_GROUPS_POLICY_FIELD_NUMBER: _builtins.int
+    APPARMOR_PROFILE_FIELD_NUMBER: _builtins.int
     NO_NEW_PRIVS_FIELD_NUMBER: _builtins.int
     MASKED_PATHS_FIELD_NUMBER: _builtins.int
     READONLY_PATHS_FIELD_NUMBER: _builtins.int
@@ -1892,6 +1964,12 @@ class LinuxContainerSecurityContext(_message.Message):
     run_as_username: _builtins.str
     readonly_rootfs: _builtins.bool
     supplemental_groups_policy: Global___SupplementalGroupsPolicy.ValueType
+    @_builtins.property
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def apparmor_profile(self) -> _builtins.str: ...
+    @apparmor_profile.setter
+    @_deprecated("""This field has been marked as deprecated using proto field options.""")
+    def apparmor_profile(self, value: _builtins.str) -> None: ...
     no_new_privs: _builtins.bool
     @_builtins.property
     def capabilities(self) -> Global___Capability: ...
@@ -1926,6 +2004,7 @@ class LinuxContainerSecurityContext(_message.Message):
         readonly_rootfs: _builtins.bool = ...,
         supplemental_groups: _abc.Iterable[_builtins.int] | None = ...,
         supplemental_groups_policy: Global___SupplementalGroupsPolicy.ValueType = ...,
+        apparmor_profile: _builtins.str = ...,
         no_new_privs: _builtins.bool = ...,
         masked_paths: _abc.Iterable[_builtins.str] | None = ...,
         readonly_paths: _abc.Iterable[_builtins.str] | None = ...,
@@ -1934,7 +2013,7 @@ class LinuxContainerSecurityContext(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["apparmor", b"apparmor", "capabilities", b"capabilities", "namespace_options", b"namespace_options", "run_as_group", b"run_as_group", "run_as_user", b"run_as_user", "seccomp", b"seccomp", "selinux_options", b"selinux_options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["apparmor", b"apparmor", "capabilities", b"capabilities", "masked_paths", b"masked_paths", "namespace_options", b"namespace_options", "no_new_privs", b"no_new_privs", "privileged", b"privileged", "readonly_paths", b"readonly_paths", "readonly_rootfs", b"readonly_rootfs", "run_as_group", b"run_as_group", "run_as_user", b"run_as_user", "run_as_username", b"run_as_username", "seccomp", b"seccomp", "selinux_options", b"selinux_options", "supplemental_groups", b"supplemental_groups", "supplemental_groups_policy", b"supplemental_groups_policy"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["apparmor", b"apparmor", "apparmor_profile", b"apparmor_profile", "capabilities", b"capabilities", "masked_paths", b"masked_paths", "namespace_options", b"namespace_options", "no_new_privs", b"no_new_privs", "privileged", b"privileged", "readonly_paths", b"readonly_paths", "readonly_rootfs", b"readonly_rootfs", "run_as_group", b"run_as_group", "run_as_user", b"run_as_user", "run_as_username", b"run_as_username", "seccomp", b"seccomp", "selinux_options", b"selinux_options", "supplemental_groups", b"supplemental_groups", "supplemental_groups_policy", b"supplemental_groups_policy"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -41,13 +41,27 @@ class SecurityProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IDRange:
+    """The machine's user and group ids that a pod sees as 0 and up."""
+
+    host_id: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceOptions:
-    """Whose namespaces are used; ``target_id`` is the container of mode TARGET."""
+    """Whose namespaces are used.
+
+    Attributes:
+        target_id: The container of mode TARGET.
+        users: The pod's own users and groups, None for the machine's.
+    """
 
     network: NamespaceMode = NamespaceMode.POD
     pid: NamespaceMode = NamespaceMode.CONTAINER
     ipc: NamespaceMode = NamespaceMode.POD
     target_id: str = ""
+    users: IDRange | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +129,7 @@ class SandboxConfig:
         log_directory: Absolute; the containers' ``log_path`` is relative to it.
         cgroup_parent: Path (cgroupfs) or slice (systemd) of the pod's cgroup.
         resources: Sum over the pod's containers, for runtimes that size the sandbox (VMs).
+        runtime_handler: "" for the runtime's default.
     """
 
     name: str
@@ -132,6 +147,7 @@ class SandboxConfig:
     sysctls: Mapping[str, str] = field(default_factory=dict)
     resources: ContainerResources | None = None
     overhead: ContainerResources | None = None
+    runtime_handler: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Container, Json
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.objects.runtime_config import IDRange
 
 
 def pod_log_directory(pod_logs_dir: str, pod: Pod) -> str:
@@ -86,6 +87,8 @@ def sandbox_config(
     machine: MachineResources,
     dns: DnsConfig | None = None,
     hostname: str | None = None,
+    users: IDRange | None = None,
+    runtime_handler: str = "",
 ) -> SandboxConfig:
     """Compute the sandbox of a pod.
 
@@ -98,6 +101,12 @@ def sandbox_config(
         dns: Contents of resolv.conf, None for the machine's own.
         hostname: With its domain where the pod wants that; None for its plain name. Without
             meaning with the machine's network.
+        users: The pod's own users and groups, None for the machine's.
+        runtime_handler: Of the pod's RuntimeClass, "" for the runtime's default.
+
+    Raises:
+        SecurityConfigError: The security context cannot be honoured.
+        QuantityError: A request or limit is no quantity.
     """
     return SandboxConfig(
         name=pod.name,
@@ -107,7 +116,7 @@ def sandbox_config(
         hostname="" if pod.host_network else hostname or pod.hostname,
         log_directory=pod_log_directory(pod_logs_dir, pod),
         cgroup_parent=cgroup_parent,
-        security=sandbox_security(pod),
+        security=sandbox_security(pod, users=users),
         dns=dns,
         port_mappings=_port_mappings(pod),
         labels={**pod.labels, **_pod_labels(pod)},
@@ -115,6 +124,7 @@ def sandbox_config(
         sysctls=_sysctls(pod),
         resources=sandbox_resources(pod, machine),
         overhead=sandbox_overhead(pod, machine),
+        runtime_handler=runtime_handler,
     )
 
 
@@ -128,6 +138,8 @@ def container_config(
     machine: MachineResources,
     mounts: Sequence[Mount] = (),
     seccomp_profile_root: str = "/var/lib/kubelet/seccomp",
+    users: IDRange | None = None,
+    target_id: str = "",
 ) -> ContainerConfig:
     """Compute a container of a pod.
 
@@ -140,9 +152,12 @@ def container_config(
         machine: What the machine's kernel can do.
         mounts: Bind mounts of volumes and of the files that a kubelet provides.
         seccomp_profile_root: Folder that Localhost seccomp profiles are relative to.
+        users: The pod's own users and groups, None for the machine's.
+        target_id: The running container whose processes an ephemeral one is to see, "" for none.
 
     Raises:
         SecurityConfigError: The security context forbids it.
+        QuantityError: A request or limit is no quantity.
     """
     return ContainerConfig(
         name=container.name,
@@ -158,6 +173,8 @@ def container_config(
             image_username=image.username,
             seccomp_profile_root=seccomp_profile_root,
             extra_masked_paths=machine.extra_masked_paths,
+            users=users,
+            target_id=target_id,
         ),
         command=tuple(expand(word, env) for word in container.command),
         args=tuple(expand(word, env) for word in container.args),

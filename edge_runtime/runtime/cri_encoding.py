@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_config import (
         ContainerConfig,
         ContainerSecurity,
+        IDRange,
         Mount,
         NamespaceOptions,
         RegistryAuth,
@@ -70,7 +71,7 @@ def encode_container_config(config: ContainerConfig) -> pb.ContainerConfig:
             pb.KeyValue(key=key, value=value.encode("utf-8", "surrogateescape"))
             for key, value in config.env
         ],
-        mounts=[_mount(mount) for mount in config.mounts],
+        mounts=[_mount(mount, config.security.namespaces.users) for mount in config.mounts],
         labels=config.labels,
         annotations=config.annotations,
         log_path=config.log_path,
@@ -150,6 +151,8 @@ def _container_security(security: ContainerSecurity) -> pb.LinuxContainerSecurit
         readonly_paths=security.readonly_paths,
         seccomp=_profile(security.seccomp),
         apparmor=None if security.apparmor is None else _profile(security.apparmor),
+        # Runtimes of before CRI's profiles read only this.
+        apparmor_profile="" if security.apparmor is None else _old_apparmor(security.apparmor),
     )
 
 
@@ -159,7 +162,18 @@ def _namespaces(namespaces: NamespaceOptions) -> pb.NamespaceOption:
         pid=pb.NamespaceMode.Value(namespaces.pid.name),
         ipc=pb.NamespaceMode.Value(namespaces.ipc.name),
         target_id=namespaces.target_id,
+        userns_options=pb.UserNamespace(
+            mode=pb.NODE if namespaces.users is None else pb.POD,
+            uids=_id_mappings(namespaces.users),
+            gids=_id_mappings(namespaces.users),
+        ),
     )
+
+
+def _id_mappings(users: IDRange | None) -> list[pb.IDMapping]:
+    if users is None:
+        return []
+    return [pb.IDMapping(host_id=users.host_id, container_id=0, length=users.length)]
 
 
 def _profile(profile: SecurityProfile) -> pb.SecurityProfile:
@@ -173,11 +187,21 @@ def _profile(profile: SecurityProfile) -> pb.SecurityProfile:
     )
 
 
+def _old_apparmor(profile: SecurityProfile) -> str:
+    match profile.type.name:
+        case "LOCALHOST":
+            return f"localhost/{profile.localhost_ref}"
+        case "UNCONFINED":
+            return "unconfined"
+        case _:
+            return "runtime/default"
+
+
 def _groups_policy(*, strict: bool) -> pb.SupplementalGroupsPolicy.ValueType:
     return pb.Strict if strict else pb.Merge
 
 
-def _mount(mount: Mount) -> pb.Mount:
+def _mount(mount: Mount, users: IDRange | None) -> pb.Mount:
     return pb.Mount(
         container_path=mount.container_path,
         host_path=mount.host_path,
@@ -185,6 +209,8 @@ def _mount(mount: Mount) -> pb.Mount:
         recursive_read_only=mount.recursive_read_only,
         selinux_relabel=mount.selinux_relabel,
         propagation=pb.MountPropagation.Value(f"PROPAGATION_{mount.propagation.name}"),
+        uidMappings=_id_mappings(users),
+        gidMappings=_id_mappings(users),
     )
 
 

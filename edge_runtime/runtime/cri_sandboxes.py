@@ -27,12 +27,10 @@ if TYPE_CHECKING:
 class CriSandboxes(CriCalls):
     """Calls about pod sandboxes; all raise RuntimeServiceError."""
 
-    async def run_pod_sandbox(
-        self, config: SandboxConfig, *, runtime_handler: str = ""
-    ) -> SandboxID:
+    async def run_pod_sandbox(self, config: SandboxConfig) -> SandboxID:
         """Make a sandbox with its network and return its id."""
         request = pb.RunPodSandboxRequest(
-            config=encode_sandbox_config(config), runtime_handler=runtime_handler
+            config=encode_sandbox_config(config), runtime_handler=config.runtime_handler
         )
         response = await self._runtime_call(
             "RunPodSandbox", request, pb.RunPodSandboxResponse, timeout_s=SANDBOX_TIMEOUT_S

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 from cri_protos import api_pb2 as pb
 from edge_runtime.objects.container import Container
 from edge_runtime.objects.pod import Pod
-from edge_runtime.objects.runtime_config import DnsConfig, Mount, PortMapping, ResolvedImage
+from edge_runtime.objects.runtime_config import (
+    DnsConfig,
+    IDRange,
+    Mount,
+    PortMapping,
+    ResolvedImage,
+)
 from edge_runtime.runtime.cri_config import container_config, container_hash, sandbox_config
 from edge_runtime.runtime.cri_encoding import encode_container_config, encode_sandbox_config
 from edge_runtime.runtime.cri_resources import MachineResources
@@ -134,6 +140,45 @@ def test_container() -> None:
     assert encoded.linux.security_context.run_as_user.value == 5
     assert encoded.linux.resources.unified["memory.oom.group"] == "1"
     assert encoded.stop_signal == pb.SIGRTMINPLUS3
+
+
+def test_a_pods_own_users() -> None:
+    """Sandbox, container and mounts have the same mapping; without one the machine's ids count."""
+    users = IDRange(host_id=131072, length=65536)
+    sandbox = sandbox_config(
+        POD,
+        attempt=0,
+        pod_logs_dir="/l",
+        cgroup_parent="/x",
+        machine=MACHINE,
+        users=users,
+        runtime_handler="runsc",
+    )
+    assert sandbox.runtime_handler == "runsc"
+    container = container_config(
+        POD,
+        CONTAINER,
+        restart_count=0,
+        image=ResolvedImage(ref="r"),
+        env={},
+        machine=MACHINE,
+        mounts=[Mount(container_path="/c", host_path="/h")],
+        users=users,
+    )
+    mapping = pb.IDMapping(host_id=131072, container_id=0, length=65536)
+    encoded = encode_container_config(container)
+    for namespaces in (
+        encode_sandbox_config(sandbox).linux.security_context.namespace_options,
+        encoded.linux.security_context.namespace_options,
+    ):
+        assert namespaces.userns_options.mode == pb.POD
+        assert list(namespaces.userns_options.uids) == [mapping]
+        assert list(namespaces.userns_options.gids) == [mapping]
+    assert list(encoded.mounts[0].uidMappings) == [mapping]
+    assert list(encoded.mounts[0].gidMappings) == [mapping]
+    plain = sandbox_config(POD, attempt=0, pod_logs_dir="/", cgroup_parent="/", machine=MACHINE)
+    options = encode_sandbox_config(plain).linux.security_context.namespace_options
+    assert options.userns_options.mode == pb.NODE
 
 
 def test_the_hash_never_changes() -> None:

@@ -109,7 +109,10 @@ def test_a_node_critical_pod_is_killed_last() -> None:
 def test_hugepages() -> None:
     """Every page size of the machine is limited, to 0 where nothing is asked for."""
     limits = {"hugepages-2Mi": "4Mi", "cpu": "1"}
-    assert hugepage_limits(parse_resources(limits), ["2MB", "1GB"]) == (("2MB", 4 << 20), ("1GB", 0))
+    assert hugepage_limits(parse_resources(limits), ["2MB", "1GB"]) == (
+        ("2MB", 4 << 20),
+        ("1GB", 0),
+    )
     assert hugepage_unit(64 << 10) == "64KB"
     assert hugepage_unit(0) == "0B"
 

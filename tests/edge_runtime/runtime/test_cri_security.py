@@ -54,7 +54,7 @@ def test_defaults() -> None:
     assert found.namespaces.pid is NamespaceMode.CONTAINER
     assert found.namespaces.network is NamespaceMode.POD
     assert (found.privileged, found.no_new_privs, found.readonly_rootfs) == (False, False, False)
-    assert (found.run_as_user, found.run_as_group, found.apparmor) == (None, None, None)
+    assert (found.run_as_user, found.run_as_group, found.apparmor) == (0, None, None)
 
 
 def test_the_sandbox_is_always_confined() -> None:
@@ -117,6 +117,33 @@ def test_namespaces(spec: Json, network: str, pid: str, ipc: str) -> None:
     assert (found.network.name, found.pid.name, found.ipc.name) == (network, pid, ipc)
 
 
+def test_an_ephemeral_container_sees_its_targets_processes() -> None:
+    """Unless all processes of the pod, or of the machine, are in sight anyway."""
+    found = namespace_options(pod(), target_id="id")
+    assert (found.pid, found.target_id) == (NamespaceMode.TARGET, "id")
+    for spec in ({"shareProcessNamespace": True}, {"hostPID": True}):
+        found = namespace_options(pod(**spec), target_id="id")
+        assert found.pid is not NamespaceMode.TARGET
+        assert found.target_id == ""
+
+
+def test_any_privileged_container_makes_the_sandbox_privileged() -> None:
+    """Init and ephemeral ones as well."""
+    privileged = [{"name": "i", "securityContext": {"privileged": True}}]
+    assert sandbox_security(pod(initContainers=privileged)).privileged
+    assert sandbox_security(pod(ephemeralContainers=privileged)).privileged
+    assert not sandbox_security(pod()).privileged
+
+
+def test_an_unknown_groups_policy_is_refused() -> None:
+    """A newer policy must not count as Merge."""
+    each = pod(securityContext={"supplementalGroupsPolicy": "Loose"})
+    with pytest.raises(SecurityConfigError, match="unsupported supplementalGroupsPolicy: Loose"):
+        sandbox_security(each)
+    with pytest.raises(SecurityConfigError):
+        security(each)
+
+
 @pytest.mark.parametrize(
     ("context", "uid", "username", "text"),
     [
@@ -125,7 +152,9 @@ def test_namespaces(spec: Json, network: str, pid: str, ipc: str) -> None:
         ({}, None, "app", "image has non-numeric user (app), cannot verify user is non-root"),
         ({}, 5, "", None),
         ({"runAsUser": 5}, 0, "", None),
-        ({}, None, "", None),
+        # Such an image says nothing, and runs as root then.
+        ({}, None, "", "container has runAsNonRoot and image will run as root"),
+        ({}, 1 << 31, "", "image has an invalid user id (2147483648). (Must be 1-(2147483647))"),
     ],
 )
 def test_run_as_non_root(context: Json, uid: int | None, username: str, text: str | None) -> None:
@@ -157,6 +186,14 @@ def test_seccomp(profile: Json, expected: SecurityProfile) -> None:
     assert security(pod(securityContext={"seccompProfile": profile})).seccomp == expected
 
 
+@pytest.mark.parametrize("name", ["/etc/passwd", "../x", "a/../../x", ".."])
+def test_a_profile_outside_its_folder_is_refused(name: str) -> None:
+    """The edge opens it as root."""
+    profile = {"type": "Localhost", "localhostProfile": name}
+    with pytest.raises(SecurityConfigError, match="must be a relative path"):
+        security(pod({"seccompProfile": profile}))
+
+
 def test_a_profile_without_its_name_is_refused() -> None:
     """A container must not run unconfined because of a missing name."""
     for field in ("seccompProfile", "appArmorProfile"):
@@ -171,11 +208,17 @@ def test_a_profile_without_its_name_is_refused() -> None:
         ("unconfined", SecurityProfile(type=ProfileType.UNCONFINED)),
         ("localhost/p", SecurityProfile(type=ProfileType.LOCALHOST, localhost_ref="p")),
         ("", None),
+        ("nonsense", None),
     ],
 )
 def test_apparmor_from_the_old_annotation(legacy: str, expected: SecurityProfile | None) -> None:
     """Pods of old still carry it; the field wins over it."""
     annotations = {"container.apparmor.security.beta.kubernetes.io/c": legacy}
     assert security(pod(annotations=annotations)).apparmor == expected
+    default = SecurityProfile(type=ProfileType.RUNTIME_DEFAULT)
     both = pod({"appArmorProfile": {"type": "RuntimeDefault"}}, annotations=annotations)
-    assert security(both).apparmor == SecurityProfile(type=ProfileType.RUNTIME_DEFAULT)
+    assert security(both).apparmor == default
+    # The pod's field comes last.
+    outer = {"appArmorProfile": {"type": "RuntimeDefault"}}
+    found = security(pod(annotations=annotations, securityContext=outer)).apparmor
+    assert found == (expected or default)
