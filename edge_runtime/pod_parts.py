@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.events.event_recorder import EventRecorder
 from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.objects.probe_results import NO_PROBES, ProbeView
 from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.admission import PodAdmission
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_sandbox import SandboxMaker
@@ -25,6 +27,10 @@ from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
+    from edge_runtime.objects.container import Container, ContainerID, Json
+    from edge_runtime.objects.pod import Pod, PodUID
+    from edge_runtime.objects.runtime_config import Mount
+    from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
     from edge_runtime.store.database import Database
@@ -75,7 +81,7 @@ def build_pod_parts(
     records = LocalPodState(database)
     recorder = EventRecorder(EventStore(database))
     events, images = PodEvents(recorder), ImageManager(runtime, record=recorder.record)
-    cache = PodCache()
+    cache, probers = PodCache(), _NoProbers()
     pleg = GenericPLEG(
         runtime, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
     )
@@ -87,15 +93,24 @@ def build_pod_parts(
             images=images,
             sandboxes=SandboxMaker(runtime, cache=cache, events=events, settings=settings),
             starter=ContainerStarter(
-                runtime, cache=cache, records=records, events=events, settings=settings
+                runtime,
+                cache=cache,
+                records=records,
+                events=events,
+                hooks=_NoHooks(),
+                mounts=_NoMounts(),
+                settings=settings,
             ),
             termination=termination,
+            admission=PodAdmission(settings.policy),
+            probers=probers,
             statuses=statuses,
             records=records,
             events=events,
             settings=settings,
         ),
         termination=termination,
+        probers=probers,
         pleg=pleg,
         statuses=statuses,
         events=events,
@@ -124,3 +139,49 @@ def build_pod_parts(
 def _evented_pleg(runtime: CriClient, pleg: GenericPLEG, cache: PodCache) -> EventedPLEG:
     sources = (runtime.container_events, runtime.containerd_events)
     return EventedPLEG(sources, pleg=pleg, cache=cache)
+
+
+class _NoProbers:
+    """Probes nothing: admission refuses pods with probes until prober/ stands here."""
+
+    def add_pod(self, pod: Pod) -> None:
+        """Probe nothing."""
+
+    def view(self, uid: PodUID, status: PodRuntimeStatus) -> ProbeView:
+        """Return that nothing was found."""
+        del uid, status
+        return NO_PROBES
+
+    def stop_liveness(self, uid: PodUID) -> None:
+        """Probe nothing."""
+
+    def remove_pod(self, uid: PodUID) -> None:
+        """Probe nothing."""
+
+
+class _NoHooks:
+    """Runs no hook: admission refuses pods with hooks until lifecycle_hooks.py stands here."""
+
+    async def run_hook(
+        self,
+        pod: Pod,
+        container: Container,
+        container_id: ContainerID,
+        handler: Json,
+        *,
+        timeout_s: float | None,
+        ip: str,
+    ) -> None:
+        """Refuse."""
+        raise AssertionError("admission refused hooks")
+
+
+class _NoMounts:
+    """Mounts nothing until pod_mounts.py stands here."""
+
+    async def mounts(
+        self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
+    ) -> tuple[Mount, ...]:
+        """Return no mounts."""
+        del pod, container, attempt, ips
+        return ()

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edge_runtime.events.reasons import FORBIDDEN_BY_POLICY
+from edge_runtime.pods.pod_events import REJECTED
+from edge_runtime.pods.pod_failure import PodFailure
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.policy.edge_policy import EdgePolicy
 
 _Rule = Callable[[Any], bool]
 
@@ -116,6 +121,27 @@ _CONTAINER: Mapping[str, _Rule] = {
 _ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
 _PORT: Mapping[str, _Rule] = {"containerPort": _anything, "name": _anything, "protocol": _anything}
 _PORT_ON_HOST: Mapping[str, _Rule] = {**_PORT, "hostPort": _anything}
+
+
+class PodAdmission:
+    """Whether a pod may run here."""
+
+    def __init__(self, policy: EdgePolicy) -> None:
+        self._policy = policy
+
+    def refusal(self, pod: Pod, *, has_run: bool) -> PodFailure | None:
+        """Return why a pod may not run here, None when it may.
+
+        Args:
+            pod: The pod.
+            has_run: The runtime has something of it.
+        """
+        # What the machine's owner forbids ends, also where it ran before that was forbidden.
+        del has_run
+        forbidden = self._policy.pod_refusal(pod)
+        if forbidden is None:
+            return None
+        return PodFailure(reason=FORBIDDEN_BY_POLICY, message=f"{REJECTED}{forbidden}")
 
 
 def unsupported_fields(pod: Pod) -> tuple[str, ...]:

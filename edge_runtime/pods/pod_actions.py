@@ -6,6 +6,7 @@ pkg/kubelet/kuberuntime/util ``PodSandboxChanged``.
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod, SandboxID
+    from edge_runtime.objects.probe_results import ProbeView
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
     from edge_runtime.store.local_pod_state import ContainerRecord
 
@@ -52,6 +54,19 @@ class ContainerBackOff:
     until_s: float
 
 
+class KillReason(enum.Enum):
+    """Why a container is killed; a probe may bring a grace period of its own.
+
+    Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go ``containerKillReason``.
+    """
+
+    UNKNOWN = "Unknown"
+    STARTUP_PROBE = "StartupProbe"
+    LIVENESS_PROBE = "LivenessProbe"
+    FAILED_POST_START_HOOK = "FailedPostStartHook"
+    RESTART_ALL_CONTAINERS = "RestartAllContainers"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerKill:
     """Kill a container; the message says why."""
@@ -59,6 +74,7 @@ class ContainerKill:
     id: ContainerID
     name: str
     message: str
+    reason: KillReason = KillReason.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +139,7 @@ def compute_pod_actions(
     status: PodRuntimeStatus,
     *,
     records: Mapping[str, ContainerRecord],
+    probes: ProbeView,
     now_s: float,
 ) -> PodActions:
     """Decide what to do for a pod that is to run.
@@ -131,6 +148,7 @@ def compute_pod_actions(
         pod: The desired pod.
         status: What the runtime has of it.
         records: What is remembered of its containers, by name.
+        probes: What the probes of its containers found.
         now_s: Seconds since the epoch.
     """
     if sandbox_changed(pod, status):

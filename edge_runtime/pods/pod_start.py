@@ -20,14 +20,22 @@ from edge_runtime.runtime.expansion import literal_environment
 from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.container import Container, ContainerID
+    from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod, SandboxID
-    from edge_runtime.objects.runtime_config import ContainerConfig, ResolvedImage, SandboxConfig
+    from edge_runtime.objects.runtime_config import (
+        ContainerConfig,
+        Mount,
+        ResolvedImage,
+        SandboxConfig,
+    )
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_actions import ContainerStart
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
+
+# Waiting reason of the API: the container was started, but its hook failed.
+POST_START_HOOK_ERROR = "PostStartHookError"
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +57,37 @@ class ContainerRuntime(Protocol):
         self, container_id: ContainerID, *, sandbox_id: SandboxID | None = None
     ) -> ContainerStatus:
         """Return its status."""
+        ...
+
+
+class HookFailed(Exception):
+    """A lifecycle hook failed; the text is what it said."""
+
+
+class Hooks(Protocol):
+    """What runs lifecycle hooks (pods/lifecycle_hooks.py)."""
+
+    async def run_hook(
+        self,
+        pod: Pod,
+        container: Container,
+        container_id: ContainerID,
+        handler: Json,
+        *,
+        timeout_s: float | None,
+        ip: str,
+    ) -> None:
+        """Run one hook to its end; None is no timeout; raises HookFailed."""
+        ...
+
+
+class Mounts(Protocol):
+    """What the edge mounts into containers (pods/pod_mounts.py)."""
+
+    async def mounts(
+        self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
+    ) -> tuple[Mount, ...]:
+        """Make what is to be mounted, and return the mounts; raises OSError."""
         ...
 
 
@@ -91,12 +130,16 @@ class ContainerStarter:
         cache: PodCache,
         records: LocalPodState,
         events: PodEvents,
+        hooks: Hooks,
+        mounts: Mounts,
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
         self._cache = cache
         self._records = records
         self._events = events
+        self._hooks = hooks
+        self._mounts = mounts
         self._settings = settings
 
     async def start(
@@ -108,12 +151,13 @@ class ContainerStarter:
         sandbox: StartedIn,
         image: ResolvedImage,
     ) -> None:
-        """Create and start a container; when this returns the cache shows it.
+        """Create and start a container, then run its postStart hook; the cache shows it at once.
 
         Cancelling leaves what was created to the next look at the runtime.
 
         Raises:
-            StartError: It could not; the events say so already.
+            StartError: It could not; the events say so already. With the reason PostStartHookError
+                it runs, and is to be killed.
             RuntimeServiceError: It was started, but its status cannot be read.
             StoreError: The attempt cannot be remembered.
         """
@@ -131,6 +175,27 @@ class ContainerStarter:
             self._events.failed(pod, container.name, exc.message, container_id=exc.container_id)
             raise
         await self._link(pod, container, container_id, start.attempt)
+        await self._run_post_start(pod, container, container_id)
+
+    async def _run_post_start(
+        self, pod: Pod, container: Container, container_id: ContainerID
+    ) -> None:
+        handler = container.post_start
+        if handler is None:
+            return
+        ips = self._ips(pod)
+        try:
+            await self._hooks.run_hook(
+                pod, container, container_id, handler, timeout_s=None, ip=ips[0] if ips else ""
+            )
+        except HookFailed as exc:
+            self._events.post_start_failed(pod, container)
+            raise StartError(
+                reason=POST_START_HOOK_ERROR, message=str(exc), container_id=container_id
+            ) from exc
+
+    def _ips(self, pod: Pod) -> tuple[str, ...]:
+        return self._settings.host_ips() if pod.host_network else self._cache.get(pod.uid).ips
 
     async def _create(
         self,
@@ -141,6 +206,9 @@ class ContainerStarter:
         image: ResolvedImage,
     ) -> ContainerID:
         try:
+            mounts = await self._mounts.mounts(
+                pod, container, attempt=start.attempt, ips=self._ips(pod)
+            )
             config = container_config(
                 pod,
                 container,
@@ -148,8 +216,9 @@ class ContainerStarter:
                 image=image,
                 env=literal_environment(container.env),
                 machine=self._settings.machine,
+                mounts=mounts,
             )
-        except (SecurityConfigError, QuantityError) as exc:
+        except (SecurityConfigError, QuantityError, OSError) as exc:
             raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
         try:
             container_id = await self._runtime.create_container(sandbox.id, config, sandbox.config)

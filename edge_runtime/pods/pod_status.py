@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge_runtime.objects.probe_results import NO_PROBES, ProbeView
 from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.pods.container_status import (
     WaitingReason,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.pods.pod_failure import PodFailure
 
 TERMINAL_PHASES = ("Succeeded", "Failed")
 
@@ -37,6 +39,8 @@ class StatusContext:
         waiting: Why containers could not be started, by name.
         is_terminal: The pod's end began: its containers will not be restarted.
         runtime_name: Scheme of container ids.
+        probes: What the probes of its containers found.
+        failure: Why it was ended; shown once its containers are (`is_terminal`).
     """
 
     now: str
@@ -44,6 +48,8 @@ class StatusContext:
     waiting: Mapping[str, WaitingReason] = field(default_factory=dict)
     is_terminal: bool = False
     runtime_name: str = "containerd"
+    probes: ProbeView = NO_PROBES
+    failure: PodFailure | None = None
 
 
 def compute_pod_status(
@@ -70,6 +76,8 @@ def compute_pod_status(
     phase = compute_phase(pod, containers, is_terminal=context.is_terminal)
     if before.get("phase") in TERMINAL_PHASES:
         phase = str(before["phase"])
+    elif context.is_terminal and context.failure is not None:
+        phase = "Failed"
     has_sandbox = not sandbox_changed(pod, status)
     return _assemble(pod, status, before, containers, phase, has_sandbox, context)
 
@@ -99,9 +107,9 @@ def compute_final_status(pod: Pod, old: Json, context: StatusContext) -> Json:
 
 
 def compute_rejected_status(
-    pod: Pod, old: Json | None, context: StatusContext, *, reason: str, message: str
+    pod: Pod, old: Json | None, context: StatusContext, failure: PodFailure
 ) -> Json:
-    """Compute the status of a pod that may not run here; of one that ran, its end.
+    """Compute the status of a pod that may not run here and never did.
 
     Source: kubernetes pkg/kubelet/kubelet.go ``rejectPod``.
     """
@@ -116,8 +124,8 @@ def compute_rejected_status(
     )
     rejected: Json = {
         "phase": "Failed",
-        "reason": reason,
-        "message": f"Pod was rejected: {message}",
+        "reason": failure.reason,
+        "message": failure.message,
         "conditions": conditions,
         "startTime": before.get("startTime") or context.now,
         "qosClass": compute_qos_class(pod).value,
@@ -185,6 +193,8 @@ def _assemble(  # one caller, which computed each of them
     result |= _addresses(pod, status, before, context.host_ips)
     if before.get("phase") == phase:
         result |= {key: before[key] for key in ("reason", "message") if before.get(key)}
+    elif context.failure is not None and phase == "Failed":
+        result |= {"reason": context.failure.reason, "message": context.failure.message}
     return result
 
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.events.reasons import FORBIDDEN_BY_POLICY
 from edge_runtime.images.image_manager import ImageError, format_duration
 from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from edge_runtime.pods.container_status import WaitingReason
@@ -30,11 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from edge_runtime.objects.container import Container, ContainerID
-    from edge_runtime.objects.pod import Pod, SandboxID
+    from edge_runtime.objects.pod import Pod, PodUID, SandboxID
+    from edge_runtime.objects.probe_results import ProbeView
     from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_events import PodEvents
+    from edge_runtime.pods.pod_failure import PodFailure
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.pod_termination import PodTermination
     from edge_runtime.status.status_manager import StatusManager
@@ -69,6 +70,39 @@ class Images(Protocol):
         ...
 
 
+class Probers(Protocol):
+    """What probes containers (prober/prober_manager.py); no method waits."""
+
+    def add_pod(self, pod: Pod) -> None:
+        """Probe the containers of a pod from now on; called before each start, idempotent."""
+        ...
+
+    def view(self, uid: PodUID, status: PodRuntimeStatus) -> ProbeView:
+        """Return what the probes found of the containers that the runtime has."""
+        ...
+
+    def stop_liveness(self, uid: PodUID) -> None:
+        """End liveness and startup probes of a pod that ends; readiness goes on; idempotent."""
+        ...
+
+    def remove_pod(self, uid: PodUID) -> None:
+        """End all probes of a pod of which nothing runs any more; idempotent."""
+        ...
+
+
+class Admission(Protocol):
+    """Whether a pod may run here (pods/admission.py); asked at every sync, decides at once."""
+
+    def refusal(self, pod: Pod, *, has_run: bool) -> PodFailure | None:
+        """Return why a pod may not run here, None when it may.
+
+        Args:
+            pod: The pod.
+            has_run: The runtime has something of it: what is only asked of new pods is not asked.
+        """
+        ...
+
+
 @dataclass(slots=True)
 class SyncMemory:
     """What one pod's worker remembers between syncs.
@@ -88,10 +122,12 @@ class SyncResult:
 
     Attributes:
         is_finished: All containers ended for good.
+        failure: The pod may not go on: it ends in phase Failed.
         again_in_s: Sync again after so long at the latest; None leaves it to the resync.
     """
 
     is_finished: bool = False
+    failure: PodFailure | None = None
     again_in_s: float | None = None
 
 
@@ -107,6 +143,8 @@ class PodSync:
         sandboxes: SandboxMaker,
         starter: ContainerStarter,
         termination: PodTermination,
+        admission: Admission,
+        probers: Probers,
         statuses: StatusManager,
         records: LocalPodState,
         events: PodEvents,
@@ -119,6 +157,8 @@ class PodSync:
         self._sandboxes = sandboxes
         self._starter = starter
         self._termination = termination
+        self._admission = admission
+        self._probers = probers
         self._statuses = statuses
         self._records = records
         self._events = events
@@ -137,12 +177,12 @@ class PodSync:
             OSError: The log folders cannot be made.
             StoreError: The disk refuses.
         """
-        # 0. What the machine's owner forbids ends, also where it ran before that was forbidden.
-        refusal = self._settings.policy.pod_refusal(pod)
-        if refusal is not None:
-            self._reject(pod, refusal)
-            return SyncResult(is_finished=True)
         status = self._cache.get(pod.uid)
+        # 0. What may not run here ends, also where it ran before that was forbidden.
+        refusal = self._admission.refusal(pod, has_run=not status.is_empty)
+        if refusal is not None:
+            self._reject(pod, refusal, has_run=not status.is_empty)
+            return SyncResult(failure=refusal)
         # 1. What cannot be honoured is not started at all.
         fields = unsupported_fields(pod)
         if fields:
@@ -152,13 +192,18 @@ class PodSync:
         # 2. Decide.
         now_s = self._now().timestamp()
         actions = compute_pod_actions(
-            pod, status, records=self._records.containers(pod.uid), now_s=now_s
+            pod,
+            status,
+            records=self._records.containers(pod.uid),
+            probes=self._probers.view(pod.uid, status),
+            now_s=now_s,
         )
         self._note_back_offs(pod, actions, memory)
         self.update_status(pod, memory.waiting, is_terminal=actions.is_finished)
         if actions.is_finished:
             return SyncResult(is_finished=True)
         # 3. Do.
+        self._probers.add_pod(pod)
         try:
             has_failed = await self._act(pod, status, actions, memory)
         except SandboxFailed:
@@ -168,16 +213,26 @@ class PodSync:
         return SyncResult(again_in_s=self._next(actions, memory, has_failed=has_failed))
 
     def update_status(
-        self, pod: Pod, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
+        self,
+        pod: Pod,
+        waiting: Mapping[str, WaitingReason],
+        *,
+        is_terminal: bool = False,
+        failure: PodFailure | None = None,
     ) -> None:
         """Compute the pod's status from what the cache holds, and keep it."""
-        context = self.context(waiting, is_terminal=is_terminal)
+        context = self.context(pod, waiting, is_terminal=is_terminal, failure=failure)
         old = self._statuses.get(pod.uid)
         runtime_status = self._cache.get(pod.uid)
         self._statuses.set(pod.uid, compute_pod_status(pod, runtime_status, old, context))
 
     def context(
-        self, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
+        self,
+        pod: Pod,
+        waiting: Mapping[str, WaitingReason],
+        *,
+        is_terminal: bool = False,
+        failure: PodFailure | None = None,
     ) -> StatusContext:
         """Return what a status depends on beside the pod and the runtime."""
         return StatusContext(
@@ -186,19 +241,18 @@ class PodSync:
             waiting=waiting,
             is_terminal=is_terminal,
             runtime_name=self._settings.runtime_name,
+            probes=self._probers.view(pod.uid, self._cache.get(pod.uid)),
+            failure=failure,
         )
 
-    def _reject(self, pod: Pod, message: str) -> None:
-        logger.warning("a pod is rejected", extra={"pod": pod.full_name, "reason": message})
-        self._events.rejected(pod, message)
-        status = compute_rejected_status(
-            pod,
-            self._statuses.get(pod.uid),
-            self.context({}),
-            reason=FORBIDDEN_BY_POLICY,
-            message=message,
-        )
-        self._statuses.set(pod.uid, status)
+    def _reject(self, pod: Pod, failure: PodFailure, *, has_run: bool) -> None:
+        extra = {"pod": pod.full_name, "reason": failure.reason, "error": failure.message}
+        logger.warning("a pod is rejected", extra=extra)
+        self._events.rejected(pod, failure)
+        if not has_run:
+            old = self._statuses.get(pod.uid)
+            status = compute_rejected_status(pod, old, self.context(pod, {}), failure)
+            self._statuses.set(pod.uid, status)
 
     def _refuse(
         self, pod: Pod, fields: tuple[str, ...], memory: SyncMemory, *, has_run: bool

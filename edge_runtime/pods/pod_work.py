@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.pods.pod_failure import PodFailure
 
 # Source: kubernetes pkg/kubelet/pod_workers.go ``calculateEffectiveGracePeriod``.
 MIN_GRACE_PERIOD_S = 1
@@ -27,6 +28,7 @@ class WorkState(enum.Enum):
              ┌── all containers ended for good ──┐
              │                                   v
            SYNC ── deleted, forgotten ──> TERMINATING ── nothing runs ──> TERMINATED
+                   failed
                                                                               │
                                               deleted or forgotten, nothing is left
                                                                               v
@@ -57,12 +59,14 @@ class PodWork:
         pod: The newest desired pod.
         is_forgotten: Its object vanished: stop it fast, and tell nobody.
         grace_period_s: What its containers get to end; None before TERMINATING.
+        failure: Why it was ended, whatever its containers' exit codes; the first one stays.
     """
 
     pod: Pod
     state: WorkState = WorkState.SYNC
     is_forgotten: bool = False
     grace_period_s: int | None = None
+    failure: PodFailure | None = None
 
     @property
     def is_unwanted(self) -> bool:
@@ -85,6 +89,16 @@ class PodWork:
     def finished(self) -> PodWork:
         """Begin the end of a pod whose containers all ended for good."""
         return _terminating(self, self.pod.termination_grace_period_s)
+
+    def failed(self, failure: PodFailure) -> PodWork:
+        """Begin or hasten the end of a pod that may not go on; too late once nothing runs."""
+        if self.state not in (WorkState.SYNC, WorkState.TERMINATING):
+            return self
+        given_s = failure.grace_period_s
+        ended = _terminating(
+            self, self.pod.termination_grace_period_s if given_s is None else given_s
+        )
+        return ended if self.failure is not None else replace(ended, failure=failure)
 
     def advanced(self, state: WorkState) -> PodWork:
         """Move on by one state.

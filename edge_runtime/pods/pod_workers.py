@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pods.pod_events import PodEvents
-    from edge_runtime.pods.pod_sync import PodSync
+    from edge_runtime.pods.pod_failure import PodFailure
+    from edge_runtime.pods.pod_sync import PodSync, Probers
     from edge_runtime.pods.pod_termination import PodTermination
     from edge_runtime.status.status_manager import StatusManager
 
@@ -92,6 +93,7 @@ class PodWorkers:
         *,
         sync: PodSync,
         termination: PodTermination,
+        probers: Probers,
         pleg: Inspector,
         statuses: StatusManager,
         events: PodEvents,
@@ -99,6 +101,7 @@ class PodWorkers:
     ) -> None:
         self._sync = sync
         self._termination = termination
+        self._probers = probers
         self._pleg = pleg
         self._statuses = statuses
         self._events = events
@@ -144,6 +147,25 @@ class PodWorkers:
             worker.take(worker.work.forgotten())
         else:
             self._add(PodWork(pod=pod).forgotten())
+
+    def fail(self, uid: PodUID, failure: PodFailure) -> bool:
+        """End a pod in phase Failed, whatever its containers' exit codes; never waits.
+
+        `is_stopped` tells when nothing of it runs any more.
+
+        Returns:
+            Whether that is still to come: False for an unknown pod and for one that ended before.
+        """
+        worker = self._workers.get(uid)
+        if worker is None or worker.is_stopped:
+            return False
+        worker.take(worker.work.failed(failure))
+        return True
+
+    def is_stopped(self, uid: PodUID) -> bool:
+        """Whether nothing of a pod runs any more, for good; so it is of an unknown one."""
+        worker = self._workers.get(uid)
+        return worker is None or worker.is_stopped
 
     def wake(self, uid: PodUID) -> None:
         """Look at a pod again now; an unknown one is nobody's."""
@@ -218,6 +240,9 @@ class PodWorkers:
             self._sync.update_status(pod, {})
             return None
         result = await self._sync.sync(pod, worker.memory)
+        if result.failure is not None:
+            worker.take(worker.work.failed(result.failure))
+            return 0.0
         if result.is_finished:
             if not worker.work.is_ending:
                 worker.take(worker.work.finished())
@@ -233,13 +258,15 @@ class PodWorkers:
         grace_period_s = worker.work.grace_period_s
         if grace_period_s is None:
             raise AssertionError("a pod that ends has a grace period")
+        self._probers.stop_liveness(pod.uid)
         await unless(worker.hurried, self._termination.kill(pod, grace_period_s=grace_period_s))
         if worker.hurried.is_set():
             return 0.0
-        self._sync.update_status(pod, {}, is_terminal=True)
-        final = compute_final_status(
-            pod, self._statuses.get(pod.uid) or {}, self._sync.context({}, is_terminal=True)
-        )
+        self._probers.remove_pod(pod.uid)
+        failure = worker.work.failure
+        self._sync.update_status(pod, {}, is_terminal=True, failure=failure)
+        context = self._sync.context(pod, {}, is_terminal=True, failure=failure)
+        final = compute_final_status(pod, self._statuses.get(pod.uid) or {}, context)
         self._statuses.set(pod.uid, final)
         await self._statuses.persist(pod.uid)
         worker.take(worker.work.advanced(WorkState.TERMINATED))

@@ -8,6 +8,7 @@ import pytest
 
 from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.pod import Pod, PodUID, SandboxID
+from edge_runtime.objects.probe_results import NO_PROBES
 from edge_runtime.objects.runtime_status import (
     ContainerState,
     ContainerStatus,
@@ -52,7 +53,7 @@ def _compute(
     pod: Pod, status: PodRuntimeStatus, record: ContainerRecord | None = None
 ) -> PodActions:
     records = {record.name: record} if record is not None else {}
-    return compute_pod_actions(pod, status, records=records, now_s=NOW_S)
+    return compute_pod_actions(pod, status, records=records, probes=NO_PROBES, now_s=NOW_S)
 
 
 def test_new_pod_gets_a_sandbox_and_all_its_containers() -> None:
