@@ -34,8 +34,9 @@ def compute_qos_class(pod: Pod) -> QOSClass:
     Raises:
         QuantityError: A request or limit is no quantity.
     """
-    pod_level = pod.spec.get("resources") or {}
-    if pod_level:
+    pod_level = pod.spec.get("resources")
+    # Also where it is empty: then the pod as a whole asks for nothing.
+    if pod_level is not None:
         requests = [_positive(pod_level.get("requests") or {})]
         limits = [_positive(pod_level.get("limits") or {})]
     else:

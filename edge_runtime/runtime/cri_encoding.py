@@ -133,10 +133,7 @@ def _sandbox_security(security: SandboxSecurity) -> pb.LinuxSandboxSecurityConte
 
 def _container_security(security: ContainerSecurity) -> pb.LinuxContainerSecurityContext:
     return pb.LinuxContainerSecurityContext(
-        capabilities=pb.Capability(
-            add_capabilities=security.add_capabilities,
-            drop_capabilities=security.drop_capabilities,
-        ),
+        capabilities=_capabilities(security),
         privileged=security.privileged,
         namespace_options=_namespaces(security.namespaces),
         selinux_options=_selinux(security.selinux),
@@ -153,6 +150,14 @@ def _container_security(security: ContainerSecurity) -> pb.LinuxContainerSecurit
         apparmor=None if security.apparmor is None else _profile(security.apparmor),
         # Runtimes of before CRI's profiles read only this.
         apparmor_profile="" if security.apparmor is None else _old_apparmor(security.apparmor),
+    )
+
+
+def _capabilities(security: ContainerSecurity) -> pb.Capability | None:
+    if not security.add_capabilities and not security.drop_capabilities:
+        return None
+    return pb.Capability(
+        add_capabilities=security.add_capabilities, drop_capabilities=security.drop_capabilities
     )
 
 
