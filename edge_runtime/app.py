@@ -213,6 +213,7 @@ class Edge:
             node=node,
             events=self._parts.events,
             objects=self._parts.objects,
+            own_node=self._parts.own_node,
         )
         router = Router(
             edge_routes(

@@ -22,6 +22,7 @@ from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.event_store import EventStore
 from edge_runtime.store.local_pod_state import LocalPodState
+from edge_runtime.store.node_store import NodeStore
 from edge_runtime.store.object_store import ObjectStore
 from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.status_store import StatusStore
@@ -45,6 +46,7 @@ class PodParts:
         records: What the edge alone knows of containers.
         events: The outbox of events.
         objects: What pods refer to.
+        own_node: The edge's own Node as the cloud last told it.
         cache: What the runtime has.
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
@@ -56,6 +58,7 @@ class PodParts:
     records: LocalPodState
     events: EventRecorder
     objects: ObjectStore
+    own_node: NodeStore
     cache: PodCache
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
@@ -69,7 +72,8 @@ class PodParts:
             StoreError: It cannot be read.
         """
         # The pods last: their workers look at what the others remember.
-        for part in (self.statuses, self.records, self.events, self.objects, self.pods):
+        stores = (self.statuses, self.records, self.events, self.objects, self.own_node)
+        for part in (*stores, self.pods):
             await part.load()
 
 
@@ -120,6 +124,7 @@ def build_pod_parts(
         records=records,
         events=recorder,
         objects=ObjectStore(database),
+        own_node=NodeStore(database),
         cache=cache,
         pleg=pleg,
         evented_pleg=_evented_pleg(runtime, pleg, cache),

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from edge_runtime.api.sync_sources import (
         EventSource,
         NodeReporter,
+        NodeSink,
         ObjectSink,
         PodSink,
         StatusSource,
@@ -92,6 +93,7 @@ class SyncHandler:
         node: NodeReporter,
         events: EventSource,
         objects: ObjectSink,
+        own_node: NodeSink,
     ) -> None:
         self._identity = identity
         self._pods = pods
@@ -99,6 +101,7 @@ class SyncHandler:
         self._node = node
         self._events = events
         self._objects = objects
+        self._own_node = own_node
         self._current: Stream | None = None
         self._turn = asyncio.Lock()
         self._is_stopping = False
@@ -236,7 +239,9 @@ class SyncHandler:
                     outbox.put(status)
             case EventAck():
                 await self._events.acknowledge(message.id)
-            case NodePut() | ServicesPut() | TokenPut():
+            case NodePut():
+                await self._own_node.put(message)
+            case ServicesPut() | TokenPut():
                 logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
             case _:
                 assert_never(message)

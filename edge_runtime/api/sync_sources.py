@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import PodUID
     from tunnel.sync import (
         EventReport,
+        NodePut,
         NodeReport,
         ObjectForget,
         ObjectPut,
@@ -44,6 +45,14 @@ class PodSink(Protocol):
 
     async def forget(self, uid: PodUID) -> None:
         """Stop and forget one pod: its object vanished."""
+        ...
+
+
+class NodeSink(Protocol):
+    """Takes the edge's own Node as the API has it (store/node_store.py)."""
+
+    async def put(self, message: NodePut) -> None:
+        """Persist it; admission reads the newest."""
         ...
 
 

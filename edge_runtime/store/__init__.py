@@ -5,8 +5,11 @@ schema.py           tables, as migrations
 errors.py           StoreError tree
 pod_store.py        PodStore: desired pods, and tombstones of those that are gone
 object_store.py     ObjectStore: what pods refer to, such as Secrets
+pull_record_store.py PullRecordStore: whose credentials opened which image
 status_store.py     StatusStore: the newest status of each pod and its sequence
 local_pod_state.py  LocalPodState: restart counts and back-offs
+allocation_store.py AllocationStore: which pods were admitted, and with which resources
+node_store.py       NodeStore: the edge's own Node as the cloud last told it
 changes.py          ChangeFeed: tells readers what was persisted, the latest only
 event_store.py      EventStore: events that the API does not hold yet
 """

@@ -68,3 +68,17 @@ def create_objects(db: Database) -> None:
         pk=("kind", "namespace", "name"),
         not_null={"revision", "object"},
     )
+
+
+@migrations()
+def create_nodes(db: Database) -> None:
+    """The edge's own Node; ``node`` is the newest NodePut as JSON."""
+    db.table("nodes").create({"name": str, "node": bytes}, pk="name", not_null={"node"})
+
+
+@migrations()
+def create_allocations(db: Database) -> None:
+    """What admitted pods hold; ``allocation`` is allocation_store.PodAllocation as JSON."""
+    db.table("allocations").create(
+        {"uid": str, "allocation": bytes}, pk="uid", not_null={"allocation"}
+    )

@@ -107,6 +107,7 @@ async def edge_api(
             node=OneReport(),
             events=pods.recorder,
             objects=pods.parts.objects,
+            own_node=pods.parts.own_node,
         )
         audit = AuditedCalls()
         routes = edge_routes(

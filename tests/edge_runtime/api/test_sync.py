@@ -259,6 +259,18 @@ async def test_pods_survive_the_loss_of_the_stream(tmp_path: Path) -> None:
     assert pod is not None
 
 
+async def test_own_node_is_on_disk_for_the_next_pod(tmp_path: Path) -> None:
+    """Admission asks for the newest one, also while the cloud is away."""
+    put = NodePut(revision="r", name="edge", labels={"zone": "a"})
+    async with edge_api(tmp_path) as api:
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(put)
+        await until(lambda: api.pods.parts.own_node.node is not None)
+        node = api.pods.parts.own_node.node
+    assert node is not None
+    assert (node.name, node.labels) == ("edge", {"zone": "a"})
+
+
 async def test_object_is_on_disk_before_it_is_acknowledged_until_it_is_forgotten(
     tmp_path: Path,
 ) -> None:
