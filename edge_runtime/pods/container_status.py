@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from edge_runtime.objects.runtime_status import ContainerState
-from edge_runtime.pods.pod_actions import should_restart
+from edge_runtime.pods.restart_policy import should_restart
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,7 @@ def _compute(
     else:
         result = _without_runtime(pod, container, old)
     latest = attempts[0] if attempts else None
-    if waiting is not None and should_restart(pod, latest):
+    if waiting is not None and should_restart(pod, container, latest):
         if "terminated" in result["state"]:
             result["lastState"] = result["state"]
         result["state"] = _waiting(waiting.reason, waiting.message)

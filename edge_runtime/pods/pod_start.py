@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
-    from edge_runtime.pods.pod_actions import ContainerStart
+    from edge_runtime.pods.container_starts import ContainerStart
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
 
@@ -53,10 +53,14 @@ class ContainerRuntime(Protocol):
         """Start it."""
         ...
 
+
+class Inspector(Protocol):
+    """What looks at containers (pleg/pod_inspector.py)."""
+
     async def container_status(
         self, container_id: ContainerID, *, sandbox_id: SandboxID | None = None
     ) -> ContainerStatus:
-        """Return its status."""
+        """Return a container's status; raises RuntimeServiceError."""
         ...
 
 
@@ -127,6 +131,7 @@ class ContainerStarter:
         self,
         runtime: ContainerRuntime,
         *,
+        inspector: Inspector,
         cache: PodCache,
         records: LocalPodState,
         events: PodEvents,
@@ -135,6 +140,7 @@ class ContainerStarter:
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
+        self._inspector = inspector
         self._cache = cache
         self._records = records
         self._events = events
@@ -248,7 +254,7 @@ class ContainerStarter:
         await self._records.put(pod.uid, [record])
 
     async def _look(self, pod: Pod, container_id: ContainerID, sandbox_id: SandboxID) -> None:
-        status = await self._runtime.container_status(container_id, sandbox_id=sandbox_id)
+        status = await self._inspector.container_status(container_id, sandbox_id=sandbox_id)
         self._cache.put_container(pod.uid, status)
 
     async def _link(

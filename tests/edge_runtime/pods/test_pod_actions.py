@@ -15,15 +15,11 @@ from edge_runtime.objects.runtime_status import (
     PodRuntimeStatus,
     SandboxStatus,
 )
+from edge_runtime.pods.container_kills import ContainerKill
+from edge_runtime.pods.container_starts import ContainerBackOff, ContainerStart
 from edge_runtime.pods.crash_backoff import CrashBackoff, backoff_key
-from edge_runtime.pods.pod_actions import (
-    ContainerBackOff,
-    ContainerKill,
-    ContainerStart,
-    PodActions,
-    compute_pod_actions,
-    should_restart,
-)
+from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
+from edge_runtime.pods.restart_policy import should_restart
 from edge_runtime.runtime.cri_config import container_hash
 from edge_runtime.store.local_pod_state import ContainerRecord
 from tests.fakes.edge_pods import deleted, pod_json
@@ -205,7 +201,7 @@ def test_deleted_pod_starts_nothing() -> None:
     """Whatever its policy."""
     pod = Pod(deleted(pod_json()))
     for status in (None, container(state=EXITED, exit_code=1)):
-        assert not should_restart(pod, status)
+        assert not should_restart(pod, pod.containers[0], status)
 
 
 def test_older_attempt_that_runs_is_killed_beside_the_newer() -> None:
