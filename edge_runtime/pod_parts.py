@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.events.event_recorder import EventRecorder
 from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.logs.termination_message import TerminationMessages
 from edge_runtime.objects.probe_results import NO_PROBES, ProbeView
 from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pods.admission import PodAdmission
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_manager import PodManager
+from edge_runtime.pods.pod_mounts import PodMounts
 from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
@@ -30,7 +33,6 @@ from edge_runtime.store.status_store import StatusStore
 if TYPE_CHECKING:
     from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod, PodUID
-    from edge_runtime.objects.runtime_config import Mount
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
@@ -86,8 +88,9 @@ def build_pod_parts(
     recorder = EventRecorder(EventStore(database))
     events, images = PodEvents(recorder), ImageManager(runtime, record=recorder.record)
     cache, probers = PodCache(), _NoProbers()
+    inspector = PodInspector(runtime, TerminationMessages(settings.pods_dir))
     pleg = GenericPLEG(
-        runtime, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
+        inspector, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
     )
     termination = PodTermination(runtime, pleg=pleg, cache=cache, events=events, settings=settings)
     workers = PodWorkers(
@@ -98,11 +101,12 @@ def build_pod_parts(
             sandboxes=SandboxMaker(runtime, cache=cache, events=events, settings=settings),
             starter=ContainerStarter(
                 runtime,
+                inspector=inspector,
                 cache=cache,
                 records=records,
                 events=events,
                 hooks=_NoHooks(),
-                mounts=_NoMounts(),
+                mounts=PodMounts(settings),
                 settings=settings,
             ),
             termination=termination,
@@ -179,14 +183,3 @@ class _NoHooks:
     ) -> None:
         """Refuse."""
         raise AssertionError("admission refused hooks")
-
-
-class _NoMounts:
-    """Mounts nothing until pod_mounts.py stands here."""
-
-    async def mounts(
-        self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
-    ) -> tuple[Mount, ...]:
-        """Return no mounts."""
-        del pod, container, attempt, ips
-        return ()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_info import RuntimeVersion
 
 RUNTIME_RETRY_S = 1.0
+# Below the root directory.
+PODS_FOLDER = "pods"
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ async def ask_pod_settings(
     resources = await asyncio.to_thread(read_machine_resources, machine)
     resolv_conf = Path(config.resolv_conf)
     return machine, PodSettings(
+        pods_dir=Path(config.root_directory) / PODS_FOLDER,
         pod_logs_dir=Path(config.pod_logs_dir),
         container_logs_dir=Path(config.container_logs_dir),
         cgroup_root=config.cgroup_root,

@@ -18,5 +18,8 @@ pod_events.py       texts of events, as a kubelet words them
 admission.py        what this edgelet cannot run yet, pure
 crash_backoff.py    when a crashed container may start again, pure
 dns_config.py       a pod's resolv.conf, pure
+pod_hostname.py     a pod's host name and domain, pure
+hosts_file.py       contents of a pod's /etc/hosts, pure
+pod_mounts.py       PodMounts: files that the edge itself mounts into containers
 orphans.py          what the runtime has of pods that nobody wants
 """

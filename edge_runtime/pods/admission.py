@@ -79,14 +79,18 @@ _POD: Mapping[str, _Rule] = {
             "containers",
             "dnsConfig",
             "dnsPolicy",
+            "hostAliases",
             "hostIPC",
             "hostNetwork",
             "hostPID",
             "hostname",
+            "hostnameOverride",
             "readinessGates",
             "restartPolicy",
             "securityContext",
+            "setHostnameAsFQDN",
             "shareProcessNamespace",
+            "subdomain",
             "terminationGracePeriodSeconds",
         ),
         _anything,
@@ -116,7 +120,7 @@ _CONTAINER: Mapping[str, _Rule] = {
         ),
         _anything,
     ),
-    "terminationMessagePolicy": _one_of("File"),
+    "terminationMessagePolicy": _one_of("File", "FallbackToLogsOnError"),
 }
 _ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
 _PORT: Mapping[str, _Rule] = {"containerPort": _anything, "name": _anything, "protocol": _anything}

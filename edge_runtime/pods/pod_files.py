@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_runtime.logs.termination_message import message_path
 from edge_runtime.runtime.cri_config import container_log_path
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def make_log_folders(settings: PodSettings, pod: Pod) -> None:
     Raises:
         OSError: They cannot be made.
     """
-    folder = _below(settings.pod_logs_dir, pod.log_folder_name)
-    for container in pod.containers:
-        _below(folder, container.name).mkdir(mode=0o755, parents=True, exist_ok=True)
+    folder = direct_child(settings.pod_logs_dir, pod.log_folder_name)
+    for container in pod.all_containers:
+        direct_child(folder, container.name).mkdir(mode=0o755, parents=True, exist_ok=True)
     settings.container_logs_dir.mkdir(mode=0o755, parents=True, exist_ok=True)
 
 
@@ -56,7 +57,7 @@ def link_log(
 def remove_log(
     settings: PodSettings, pod: Pod, container_name: str, container_id: ContainerID, *, attempt: int
 ) -> None:
-    """Remove the log of one attempt of a container, and the link to it.
+    """Remove the log of one attempt of a container, the link to it, and its last message.
 
     Raises:
         OSError: They are there and cannot be removed.
@@ -65,6 +66,9 @@ def remove_log(
     (folder / container_log_path(container_name, attempt)).unlink(missing_ok=True)
     name = _link_name(pod.namespace, pod.name, container_name, container_id)
     (settings.container_logs_dir / name).unlink(missing_ok=True)
+    message_path(settings.pods_dir, pod.uid, container_name=container_name, attempt=attempt).unlink(
+        missing_ok=True
+    )
 
 
 def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: PodUID) -> None:
@@ -73,7 +77,7 @@ def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: Po
     Raises:
         OSError: They are there and cannot be removed.
     """
-    folder = _below(settings.pod_logs_dir, f"{namespace}_{name}_{uid}")
+    folder = direct_child(settings.pod_logs_dir, f"{namespace}_{name}_{uid}")
     for link in settings.container_logs_dir.glob(f"{name}_{namespace}_*{_LOG_SUFFIX}"):
         if link.is_symlink() and folder in Path(os.readlink(link)).parents:
             link.unlink(missing_ok=True)
@@ -81,7 +85,7 @@ def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: Po
         shutil.rmtree(folder)
 
 
-def _below(folder: Path, name: str) -> Path:
+def direct_child(folder: Path, name: str) -> Path:
     """Return a direct child of a folder.
 
     The API server lets no such name through, but a whole tree is removed below this one.

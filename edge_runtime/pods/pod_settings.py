@@ -25,6 +25,7 @@ class PodSettings:
     """Settings of all pods of this machine.
 
     Attributes:
+        pods_dir: Root of the pods' own folders, one by UID: hosts file, termination messages.
         pod_logs_dir: Root of the pods' log folders.
         container_logs_dir: Folder of links to the containers' logs.
         cgroup_root: Below which pods get their cgroups.
@@ -38,6 +39,7 @@ class PodSettings:
         policy: Which pods are never run here.
     """
 
+    pods_dir: Path
     pod_logs_dir: Path
     container_logs_dir: Path
     cgroup_root: str

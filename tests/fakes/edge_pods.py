@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.machine.cgroups import PodCgroups
-from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod import PodUID
-from edge_runtime.objects.runtime_config import DnsConfig
 from edge_runtime.pod_parts import build_pod_parts
-from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING
 from edge_runtime.runtime.cri_client import CriClient
-from edge_runtime.runtime.cri_resources import MachineResources
 from edge_runtime.store.database import Database
+from tests.fakes.pod_settings import make_pod_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -57,20 +54,7 @@ class EdgePods:
     def __init__(
         self, folder: Path, client: CriClient, *, policy: EdgePolicy = FORBIDS_NOTHING
     ) -> None:
-        self.settings = PodSettings(
-            pod_logs_dir=folder / "pods",
-            container_logs_dir=folder / "containers",
-            cgroup_root="/edgelet-test-that-does-not-exist",
-            cgroup_driver=CgroupDriver.CGROUPFS,
-            # Nothing runs, so nothing needs a group of this machine's.
-            cgroups=PodCgroups(driver=CgroupDriver.SYSTEMD),
-            cluster_dns=("10.96.0.10",),
-            cluster_domain="cluster.local",
-            machine=MachineResources(memory_bytes=8 << 30, cgroup_v2=True),
-            host_ips=lambda: ("192.0.2.1",),
-            host_dns=DnsConfig,
-            policy=policy,
-        )
+        self.settings = dataclasses.replace(make_pod_settings(folder), policy=policy)
         self.database = Database(folder / "edgelet.db")
         parts = build_pod_parts(
             self.database, client, settings=self.settings, relist_period_s=RELIST_PERIOD_S

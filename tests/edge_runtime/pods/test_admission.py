@@ -71,7 +71,6 @@ def test_plain_pod_with_all_defaults_passes() -> None:
         ({"enableServiceLinks": None}, "spec.enableServiceLinks"),
         ({"hostUsers": False}, "spec.hostUsers"),
         ({"runtimeClassName": "gvisor"}, "spec.runtimeClassName"),
-        ({"hostAliases": [{"ip": "1.1.1.1"}]}, "spec.hostAliases"),
         ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets"),
         ({"os": {"name": "windows"}}, "spec.os"),
         ({"aFieldOfTomorrow": {"x": 1}}, "spec.aFieldOfTomorrow"),
@@ -100,7 +99,7 @@ def test_unsupported_field_of_a_pod_is_named(spec: dict[str, Any], field: str) -
         ({"volumeMounts": [{"name": "v"}]}, "volumeMounts"),
         ({"ports": [{"containerPort": 80, "hostPort": 8080}]}, "ports[80].hostPort"),
         ({"restartPolicy": "Always"}, "restartPolicy"),
-        ({"terminationMessagePolicy": "FallbackToLogsOnError"}, "terminationMessagePolicy"),
+        ({"terminationMessagePolicy": "OfTomorrow"}, "terminationMessagePolicy"),
         (
             {"resources": {"limits": {"ephemeral-storage": "1Gi"}}},
             "resources.limits[ephemeral-storage]",

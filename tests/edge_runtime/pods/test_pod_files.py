@@ -6,23 +6,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.machine.cgroups import PodCgroups
-from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.pod import Pod, PodUID
-from edge_runtime.objects.runtime_config import DnsConfig
 from edge_runtime.pods.pod_files import (
     link_log,
     make_log_folders,
     remove_log,
     remove_pod_logs,
 )
-from edge_runtime.pods.pod_settings import PodSettings
-from edge_runtime.runtime.cri_resources import MachineResources
 from tests.fakes.edge_pods import pod_json
+from tests.fakes.pod_settings import make_pod_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge_runtime.pods.pod_settings import PodSettings
 
 POD = Pod(pod_json())
 UID = PodUID("u")
@@ -31,18 +29,7 @@ UID = PodUID("u")
 @pytest.fixture
 def settings(tmp_path: Path) -> PodSettings:
     """Folders of the test's own."""
-    return PodSettings(
-        pod_logs_dir=tmp_path / "pods",
-        container_logs_dir=tmp_path / "containers",
-        cgroup_root="/site",
-        cgroup_driver=CgroupDriver.CGROUPFS,
-        cgroups=PodCgroups(driver=CgroupDriver.CGROUPFS, mount=tmp_path / "cgroup"),
-        cluster_dns=(),
-        cluster_domain="cluster.local",
-        machine=MachineResources(memory_bytes=1 << 30, cgroup_v2=True),
-        host_ips=lambda: (),
-        host_dns=DnsConfig,
-    )
+    return make_pod_settings(tmp_path)
 
 
 def _link(settings: PodSettings, container_id: str = "id", attempt: int = 0) -> None:

@@ -271,10 +271,10 @@ async def test_failed_sandbox_is_told_and_tried_again(tmp_path: Path) -> None:
         fake.add_image("busybox:1")
         fake.fail("RunPodSandbox", grpc.StatusCode.UNKNOWN, "no network")
         await edge.put(pod_json())
+        message = "Failed to create pod sandbox: rpc error: code = Unknown desc = no network"
         await until(
             lambda: any(
-                (each.reason, each.message)
-                == ("FailedCreatePodSandBox", "Failed to create pod sandbox: no network")
+                (each.reason, each.message) == ("FailedCreatePodSandBox", message)
                 for each in edge.recorder.pending()
             )
         )
