@@ -1,9 +1,13 @@
-"""The machine's control groups: which version, and those of pods.
+"""The machine's control groups: what they can do, and those of pods and their classes.
 
-    version 1    <mount>/<controller>/kubepods/burstable/pod<uid>   one tree per controller
-    version 2    <mount>/kubepods/burstable/pod<uid>                one tree
+    kubepods                     weight of all processors
+      ├─ burstable               weight of what its pods ask for
+      │    └─ pod<uid>           limits of the pod
+      ├─ besteffort              least weight
+      └─ pod<uid>                Guaranteed pods
 
-Source: kubernetes pkg/kubelet/cm/cgroup_manager_linux.go, pod_container_manager_linux.go.
+Source: kubernetes pkg/kubelet/cm/cgroup_manager_linux.go, pod_container_manager_linux.go,
+qos_container_manager_linux.go.
 """
 
 from __future__ import annotations
@@ -13,23 +17,29 @@ import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.objects.cgroup_names import CgroupDriver
-from edge_runtime.runtime.cri_resources import (
-    CPU_PERIOD_US,
-    MAX_CPU_SHARES,
-    MIN_CPU_SHARES,
-    MachineResources,
-    hugepage_unit,
+from edge_runtime.machine.cgroup_files import (
+    is_unified,
+    remove_group,
+    write_cpu_shares,
+    write_limits,
 )
+from edge_runtime.machine.systemd_slices import (
+    SliceError,
+    SystemdSlices,
+    limit_properties,
+    weight_property,
+)
+from edge_runtime.objects.cgroup_names import CgroupDriver
+from edge_runtime.runtime.cri_resources import MachineResources, hugepage_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from edge_runtime.machine.machine_info import MachineInfo
+    from edge_runtime.machine.systemd_slices import Property
     from edge_runtime.runtime.cri_resources import PodCgroupLimits
 
 CGROUP_MOUNT = Path("/sys/fs/cgroup")
-_MAX_WEIGHT = 10_000
 
 
 class CgroupError(Exception):
@@ -49,7 +59,11 @@ class CgroupError(Exception):
 
 
 def read_machine_resources(
-    machine: MachineInfo, *, mount: Path = CGROUP_MOUNT, root: Path = Path("/")
+    machine: MachineInfo,
+    *,
+    mount: Path = CGROUP_MOUNT,
+    root: Path = Path("/"),
+    min_oom_score_adj: int = -1000,
 ) -> MachineResources:
     """Read what decides how containers are confined; blocks on files of the kernel only."""
     unified = is_unified(mount)
@@ -63,24 +77,36 @@ def read_machine_resources(
         swap_controller=swap_file.exists(),
         hugepage_sizes=tuple(hugepage_unit(size) for size, _ in machine.hugepages),
         extra_masked_paths=tuple(f"/{path.relative_to(root)}" for path in cpus),
+        min_oom_score_adj=min_oom_score_adj,
     )
 
 
-def is_unified(mount: Path = CGROUP_MOUNT) -> bool:
-    """Tell whether version 2 is the only one; a hybrid counts as version 1, as for runc."""
-    return (mount / "cgroup.controllers").exists()
-
-
 class PodCgroups:
-    """Control groups of pods, parents of those of their containers.
+    """Control groups of pods and their classes, parents of those of containers."""
 
-    With the systemd driver the runtime asks systemd for the slices, and systemd drops those that
-    are empty: there is nothing to do here, and only containers have limits.
-    """
+    def __init__(
+        self,
+        *,
+        driver: CgroupDriver,
+        mount: Path = CGROUP_MOUNT,
+        slices: SystemdSlices | None = None,
+    ) -> None:
+        """Prepare; nothing is made yet.
 
-    def __init__(self, *, driver: CgroupDriver, mount: Path = CGROUP_MOUNT) -> None:
+        Args:
+            driver: Who makes control groups.
+            mount: Where they are mounted.
+            slices: Asks systemd, with its driver; without it systemd's groups are left to the
+                runtime, and only containers have limits.
+        """
         self._driver = driver
         self._mount = mount
+        self._slices = slices
+        self._changed: Callable[[], None] = lambda: None
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever a pod's group is made or removed."""
+        self._changed = changed
 
     async def ensure(self, parent: str, limits: PodCgroupLimits) -> None:
         """Make a pod's group and set its limits; again if it is there.
@@ -90,99 +116,54 @@ class PodCgroups:
             limits: What to enforce for the whole pod.
 
         Raises:
-            CgroupError: The kernel refuses.
+            CgroupError: The kernel or systemd refuses.
         """
-        if self._driver is CgroupDriver.CGROUPFS:
-            await asyncio.to_thread(self._ensure, parent, limits)
+        unified = is_unified(self._mount)
+        await self._start_slice(parent, limit_properties(limits, unified=unified))
+        await self._write(parent, lambda: write_limits(self._mount, parent, limits))
+        self._changed()
+
+    async def ensure_weight(self, group: str, cpu_shares: int) -> None:
+        """Make the group of a class of pods and set its weight; again if it is there.
+
+        Raises:
+            CgroupError: The kernel or systemd refuses.
+        """
+        unified = is_unified(self._mount)
+        await self._start_slice(group, (weight_property(cpu_shares, unified=unified),))
+        await self._write(group, lambda: write_cpu_shares(self._mount, group, cpu_shares))
 
     async def remove(self, parent: str) -> None:
         """Remove a pod's group with all groups in it; one that is not there is no error.
 
         Raises:
-            CgroupError: A process still runs in it, or the kernel refuses.
+            CgroupError: A process still runs in it, or the kernel or systemd refuses.
         """
-        if self._driver is CgroupDriver.CGROUPFS:
-            await asyncio.to_thread(self._remove, parent)
-
-    def _ensure(self, parent: str, limits: PodCgroupLimits) -> None:
-        try:
-            if is_unified(self._mount):
-                self._ensure_v2(parent, limits)
-            else:
-                self._ensure_v1(parent, limits)
-        except OSError as exc:
-            raise CgroupError(parent, f"{exc.filename}: {exc.strerror}") from exc
-
-    def _ensure_v1(self, parent: str, limits: PodCgroupLimits) -> None:
-        files = {
-            "cpu": {
-                "cpu.shares": limits.cpu_shares,
-                "cpu.cfs_period_us": CPU_PERIOD_US,
-                "cpu.cfs_quota_us": limits.cpu_quota_us or -1,
-            },
-            "memory": {"memory.limit_in_bytes": limits.memory_bytes or -1},
-        }
-        for controller, values in files.items():
-            group = self._mount / controller
-            if controller == "memory" and limits.memory_bytes is None and not group.is_dir():
-                continue  # kernels of small boards come without it; nothing is to be limited
-            for part in Path(parent.lstrip("/")).parts:
-                group /= part
-                group.mkdir(exist_ok=True)
-            for name, value in values.items():
-                (group / name).write_text(str(value))
-
-    def _ensure_v2(self, parent: str, limits: PodCgroupLimits) -> None:
-        group = self._mount
-        for part in Path(parent.lstrip("/")).parts:
-            _delegate_controllers(group)
-            group /= part
-            group.mkdir(exist_ok=True)
-        _delegate_controllers(group)
-        (group / "cpu.weight").write_text(str(cpu_weight(limits.cpu_shares)))
-        (group / "cpu.max").write_text(f"{limits.cpu_quota_us or 'max'} {CPU_PERIOD_US}")
-        (group / "memory.max").write_text(str(limits.memory_bytes or "max"))
-
-    def _remove(self, parent: str) -> None:
-        for tree in self._trees():
-            group = tree / parent.lstrip("/")
+        if self._slices is not None:
             try:
-                _remove_groups(group)
-            except FileNotFoundError:
-                continue
-            except OSError as exc:
-                busy = exc.errno == errno.EBUSY
-                reason = "a process still runs in it" if busy else str(exc.strerror)
-                raise CgroupError(parent, f"{exc.filename}: {reason}") from exc
+                await self._slices.stop(parent)
+            except SliceError as exc:
+                raise CgroupError(parent, str(exc)) from exc
+        await self._write(parent, lambda: remove_group(self._mount, parent))
+        self._changed()
 
-    def _trees(self) -> Iterable[Path]:
-        if is_unified(self._mount):
-            return (self._mount,)
-        # Controllers that share a tree ("cpu,cpuacct") are links to it.
-        return tuple(
-            tree for tree in self._mount.iterdir() if tree.is_dir() and not tree.is_symlink()
-        )
+    async def _start_slice(self, group: str, properties: tuple[Property, ...]) -> None:
+        if self._slices is None:
+            return
+        try:
+            await self._slices.ensure(group, properties, unified=is_unified(self._mount))
+        except SliceError as exc:
+            raise CgroupError(group, str(exc)) from exc
 
-
-def cpu_weight(shares: int) -> int:
-    """Convert version 1's weight (2 to 262144) to version 2's (1 to 10000), as runc 1.1 does."""
-    span = MAX_CPU_SHARES - MIN_CPU_SHARES
-    return 1 + (shares - MIN_CPU_SHARES) * (_MAX_WEIGHT - 1) // span
-
-
-def _remove_groups(group: Path) -> None:
-    for child in group.iterdir():
-        if child.is_dir():
-            _remove_groups(child)
-    group.rmdir()
-
-
-def _delegate_controllers(group: Path) -> None:
-    available = set((group / "cgroup.controllers").read_text().split())
-    enabled = set((group / "cgroup.subtree_control").read_text().split())
-    missing = sorted(available & {"cpu", "cpuset", "memory", "pids", "io", "hugetlb"} - enabled)
-    if missing:
-        (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in missing))
+    async def _write(self, group: str, write: Callable[[], None]) -> None:
+        if self._driver is CgroupDriver.SYSTEMD and self._slices is None:
+            return
+        try:
+            await asyncio.to_thread(write)
+        except OSError as exc:
+            busy = exc.errno == errno.EBUSY
+            reason = "a process still runs in it" if busy else str(exc.strerror)
+            raise CgroupError(group, f"{exc.filename}: {reason}") from exc
 
 
 def _own_group(mount: Path, root: Path) -> Path:

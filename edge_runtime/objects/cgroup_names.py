@@ -32,7 +32,16 @@ class CgroupDriver(enum.Enum):
 
 def pod_cgroup_parent(uid: PodUID, qos: QOSClass, *, cgroup_root: str, driver: CgroupDriver) -> str:
     """Return the pod's cgroup as CRI's ``cgroup_parent``: absolute, below ``cgroup_root``."""
-    parts = (*_split(cgroup_root), "kubepods", *_QOS_FOLDER[qos], f"pod{uid}")
+    return _path(qos, f"pod{uid}", cgroup_root=cgroup_root, driver=driver)
+
+
+def qos_cgroup(qos: QOSClass, *, cgroup_root: str, driver: CgroupDriver) -> str:
+    """Return the cgroup that the pods of a class are in; that of Guaranteed ones holds the rest."""
+    return _path(qos, cgroup_root=cgroup_root, driver=driver)
+
+
+def _path(qos: QOSClass, *pod: str, cgroup_root: str, driver: CgroupDriver) -> str:
+    parts = (*_split(cgroup_root), "kubepods", *_QOS_FOLDER[qos], *pod)
     if driver is CgroupDriver.CGROUPFS:
         return "/" + "/".join(parts)
     # A slice's name spells its path with "-", so a "-" inside a part becomes "_".

@@ -6,6 +6,7 @@ pkg/kubelet/qos/policy.go.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -20,7 +21,7 @@ from edge_runtime.objects.pod_resources import (
     pod_requests,
 )
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
-from edge_runtime.objects.quantity import whole_value
+from edge_runtime.objects.quantity import QuantityError, whole_value
 from edge_runtime.objects.runtime_status import ContainerResources
 
 if TYPE_CHECKING:
@@ -184,18 +185,16 @@ def pod_cgroup_limits(pod: Pod, *, pids: int | None = None) -> PodCgroupLimits:
 def burstable_cpu_shares(pods: Iterable[Pod]) -> int:
     """Return the weight of all Burstable pods together: the sum of what they ask for.
 
-    Raises:
-        QuantityError: A request is no quantity.
+    A pod whose requests cannot be read does not run, and counts for nothing.
 
     Source: kubernetes pkg/kubelet/cm/qos_container_manager_linux.go ``setCPUCgroupConfig``.
     """
-    return cpu_shares(
-        sum(
-            _milli(pod_requests(pod).get("cpu", _NOTHING))
-            for pod in pods
-            if compute_qos_class(pod) is QOSClass.BURSTABLE
-        )
-    )
+    milli_cpu = 0
+    for pod in pods:
+        with contextlib.suppress(QuantityError):
+            if compute_qos_class(pod) is QOSClass.BURSTABLE:
+                milli_cpu += _milli(pod_requests(pod).get("cpu", _NOTHING))
+    return cpu_shares(milli_cpu)
 
 
 def oom_score_adj(pod: Pod, container: Container, memory_bytes: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_runtime.objects.cgroup_names import CgroupDriver, pod_cgroup_parent
+from edge_runtime.objects.cgroup_names import CgroupDriver, pod_cgroup_parent, qos_cgroup
 from edge_runtime.objects.pod import PodUID
 from edge_runtime.objects.qos import QOSClass
 
@@ -45,3 +45,20 @@ UID = PodUID("a1-b2")
 def test_parent_of_pod(qos: QOSClass, root: str, driver: CgroupDriver, expected: str) -> None:
     """The names that a kubelet gives."""
     assert pod_cgroup_parent(UID, qos, cgroup_root=root, driver=driver) == expected
+
+
+@pytest.mark.parametrize(
+    ("qos", "driver", "expected"),
+    [
+        (QOSClass.GUARANTEED, CgroupDriver.CGROUPFS, "/site/kubepods"),
+        (QOSClass.BURSTABLE, CgroupDriver.CGROUPFS, "/site/kubepods/burstable"),
+        (
+            QOSClass.BEST_EFFORT,
+            CgroupDriver.SYSTEMD,
+            "/site.slice/site-kubepods.slice/site-kubepods-besteffort.slice",
+        ),
+    ],
+)
+def test_group_of_a_class(qos: QOSClass, driver: CgroupDriver, expected: str) -> None:
+    """Guaranteed pods have none of their own."""
+    assert qos_cgroup(qos, cgroup_root="/site", driver=driver) == expected
