@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from edge_runtime.events.event_recorder import EventRecorder
 from edge_runtime.images.image_manager import ImageManager
 from edge_runtime.logs.termination_message import TerminationMessages
-from edge_runtime.objects.probe_results import NO_PROBES, ProbeView
 from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pods.admission import PodAdmission
+from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_mounts import PodMounts
@@ -22,6 +22,9 @@ from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_workers import PodWorkers
+from edge_runtime.prober.prober import Prober
+from edge_runtime.prober.prober_manager import ProberManager
+from edge_runtime.runtime.grpc_health import check_health
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.event_store import EventStore
 from edge_runtime.store.local_pod_state import LocalPodState
@@ -31,9 +34,6 @@ from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.container import Container, ContainerID, Json
-    from edge_runtime.objects.pod import Pod, PodUID
-    from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
     from edge_runtime.store.database import Database
@@ -52,6 +52,7 @@ class PodParts:
         cache: What the runtime has.
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
+        probers: Asks containers how they are.
         workers: Work on each pod.
         pods: The desired pods.
     """
@@ -64,6 +65,7 @@ class PodParts:
     cache: PodCache
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
+    probers: ProberManager
     workers: PodWorkers
     pods: PodManager
 
@@ -87,12 +89,18 @@ def build_pod_parts(
     records = LocalPodState(database)
     recorder = EventRecorder(EventStore(database))
     events, images = PodEvents(recorder), ImageManager(runtime, record=recorder.record)
-    cache, probers = PodCache(), _NoProbers()
+    cache, hooks = PodCache(), LifecycleHooks(runtime, events=events)
+    prober = Prober(runtime, events=events, check_health=check_health)
+    probers = ProberManager(
+        probe=prober.probe, statuses=statuses, on_result=lambda uid: workers.probed(uid)
+    )
     inspector = PodInspector(runtime, TerminationMessages(settings.pods_dir))
     pleg = GenericPLEG(
         inspector, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
     )
-    termination = PodTermination(runtime, pleg=pleg, cache=cache, events=events, settings=settings)
+    termination = PodTermination(
+        runtime, pleg=pleg, cache=cache, hooks=hooks, events=events, settings=settings
+    )
     workers = PodWorkers(
         sync=PodSync(
             runtime,
@@ -105,7 +113,7 @@ def build_pod_parts(
                 cache=cache,
                 records=records,
                 events=events,
-                hooks=_NoHooks(),
+                hooks=hooks,
                 mounts=PodMounts(settings),
                 settings=settings,
             ),
@@ -132,6 +140,7 @@ def build_pod_parts(
         cache=cache,
         pleg=pleg,
         evented_pleg=_evented_pleg(runtime, pleg, cache),
+        probers=probers,
         workers=workers,
         pods=PodManager(
             PodStore(database),
@@ -148,38 +157,3 @@ def build_pod_parts(
 def _evented_pleg(runtime: CriClient, pleg: GenericPLEG, cache: PodCache) -> EventedPLEG:
     sources = (runtime.container_events, runtime.containerd_events)
     return EventedPLEG(sources, pleg=pleg, cache=cache)
-
-
-class _NoProbers:
-    """Probes nothing: admission refuses pods with probes until prober/ stands here."""
-
-    def add_pod(self, pod: Pod) -> None:
-        """Probe nothing."""
-
-    def view(self, uid: PodUID, status: PodRuntimeStatus) -> ProbeView:
-        """Return that nothing was found."""
-        del uid, status
-        return NO_PROBES
-
-    def stop_liveness(self, uid: PodUID) -> None:
-        """Probe nothing."""
-
-    def remove_pod(self, uid: PodUID) -> None:
-        """Probe nothing."""
-
-
-class _NoHooks:
-    """Runs no hook: admission refuses pods with hooks until lifecycle_hooks.py stands here."""
-
-    async def run_hook(
-        self,
-        pod: Pod,
-        container: Container,
-        container_id: ContainerID,
-        handler: Json,
-        *,
-        timeout_s: float | None,
-        ip: str,
-    ) -> None:
-        """Refuse."""
-        raise AssertionError("admission refused hooks")

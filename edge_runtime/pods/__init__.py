@@ -7,6 +7,10 @@ pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
 pod_sandbox.py      SandboxMaker: configuration, folders, cgroup and network of a sandbox
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
+container_stop.py   ContainerStopper: preStop hook, turn and stop signal of one container
+stop_order.py       for whose end a container's own waits, and how long it gets, pure
+restored_pod.py     a pod whose object is gone, as far as its containers tell, pure
+lifecycle_hooks.py  LifecycleHooks: commands, HTTP requests and pauses around a container's life
 pod_files.py        log folders and log links of pods
 pod_settings.py     PodSettings: what of machine and configuration decides how pods run
 interruption.py     unless: give up a call when something more urgent came up

@@ -111,6 +111,16 @@ class PodEvents:
         """A container's hook failed; it is stopped all the same."""
         self._warning(pod, reasons.FAILED_PRE_STOP_HOOK, "PreStopHook failed", name)
 
+    def http_fallback(self, pod: Pod, host: str) -> None:
+        """A hook asked over HTTPS, was answered without, and asked again.
+
+        Source: kubernetes pkg/kubelet/lifecycle/handlers.go ``runHTTPHandler``.
+        """
+        message = (
+            f"request to HTTPS lifecycle hook {host} got HTTP response, retry with HTTP succeeded"
+        )
+        self._warning(pod, reasons.LIFECYCLE_HTTP_FALLBACK, message)
+
     def probe_failed(self, pod: Pod, name: str, probe: str, output: str) -> None:
         """A probe found a container wanting.
 

@@ -10,9 +10,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.objects.container import Container
 from edge_runtime.objects.qos import QOSClass
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
+from edge_runtime.pods.container_stop import ContainerStopper, StopTurns
 from edge_runtime.pods.pod_files import remove_pod_logs
+from edge_runtime.pods.pod_mounts import remove_mounts
+from edge_runtime.pods.restored_pod import restore_pod
+from edge_runtime.pods.stop_order import compute_kill_grace_s
 from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:
@@ -22,12 +27,10 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, PodUID, SandboxID
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.container_kills import ContainerKill
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
-
-# A container always gets a moment between the signal and the kill.
-# Source: kubernetes pkg/kubelet/kuberuntime ``minimumGracePeriodInSeconds``.
-MIN_STOP_S = 2
+    from edge_runtime.pods.pod_start import Hooks
 
 logger = logging.getLogger(__name__)
 
@@ -73,23 +76,26 @@ class PodTermination:
         *,
         pleg: Refresher,
         cache: PodCache,
+        hooks: Hooks,
         events: PodEvents,
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
+        self._stopper = ContainerStopper(runtime, hooks=hooks, events=events)
         self._pleg = pleg
         self._cache = cache
         self._events = events
         self._settings = settings
 
     async def kill(self, pod: Pod, *, grace_period_s: int) -> None:
-        """Stop all containers of a pod in parallel, then its sandboxes.
+        """Stop all containers of a pod, each with its hook and in its turn, then its sandboxes.
 
         Cancelling is safe: call it again, perhaps with a shorter grace period.
 
         Args:
             pod: The pod.
-            grace_period_s: Between the stop signal and the kill; at least 2 s are given.
+            grace_period_s: For hooks, turns, and from the stop signal to the kill; at least 2 s are
+                given to the last.
 
         Raises:
             StillRunning: A container still runs.
@@ -98,18 +104,49 @@ class PodTermination:
         status = await self._pleg.refresh(pod.uid)
         for each in _running(status):
             self._events.killing(pod, each.name)
-        await self.kill_all(status, grace_period_s=grace_period_s)
+        await self._kill(pod, status, grace_period_s=grace_period_s)
 
     async def kill_all(self, status: PodRuntimeStatus, *, grace_period_s: int) -> None:
-        """Stop what a status shows of a pod, without events: nobody may be left to read them.
+        """Stop a pod whose object is gone, as far as its containers tell how.
+
+        Without events: nobody may be left to read them.
 
         Raises:
             StillRunning: A container still runs.
             RuntimeServiceError: The runtime does not answer, or refuses.
         """
+        await self._kill(restore_pod(status), status, grace_period_s=grace_period_s)
+
+    async def kill_container(self, pod: Pod, kill: ContainerKill) -> None:
+        """Stop one container of a pod that goes on; one that is gone counts as stopped.
+
+        Raises:
+            RuntimeServiceError: The runtime does not answer, or refuses.
+        """
+        self._events.killing(pod, kill.name, kill.message)
+        status = self._cache.get(pod.uid)
+        container = _container(pod, restore_pod(status), kill.name)
+        await self._stopper.stop(
+            pod,
+            container,
+            kill.id,
+            grace_period_s=compute_kill_grace_s(pod, container, kill.reason),
+            ip=self._ip(pod, status),
+        )
+
+    async def _kill(self, pod: Pod, status: PodRuntimeStatus, *, grace_period_s: int) -> None:
+        running, restored = _running(status), restore_pod(status)
+        turns = StopTurns(pod, {each.name for each in running})
         await _all(
-            self.stop_container(status.uid, each.id, grace_period_s=grace_period_s)
-            for each in _running(status)
+            self._stopper.stop(
+                pod,
+                _container(pod, restored, each.name),
+                each.id,
+                grace_period_s=grace_period_s,
+                ip=self._ip(pod, status),
+                turns=turns,
+            )
+            for each in running
         )
         await _all(self._stop_sandbox(status.uid, each.id) for each in status.sandboxes)
         left = await self._pleg.refresh(status.uid)
@@ -118,20 +155,9 @@ class PodTermination:
             names = [each.name for each in running] or ["the sandbox"]
             raise StillRunning(f"{', '.join(names)} still runs")
 
-    async def stop_container(
-        self, uid: PodUID, container_id: ContainerID, *, grace_period_s: int
-    ) -> None:
-        """Stop one container; one that is gone counts as stopped.
-
-        Raises:
-            RuntimeServiceError: The runtime does not answer, or refuses.
-        """
-        try:
-            await self._runtime.stop_container(
-                container_id, timeout_s=max(grace_period_s, MIN_STOP_S)
-            )
-        except NotFound:
-            logger.debug("a container was gone already", extra={"pod_uid": uid})
+    def _ip(self, pod: Pod, status: PodRuntimeStatus) -> str:
+        ips = self._settings.host_ips() if pod.host_network else status.ips
+        return ips[0] if ips else ""
 
     async def _stop_sandbox(self, uid: PodUID, sandbox_id: SandboxID) -> None:
         try:
@@ -159,9 +185,16 @@ class PodTermination:
         await asyncio.to_thread(
             remove_pod_logs, self._settings, namespace=namespace, name=name, uid=uid
         )
+        await asyncio.to_thread(remove_mounts, self._settings, uid)
         # Of whatever class it was: of a pod that nobody knows any more only the UID is left.
         for qos in QOSClass:
             await self._settings.cgroups.remove(self._settings.cgroup_parent(uid, qos))
+
+
+def _container(pod: Pod, restored: Pod, name: str) -> Container:
+    """Return a container as the pod has it, or as the runtime tells of one that the pod lacks."""
+    found = pod.container(name) or restored.container(name)
+    return found if found is not None else Container({"name": name})
 
 
 def _running(status: PodRuntimeStatus) -> list[ContainerStatus]:

@@ -46,12 +46,16 @@ class ExecRuntime(Protocol):
 class ProbeEvents(Protocol):
     """Where failures are told (pods/pod_events.py)."""
 
-    def unhealthy(self, pod: Pod, name: str, message: str) -> None:
-        """A probe of a container failed."""
+    def probe_failed(self, pod: Pod, name: str, probe: str, output: str) -> None:
+        """A probe found a container wanting."""
         ...
 
-    def probe_warning(self, pod: Pod, name: str, message: str) -> None:
-        """A probe of a container succeeded, but not as it should."""
+    def probe_errored(self, pod: Pod, name: str, probe: str, result: str, error: str) -> None:
+        """A probe could not be made."""
+        ...
+
+    def probe_warned(self, pod: Pod, name: str, probe: str, output: str) -> None:
+        """A probe succeeded, but not as it should."""
         ...
 
 
@@ -127,13 +131,12 @@ class Prober:
         try:
             outcome = await self._try(target)
         except ProbeErrored as exc:
-            message = f"{word} probe errored and resulted in {exc.state} state: {exc}"
-            self._events.unhealthy(target.pod, name, message)
+            self._events.probe_errored(target.pod, name, word, exc.state, str(exc))
             return None
         if not outcome.is_success:
-            self._events.unhealthy(target.pod, name, f"{word} probe failed: {outcome.message}")
+            self._events.probe_failed(target.pod, name, word, outcome.message)
         elif outcome.is_warning:
-            self._events.probe_warning(target.pod, name, f"{word} probe warning: {outcome.message}")
+            self._events.probe_warned(target.pod, name, word, outcome.message)
         return outcome
 
     async def _try(self, target: ProbeTarget) -> ProbeOutcome:

@@ -70,7 +70,8 @@ class EdgePods:
         try:
             await self.parts.load()
             async with asyncio.TaskGroup() as group:
-                parts = (self.statuses, self.recorder, self.pleg, self.manager)
+                loops = (self.statuses, self.recorder, self.pleg, self.parts.probers)
+                parts = (*loops, self.manager)
                 tasks = [group.create_task(part.run()) for part in parts]
                 yield self
                 for task in tasks:
