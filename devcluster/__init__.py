@@ -16,16 +16,17 @@ processes    start, recognise and end processes that outlive the command
 progress     what the user sees of a long step
 netns        do something inside a network namespace
 networks     network namespaces, NAT routers, cutting and healing a site's link
-mounts       the shared mount of a site's root, and what is left mounted below it
-cgroups      control groups of pods, found and removed
+mounts       the shared mount of a machine's root, and what is left mounted below it
+cgroups      control groups of pods, made, found and removed
 pki          keys and certificates
 cluster_pki  which of them a cluster has
 kubeconfig   kubeconfig files
 api          JSON calls to the API server
-servers      command lines of etcd, the control plane and a kubelet
-containerd   a site's own containerd
+servers      command lines of etcd and the control plane
+containerd   a machine's own containerd
 images       OCI images made from what the machine has
 sites        a site's provider and edge: configuration, rights, commands
+cloud_node   a real kubelet beside the sites, to compare them with
 joining      how a site's edge and its provider get their certificates
 knock        ask a TLS port for a path and say how it answers
 stage        show commands and their output

@@ -35,6 +35,12 @@ def cgroups_of(pid: int, *, proc: Path = Path("/proc")) -> set[str]:
     return {line.split(":", 2)[2] for line in lines} - {"/"}
 
 
+def make(cgroup: str) -> None:
+    """Make a cgroup in every hierarchy, where it is not there yet."""
+    for mount in hierarchies():
+        (mount / cgroup.lstrip("/")).mkdir(exist_ok=True)
+
+
 def processes_below(cgroup: str) -> set[int]:
     """Return the pids in a cgroup and all below it, in any hierarchy."""
     pids: set[int] = set()

@@ -123,7 +123,9 @@ def _add_up(commands: _Commands) -> None:
         help="control plane, networks and containerd only: no provider and no edge is started",
     )
     parser.add_argument(
-        "--with-kubelet", action="store_true", help="build the kubelet too, for comparisons"
+        "--with-kubelet",
+        action="store_true",
+        help="run a real kubelet too, node cloud, for comparisons; best given at the first up",
     )
     parser.add_argument(
         "--install-packages",
@@ -186,7 +188,7 @@ def _stop(arguments: argparse.Namespace) -> int:
     cluster = Cluster.require()
     with locked(cluster.layout.root):
         cluster = Cluster.require()
-        name = Parts.of_site(arguments.part, cluster.site(arguments.site))
+        name = Parts.of_machine(arguments.part, cluster.site(arguments.site))
         number = signal.Signals[f"SIG{arguments.signal}"]
         cluster.parts.stop([name], number=number, grace_s=STOP_GRACE_S)
     return 0

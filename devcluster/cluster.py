@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from devcluster.errors import DevclusterError
-from devcluster.layout import ClusterLayout, SiteLayout, default_root
+from devcluster.layout import ClusterLayout, MachineLayout, SiteLayout, default_root
 from devcluster.parts import Parts
 from devcluster.state import State, load_state
 from tunnel.identity import SiteName
@@ -61,6 +61,11 @@ class Cluster:
         """All sites, in the order they were added."""
         names = enumerate(self.state.sites, start=1)
         return [self.layout.site(SiteName(name), index=index) for index, name in names]
+
+    @property
+    def machines(self) -> list[MachineLayout]:
+        """All machines with a containerd: the sites', and the kubelet's where there is one."""
+        return [*self.sites, *([self.layout.cloud_node] if self.state.kubelet else [])]
 
     def site(self, name: str) -> SiteLayout:
         """Return one site.

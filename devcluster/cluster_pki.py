@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from devcluster.layout import KUBERNETES_SERVICE_ADDRESS, ClusterLayout
+from devcluster.layout import CLOUD_NODE, KUBERNETES_SERVICE_ADDRESS, ClusterLayout
 from devcluster.pki import (
     KeyPair,
     Subject,
@@ -17,7 +17,6 @@ from tunnel.identity import NODE_GROUP
 
 API_SERVER_CLIENT_NAME = "kube-apiserver-kubelet-client"
 FRONT_PROXY_NAME = "front-proxy-client"
-CLOUD_NODE = "cloud"
 _API_NAMES = (
     "kubernetes",
     "kubernetes.default",

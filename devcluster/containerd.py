@@ -1,9 +1,9 @@
-"""A site's own containerd: configuration, start, images, and the end of everything it ran.
+"""A machine's own containerd: configuration, start, images, and the end of everything it ran.
 
-It runs in the site's network namespace, with its own root, state, socket, runc root and CNI
-network, beside any containerd of the machine. Two folders are compiled into it and shared by name
-only: shims listen in ``/run/containerd`` under a hash of our socket's path, and libcni caches in
-``/var/lib/cni`` under our network's name.
+It runs in the network namespace of a site or of the kubelet, with its own root, state, socket, runc
+root and CNI network, beside any containerd of the host. Two folders are compiled into it and shared
+by name only: shims listen in ``/run/containerd`` under a hash of our socket's path, and libcni
+caches in ``/var/lib/cni`` under our network's name.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from devcluster.requirements import CAP_SYS_RESOURCE, cni_bin_folder, has_capabi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from devcluster.layout import SiteLayout
+    from devcluster.layout import MachineLayout
 
 NAMESPACE = "k8s.io"
 SHARED_STATE = Path("/run/containerd")
@@ -34,7 +34,7 @@ CNI_BRIDGE = "cni0"
 
 
 def config(
-    site: SiteLayout,
+    machine: MachineLayout,
     *,
     snapshotter: str,
     may_raise_priority: bool,
@@ -44,7 +44,7 @@ def config(
     """Return the configuration file.
 
     Args:
-        site: Whose paths it names.
+        machine: Whose paths it names.
         snapshotter: ``overlayfs``, or ``native`` where overlayfs does not work.
         may_raise_priority: Root has CAP_SYS_RESOURCE. Without it runc fails to lower a sandbox's
             oom_score_adj ("can't get final child's PID from pipe: EOF") unless containerd keeps it
@@ -54,12 +54,12 @@ def config(
     """
     restrict = json.dumps(not may_raise_priority)
     return f"""version = 2
-root = "{site.root}/containerd"
-state = "{site.run}/containerd"
+root = "{machine.root}/containerd"
+state = "{machine.run}/containerd"
 disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.v1.btrfs"]
 
 [grpc]
-  address = "{site.containerd_socket}"
+  address = "{machine.containerd_socket}"
 
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_IMAGE}"
@@ -70,7 +70,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
 
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_bin}"
-    conf_dir = "{site.root}/cni"
+    conf_dir = "{machine.root}/cni"
 
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "{snapshotter}"
@@ -81,18 +81,18 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
 
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         BinaryName = "{runc}"
-        Root = "{site.run}/runc"
+        Root = "{machine.run}/runc"
         SystemdCgroup = false
 """
 
 
-def network_name(site: SiteLayout) -> str:
-    """Return the name of the site's CNI network, unique on the machine."""
-    return f"{site.cluster.prefix}-{site.name}"
+def network_name(machine: MachineLayout) -> str:
+    """Return the name of the machine's CNI network, unique on the host."""
+    return f"{machine.cluster.prefix}-{machine.name}"
 
 
-def network_config(site: SiteLayout) -> str:
-    """Return the CNI network: a bridge in the site's namespace, masquerading towards its router."""
+def network_config(machine: MachineLayout) -> str:
+    """Return the CNI network: a bridge in the machine's namespace that masquerades."""
     bridge = {
         "type": "bridge",
         "bridge": CNI_BRIDGE,
@@ -101,29 +101,29 @@ def network_config(site: SiteLayout) -> str:
         "hairpinMode": True,
         "ipam": {
             "type": "host-local",
-            "ranges": [[{"subnet": site.pod_network}]],
+            "ranges": [[{"subnet": machine.pod_network}]],
             "routes": [{"dst": "0.0.0.0/0"}],
-            "dataDir": f"{site.root}/cni-addresses",
+            "dataDir": f"{machine.root}/cni-addresses",
         },
     }
     ports = {"type": "portmap", "capabilities": {"portMappings": True}}
-    document = {"cniVersion": "0.4.0", "name": network_name(site), "plugins": [bridge, ports]}
+    document = {"cniVersion": "0.4.0", "name": network_name(machine), "plugins": [bridge, ports]}
     return json.dumps(document, indent=2) + "\n"
 
 
-def write_config(site: SiteLayout) -> Path:
+def write_config(machine: MachineLayout) -> Path:
     """Write both configuration files and return containerd's."""
-    for folder in (site.root / "containerd", site.root / "cni", site.run):
+    for folder in (machine.root / "containerd", machine.root / "cni", machine.run):
         folder.mkdir(parents=True, exist_ok=True)
     runc, cni_bin = shutil.which("runc"), cni_bin_folder()
     if runc is None or cni_bin is None:
         raise Unprepared("runc or the CNI plugins have gone: run python -m devcluster up again")
-    (site.root / "cni" / "10-edgelet.conflist").write_text(network_config(site))
-    file = site.root / "containerd.toml"
+    (machine.root / "cni" / "10-edgelet.conflist").write_text(network_config(machine))
+    file = machine.root / "containerd.toml"
     file.write_text(
         config(
-            site,
-            snapshotter=snapshotter(site),
+            machine,
+            snapshotter=snapshotter(machine),
             may_raise_priority=has_capability(CAP_SYS_RESOURCE),
             cni_bin=cni_bin,
             runc=Path(runc),
@@ -132,44 +132,46 @@ def write_config(site: SiteLayout) -> Path:
     return file
 
 
-def snapshotter(site: SiteLayout) -> str:
-    """Return the snapshotter that works where the site's images are kept."""
-    return "overlayfs" if can_overlay(site.root / "containerd") else "native"
+def snapshotter(machine: MachineLayout) -> str:
+    """Return the snapshotter that works where the machine's images are kept."""
+    return "overlayfs" if can_overlay(machine.root / "containerd") else "native"
 
 
-def command(site: SiteLayout, config_file: Path) -> list[str]:
-    """Return the command line, in the site's namespace."""
-    return [*in_netns(site.edge_netns), "containerd", "--config", str(config_file)]
+def command(machine: MachineLayout, config_file: Path) -> list[str]:
+    """Return the command line, in the machine's namespace."""
+    return [*in_netns(machine.netns), "containerd", "--config", str(config_file)]
 
 
-def ctr(site: SiteLayout, *arguments: str, timeout_s: float = IMPORT_TIMEOUT_S) -> str:
+def ctr(machine: MachineLayout, *arguments: str, timeout_s: float = IMPORT_TIMEOUT_S) -> str:
     """Run containerd's own client in the namespace that CRI uses."""
     return run(
-        ["ctr", "--address", site.containerd_socket, "--namespace", NAMESPACE, *arguments],
+        ["ctr", "--address", machine.containerd_socket, "--namespace", NAMESPACE, *arguments],
         timeout_s=timeout_s,
     )
 
 
-def answers(site: SiteLayout) -> bool:
+def answers(machine: MachineLayout) -> bool:
     """Tell whether containerd serves calls."""
-    if not site.containerd_socket.is_socket():
+    if not machine.containerd_socket.is_socket():
         return False
-    address = ["ctr", "--address", str(site.containerd_socket), "--connect-timeout", "2s"]
+    address = ["ctr", "--address", str(machine.containerd_socket), "--connect-timeout", "2s"]
     return "Server:" in run([*address, "version"], check=False)
 
 
-def import_images(site: SiteLayout, archives: list[Path]) -> None:
-    """Import archives that are not there yet, unpacked for the site's snapshotter."""
-    there = ctr(site, "images", "ls", "-q").split()
-    kind = "overlayfs" if "overlayfs" in (site.root / "containerd.toml").read_text() else "native"
+def import_images(machine: MachineLayout, archives: list[Path]) -> None:
+    """Import archives that are not there yet, unpacked for the machine's snapshotter."""
+    there = ctr(machine, "images", "ls", "-q").split()
+    kind = (
+        "overlayfs" if "overlayfs" in (machine.root / "containerd.toml").read_text() else "native"
+    )
     for archive in archives:
         if not any(archive.stem in name for name in there):
-            ctr(site, "images", "import", "--snapshotter", kind, str(archive))
+            ctr(machine, "images", "import", "--snapshotter", kind, str(archive))
 
 
-def shims(site: SiteLayout) -> list[int]:
-    """Return the pids of the shims that serve this site's containerd, dead or alive."""
-    wanted = f"-address\0{site.containerd_socket}\0".encode()
+def shims(machine: MachineLayout) -> list[int]:
+    """Return the pids of the shims that serve this containerd, dead or alive."""
+    wanted = f"-address\0{machine.containerd_socket}\0".encode()
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -182,17 +184,17 @@ def shims(site: SiteLayout) -> list[int]:
     return found
 
 
-def end_containers(sites: Sequence[SiteLayout]) -> set[str]:
-    """Kill all containers of the sites and their shims, once their containerds have ended.
+def end_containers(machines: Sequence[MachineLayout]) -> set[str]:
+    """Kill all containers of the machines and their shims, once their containerds have ended.
 
     Returns:
-        The cgroups they were in, in the sites' part of the tree or in runc's default place.
+        The cgroups they were in, in the machines' part of the tree or in runc's default place.
     """
     groups: set[str] = set()
     victims: set[int] = set()
-    for site in sites:
-        victims |= cgroups.processes_below(site.cgroup_root)
-        for shim in shims(site):
+    for machine in machines:
+        victims |= cgroups.processes_below(machine.cgroup_root)
+        for shim in shims(machine):
             children = _descendants(shim)
             of_shim = cgroups.cgroups_of(shim)
             groups |= {group for pid in children for group in cgroups.cgroups_of(pid) - of_shim}
@@ -202,12 +204,12 @@ def end_containers(sites: Sequence[SiteLayout]) -> set[str]:
     return groups
 
 
-def remove_shared_names(site: SiteLayout) -> None:
+def remove_shared_names(machine: MachineLayout) -> None:
     """Remove what carries our names in the folders that are compiled in.
 
     The last two are those of ``ctr run``, which knows nothing of our runc root.
     """
-    state = site.run / "containerd" / "io.containerd.runtime.v2.task"
+    state = machine.run / "containerd" / "io.containerd.runtime.v2.task"
     for bundle in state.glob("*/*"):
         address = bundle / "address"
         if address.is_file():
@@ -221,9 +223,9 @@ def remove_shared_names(site: SiteLayout) -> None:
             with contextlib.suppress(OSError):  # two more are in there
                 fifo.parent.rmdir()
         of_runc = SHARED_STATE / "runc" / bundle.parent.name / bundle.name
-        if str(site.run) in _text_of(of_runc / "state.json"):
+        if str(machine.run) in _text_of(of_runc / "state.json"):
             shutil.rmtree(of_runc)
-    for cached in CNI_CACHE.glob(f"*/{network_name(site)}-*"):
+    for cached in CNI_CACHE.glob(f"*/{network_name(machine)}-*"):
         cached.unlink(missing_ok=True)
 
 

@@ -12,10 +12,8 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tunnel.identity import SiteName
+from tunnel.identity import SiteName
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,16 +28,17 @@ KUBELET_PORT = 10250
 EDGE_PORT = 10443
 HEALTH_PORT = 10248
 MAX_SITES = 80
+CLOUD_NODE = SiteName("cloud")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SiteLayout:
-    """Names, addresses and paths of one site.
+class MachineLayout:
+    """Names, addresses and paths of one machine with a containerd: a site's, or a kubelet's.
 
     Attributes:
-        cluster: Whose site it is.
+        cluster: Whose machine it is.
         name: Also the Node's name.
-        index: Counts sites from 1, in the order they were added.
+        index: Gives its pods a range of their own.
     """
 
     cluster: ClusterLayout
@@ -47,33 +46,18 @@ class SiteLayout:
     index: int
 
     @property
-    def edge_netns(self) -> str:
-        """Network namespace of the machine behind NAT."""
+    def netns(self) -> str:
+        """The machine's network namespace."""
         return f"{self.cluster.prefix}-{self.name}"
 
     @property
-    def nat_netns(self) -> str:
-        """Network namespace of the router in front of it."""
-        return f"{self.cluster.prefix}-{self.name}-nat"
-
-    @property
-    def provider_address(self) -> str:
-        """The site's provider in the cloud: what the Node publishes."""
-        return self.cluster.cloud_address(10 + self.index)
-
-    @property
-    def router_address(self) -> str:
-        """Outer address of the site's NAT router, all that the cloud sees of the site."""
-        return self.cluster.cloud_address(100 + self.index)
-
-    @property
     def pod_network(self) -> str:
-        """Addresses of the site's pods, /24."""
+        """Addresses of its pods, /24."""
         return f"10.88.{self.index}.0/24"
 
     @property
     def root(self) -> Path:
-        """The site's root folder, a shared mount while the cluster is up."""
+        """The machine's root folder, a shared mount while the cluster is up."""
         return self.cluster.root / "sites" / self.name
 
     @property
@@ -86,13 +70,66 @@ class SiteLayout:
 
     @property
     def containerd_socket(self) -> Path:
-        """CRI and containerd API of the site."""
+        """CRI and containerd API of the machine."""
         return self.run / "containerd.sock"
 
     @property
     def cgroup_root(self) -> str:
         """Parent of every pod's cgroup, as a path below each hierarchy's mount."""
-        return f"/{self.cluster.prefix}-{self.name}"
+        return f"/{self.netns}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteLayout(MachineLayout):
+    """An edge site; `index` counts them from 1, in the order they were added."""
+
+    @property
+    def edge_netns(self) -> str:
+        """Network namespace of the machine behind NAT."""
+        return self.netns
+
+    @property
+    def nat_netns(self) -> str:
+        """Network namespace of the router in front of it."""
+        return f"{self.netns}-nat"
+
+    @property
+    def provider_address(self) -> str:
+        """The site's provider in the cloud: what the Node publishes."""
+        return self.cluster.cloud_address(10 + self.index)
+
+    @property
+    def router_address(self) -> str:
+        """Outer address of the site's NAT router, all that the cloud sees of the site."""
+        return self.cluster.cloud_address(100 + self.index)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudNodeLayout(MachineLayout):
+    """The machine of a real kubelet, in the cloud's network, to compare sites with.
+
+    No site can have a dot in its name, so that none can have this machine's names.
+    """
+
+    @property
+    def netns(self) -> str:
+        """The machine's network namespace."""
+        return f"{self.cluster.prefix}.node"
+
+    @property
+    def root(self) -> Path:
+        """The machine's root folder, a shared mount while the cluster is up."""
+        return self.cluster.root / "cloud-node"
+
+    @property
+    def run(self) -> Path:
+        """Sockets and containerd's volatile state."""
+        return self.cluster.run / "cloud.node"
+
+    @property
+    def address(self) -> str:
+        """The machine in the cloud's network: what the Node publishes."""
+        return self.cluster.cloud_address(3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +222,11 @@ class ClusterLayout:
     def state_file(self) -> Path:
         """What runs."""
         return self.root / "state.json"
+
+    @property
+    def cloud_node(self) -> CloudNodeLayout:
+        """The machine of the real kubelet, whether there is one or not."""
+        return CloudNodeLayout(cluster=self, name=CLOUD_NODE, index=0)
 
     def site(self, name: SiteName, *, index: int) -> SiteLayout:
         """Return the layout of one site."""

@@ -23,6 +23,7 @@ from devcluster.layout import (
     EDGE_ADDRESS,
     EDGE_NETWORK_BITS,
     EDGE_ROUTER_ADDRESS,
+    CloudNodeLayout,
     ClusterLayout,
     SiteLayout,
 )
@@ -133,6 +134,26 @@ def open_site(site: SiteLayout) -> None:
         _sysctl(netns, f"ipv6/conf/{link}/disable_ipv6", "1")
     _sysctl(nat, "ipv4/ip_forward", "1")
     run([*in_netns(nat), "iptables-restore"], stdin=_router_rules())
+
+
+def open_cloud_node(node: CloudNodeLayout) -> None:
+    """Make the namespace of the kubelet's machine, in the cloud's network; what is there is kept.
+
+    Its pods reach the cloud through its masquerading bridge, and nothing beyond.
+    """
+    if not _add_netns(node.netns):
+        return
+    cloud = node.cluster.cloud_netns
+    _ip(
+        node.netns,
+        "link set lo up",
+        f"link add eth0 type veth peer name node0 netns {cloud}",
+        f"addr add {node.address}/{CLOUD_NETWORK_BITS} dev eth0",
+        "link set eth0 up",
+        f"route add default via {node.cluster.api_address}",
+    )
+    _ip(cloud, "link set node0 master br0 up")
+    _sysctl(node.netns, "ipv6/conf/eth0/disable_ipv6", "1")
 
 
 def _router_rules() -> str:

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from devcluster import processes
-from devcluster.layout import PROJECT_ROOT, ClusterLayout, SiteLayout
+from devcluster.layout import PROJECT_ROOT, ClusterLayout, MachineLayout
 from devcluster.state import Process, State, save_state
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ class Parts:
         self.state = state
 
     @staticmethod
-    def of_site(kind: str, site: SiteLayout) -> str:
-        """Return the name of a site's part, such as ``edge/site-a``."""
-        return f"{kind}/{site.name}"
+    def of_machine(kind: str, machine: MachineLayout) -> str:
+        """Return the name of a site's or the kubelet's part, such as ``edge/site-a``."""
+        return f"{kind}/{machine.name}"
 
     def log(self, name: str) -> Path:
         """Return the part's log file."""

@@ -1,4 +1,4 @@
-"""Command lines of etcd, the control plane and a kubelet, and how to tell that each serves."""
+"""Command lines of etcd and the control plane, and how to tell that each serves."""
 
 from __future__ import annotations
 
@@ -55,8 +55,16 @@ def etcd(cluster: ClusterLayout) -> list[str]:
     ]
 
 
-def kube_apiserver(cluster: ClusterLayout, pki: ClusterPKI) -> list[str]:
-    """Return the API server's command line."""
+def kube_apiserver(cluster: ClusterLayout, pki: ClusterPKI, *, kubelet: bool) -> list[str]:
+    """Return the API server's command line.
+
+    Args:
+        cluster: Whose.
+        pki: Its keys.
+        kubelet: A kubelet will be there, whose Node publishes a name that no one resolves. Sites
+            are reached with the default order of addresses.
+    """
+    addresses = {"kubelet_preferred_address_types": "InternalIP"} if kubelet else {}
     return [
         *in_netns(cluster.cloud_netns),
         str(cluster.bin / "kube-apiserver"),
@@ -86,6 +94,7 @@ def kube_apiserver(cluster: ClusterLayout, pki: ClusterPKI) -> list[str]:
             enable_admission_plugins="NodeRestriction",
             allow_privileged=True,
             profiling=False,
+            **addresses,
         ),
     ]
 

@@ -8,17 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devcluster import binaries, containerd, images, joining, mounts, networks, servers, sites
+from devcluster import (
+    binaries,
+    cloud_node,
+    containerd,
+    images,
+    joining,
+    mounts,
+    networks,
+    servers,
+    sites,
+)
 from devcluster.api import APIServer
 from devcluster.cluster import Cluster, locked
 from devcluster.cluster_pki import ClusterPKI, ensure_cluster_pki
 from devcluster.errors import Unprepared
 from devcluster.kubeconfig import write_client_kubeconfig
 from devcluster.layout import (
+    CLOUD_NODE,
     EDGE_PORT,
     ETCD_PORT,
     KUBELET_PORT,
     MAX_SITES,
+    MachineLayout,
     SiteLayout,
     default_root,
 )
@@ -45,6 +57,7 @@ _SIDE_EFFECTS = (
     "/var/lib/cni",
     "/var/lib/cni/results",
     "/var/lib/cni/cache",
+    *map(str, cloud_node.COMPILED_IN),
 )
 
 
@@ -55,7 +68,7 @@ class UpOptions:
     Attributes:
         sites: Sites to have besides those that are there; empty for those, or one.
         edgelet: Start providers and edges too.
-        kubelet: Build the kubelet too.
+        kubelet: Have a real kubelet in the cloud too, as node ``cloud``.
         install_packages: Install missing packages instead of naming them.
     """
 
@@ -92,6 +105,8 @@ def up(options: UpOptions, progress: Progress) -> Cluster:
 
 
 def _add_sites(state: State, wanted: tuple[SiteName, ...]) -> None:
+    if CLOUD_NODE in wanted:
+        raise Unprepared(f"a site cannot be called {CLOUD_NODE}: that is the kubelet's node")
     for name in wanted or (() if state.sites else (DEFAULT_SITE,)):
         if name not in state.sites:
             state.sites.append(name)
@@ -124,18 +139,24 @@ class _Startup:
             networks.open_cloud(self._layout)
             for site in self._sites:
                 networks.open_site(site)
+            if self._cluster.state.kubelet:
+                networks.open_cloud_node(self._layout.cloud_node)
         admin = pki.clients["admin"]
         api = APIServer(self._layout, authority=pki.authority, admin=admin)
         with step("etcd"):
             self._start_etcd()
         # The API server takes seconds to be ready; the sites' containerds come up meanwhile.
-        self._parts.start("kube-apiserver", servers.kube_apiserver(self._layout, pki))
+        command = servers.kube_apiserver(self._layout, pki, kubelet=self._cluster.state.kubelet)
+        self._parts.start("kube-apiserver", command)
         with step("containerd and images"):
             self._start_containerds()
         with step("API server"):
             self._parts.wait_ready("kube-apiserver", api.is_ready, timeout_s=API_TIMEOUT_S)
         with step("controller manager and scheduler"):
             self._start_controllers(pki, api)
+        if self._cluster.state.kubelet:
+            with step("kubelet"):
+                self._start_kubelet(pki, api)
         if self._cluster.state.edgelet:
             with step("providers and edges"):
                 self._start_edgelet(pki, api)
@@ -158,18 +179,19 @@ class _Startup:
 
     def _start_containerds(self) -> None:
         archives = images.make_images(self._layout.images)
-        for site in self._sites:
-            site.root.mkdir(parents=True, exist_ok=True)
-            mounts.share(site.root)
-            name = Parts.of_site("containerd", site)
+        machines = self._cluster.machines
+        for machine in machines:
+            machine.root.mkdir(parents=True, exist_ok=True)
+            mounts.share(machine.root)
+            name = Parts.of_machine("containerd", machine)
             if self._parts.running(name) is None:
-                config_file = containerd.write_config(site)
-                self._parts.start(name, containerd.command(site, config_file))
-        for site in self._sites:
-            name = Parts.of_site("containerd", site)
-            ready = functools.partial(containerd.answers, site)
+                config_file = containerd.write_config(machine)
+                self._parts.start(name, containerd.command(machine, config_file))
+        for machine in machines:
+            name = Parts.of_machine("containerd", machine)
+            ready = functools.partial(containerd.answers, machine)
             self._parts.wait_ready(name, ready, timeout_s=SERVER_TIMEOUT_S)
-            containerd.import_images(site, archives)
+            containerd.import_images(machine, archives)
 
     def _start_controllers(self, pki: ClusterPKI, api: APIServer) -> None:
         manager = self._parts.start(
@@ -192,10 +214,20 @@ class _Startup:
         )
         sites.allow_api_server(self._layout)
 
+    def _start_kubelet(self, pki: ClusterPKI, api: APIServer) -> None:
+        node = self._layout.cloud_node
+        name = Parts.of_machine("kubelet", node)
+        if self._parts.running(name) is None:
+            cloud_node.prepare(node, pki)
+            self._parts.start(name, cloud_node.command(node))
+        self._parts.wait_ready(
+            name, functools.partial(node_is_ready, api, node), timeout_s=NODE_TIMEOUT_S
+        )
+
     def _start_edgelet(self, pki: ClusterPKI, api: APIServer) -> None:
         sites.apply_manifests(self._layout, self._sites)
         for site in self._sites:
-            if self._parts.running(Parts.of_site("provider", site)) is None:
+            if self._parts.running(Parts.of_machine("provider", site)) is None:
                 sites.write_provider_credentials(self._layout, site, api, pki)
             sites.write_configs(site)
             start_provider(self._parts, site)
@@ -204,14 +236,14 @@ class _Startup:
             start_edge(self._parts, site)
         for site in self._sites:
             self._parts.wait_ready(
-                Parts.of_site("provider", site),
+                Parts.of_machine("provider", site),
                 functools.partial(joining.approve_kubelet_certificate, site, pki.authority),
                 timeout_s=SERVER_TIMEOUT_S,
             )
 
     def _wait_nodes(self, api: APIServer) -> None:
         for site in self._sites:
-            edge = Parts.of_site("edge", site)
+            edge = Parts.of_machine("edge", site)
             self._parts.wait_ready(
                 edge, functools.partial(node_is_ready, api, site), timeout_s=NODE_TIMEOUT_S
             )
@@ -219,7 +251,7 @@ class _Startup:
 
 def start_provider(parts: Parts, site: SiteLayout) -> None:
     """Start a site's provider and wait until it listens on both ports."""
-    name = Parts.of_site("provider", site)
+    name = Parts.of_machine("provider", site)
     process = parts.start(name, sites.provider_command(site), environment=sites.ENVIRONMENT)
     parts.wait_ready(
         name,
@@ -230,12 +262,12 @@ def start_provider(parts: Parts, site: SiteLayout) -> None:
 
 def start_edge(parts: Parts, site: SiteLayout) -> None:
     """Start a site's edge runtime."""
-    name = Parts.of_site("edge", site)
+    name = Parts.of_machine("edge", site)
     parts.start(name, sites.edge_command(site), environment=sites.ENVIRONMENT)
 
 
-def node_is_ready(api: APIServer, site: SiteLayout) -> bool:
-    """Tell whether the site's Node says that it is Ready."""
-    node = api.get(f"/api/v1/nodes/{site.name}") or {}
+def node_is_ready(api: APIServer, machine: MachineLayout) -> bool:
+    """Tell whether the machine's Node says that it is Ready."""
+    node = api.get(f"/api/v1/nodes/{machine.name}") or {}
     conditions = node.get("status", {}).get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

@@ -20,7 +20,10 @@ _TICKS_PER_S = 100  # USER_HZ, the unit of /proc on every Linux
 def wanted_parts(cluster: Cluster) -> list[str]:
     """Return the names of all parts that should run."""
     kinds = ("containerd", "provider", "edge") if cluster.state.edgelet else ("containerd",)
-    return [*SERVERS, *(Parts.of_site(kind, site) for site in cluster.sites for kind in kinds)]
+    of_sites = [Parts.of_machine(kind, site) for site in cluster.sites for kind in kinds]
+    node = cluster.layout.cloud_node
+    of_node = [Parts.of_machine(kind, node) for kind in ("containerd", "kubelet")]
+    return [*SERVERS, *of_sites, *(of_node if cluster.state.kubelet else [])]
 
 
 def is_complete(cluster: Cluster) -> bool:

@@ -66,23 +66,25 @@ def _find_forgotten_sites(cluster: Cluster) -> None:
 
 
 def _take_down(cluster: Cluster, progress: Progress) -> None:
-    with progress.step("edges and providers"):
-        # Edges first: they would start again what we end below.
+    # The kubelet's too, whether the state file tells of one or not.
+    machines = [*cluster.sites, cluster.layout.cloud_node]
+    with progress.step("edges, kubelet and providers"):
+        # Edges and kubelet first: they would start again what we end below.
         names = list(cluster.state.parts)
-        for kind in ("edge/", "provider/"):
+        for kind in ("edge/", "kubelet/", "provider/"):
             cluster.parts.stop((n for n in names if n.startswith(kind)), grace_s=GRACE_S)
     with progress.step("control plane and containerds"):
         # Nothing of theirs is kept, so nothing is worth a graceful end.
         cluster.parts.stop(names, number=signal.SIGKILL)
     with progress.step("containers"):
-        groups = containerd.end_containers(cluster.sites)
-        groups |= {site.cgroup_root for site in cluster.sites}
+        groups = containerd.end_containers(machines)
+        groups |= {machine.cgroup_root for machine in machines}
         # A shell that someone left there would keep its namespace alive.
         inside = [pid for n in _namespaces(cluster) for pid in networks.processes_in_netns(n)]
         processes.end_together(inside)
     with progress.step("mounts, networks, cgroups, files"):
-        for site in cluster.sites:
-            containerd.remove_shared_names(site)
+        for machine in machines:
+            containerd.remove_shared_names(machine)
         mounts.unmount_below([cluster.layout.run, cluster.layout.root])
         for netns in _namespaces(cluster):
             networks.close_netns(netns)
@@ -93,7 +95,7 @@ def _take_down(cluster: Cluster, progress: Progress) -> None:
 
 def _namespaces(cluster: Cluster) -> list[str]:
     of_sites = [name for site in cluster.sites for name in (site.edge_netns, site.nat_netns)]
-    return [*of_sites, cluster.layout.cloud_netns]
+    return [*of_sites, cluster.layout.cloud_node.netns, cluster.layout.cloud_netns]
 
 
 def _remove_cgroups(groups: set[str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from devcluster import containerd
-from devcluster.layout import ClusterLayout, SiteLayout
+from devcluster.layout import ClusterLayout, MachineLayout, SiteLayout
 from tunnel.identity import SiteName
 
 
@@ -60,7 +60,7 @@ def test_only_our_names_go_from_shared_folders(
     shared, cache, run = tmp_path / "shared", tmp_path / "cni", tmp_path / "run"
     monkeypatch.setattr(containerd, "SHARED_STATE", shared)
     monkeypatch.setattr(containerd, "CNI_CACHE", cache)
-    monkeypatch.setattr(SiteLayout, "run", run)
+    monkeypatch.setattr(MachineLayout, "run", run)
     site = site_layout(tmp_path)
     name = containerd.network_name(site)
     ours = [

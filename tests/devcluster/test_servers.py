@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def test_api_server_checks_nodes_and_names_itself_to_them(tmp_path: Path) -> None:
     """Node authorization, NodeRestriction and certificates both ways."""
     cluster = ClusterLayout(root=tmp_path, network="10.98.0")
-    line = servers.kube_apiserver(cluster, ensure_cluster_pki(cluster))
+    line = servers.kube_apiserver(cluster, ensure_cluster_pki(cluster), kubelet=False)
     assert line[:2] == ["nsenter", f"--net=/run/netns/{cluster.cloud_netns}"]
     assert "--authorization-mode=Node,RBAC" in line
     assert "--enable-admission-plugins=NodeRestriction" in line
