@@ -15,6 +15,7 @@ from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pods.admission import PodAdmission
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
+from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_mounts import PodMounts
 from edge_runtime.pods.pod_sandbox import SandboxMaker
@@ -22,6 +23,7 @@ from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_workers import PodWorkers
+from edge_runtime.pods.status_updater import StatusUpdater
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
@@ -98,28 +100,34 @@ def build_pod_parts(
     pleg = GenericPLEG(
         inspector, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
     )
+    status = StatusUpdater(cache=cache, statuses=statuses, probers=probers, settings=settings)
     termination = PodTermination(
         runtime, pleg=pleg, cache=cache, hooks=hooks, events=events, settings=settings
     )
     workers = PodWorkers(
         sync=PodSync(
             runtime,
+            pleg=pleg,
             cache=cache,
-            images=images,
-            sandboxes=SandboxMaker(runtime, cache=cache, events=events, settings=settings),
-            starter=ContainerStarter(
-                runtime,
-                inspector=inspector,
-                cache=cache,
-                records=records,
-                events=events,
-                hooks=hooks,
-                mounts=PodMounts(settings),
-                settings=settings,
+            launcher=PodLauncher(
+                images=images,
+                sandboxes=SandboxMaker(runtime, cache=cache, events=events, settings=settings),
+                starter=ContainerStarter(
+                    runtime,
+                    inspector=inspector,
+                    cache=cache,
+                    records=records,
+                    events=events,
+                    hooks=hooks,
+                    mounts=PodMounts(settings),
+                    settings=settings,
+                ),
+                killer=termination,
             ),
             termination=termination,
             admission=PodAdmission(settings.policy),
             probers=probers,
+            status=status,
             statuses=statuses,
             records=records,
             events=events,
@@ -128,6 +136,7 @@ def build_pod_parts(
         termination=termination,
         probers=probers,
         pleg=pleg,
+        status=status,
         statuses=statuses,
         events=events,
     )

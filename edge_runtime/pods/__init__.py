@@ -3,7 +3,11 @@
 pod_manager.py      PodManager: desired pods, persisted, handed to the workers; what is gone
 pod_work.py         PodWork: where one pod stands between sync and gone, pure
 pod_workers.py      PodWorkers: one worker per UID, the newest update wins, failures stay alone
+pod_failure.py      PodFailure: why a pod is ended although it might go on, pure
 pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
+pod_launch.py       PodLauncher: starts sandbox and containers, one after the other
+sync_memory.py      SyncMemory: what a worker remembers between syncs
+status_updater.py   StatusUpdater: computes statuses and keeps them
 pod_sandbox.py      SandboxMaker: configuration, folders, cgroup and network of a sandbox
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
@@ -15,6 +19,11 @@ pod_files.py        log folders and log links of pods
 pod_settings.py     PodSettings: what of machine and configuration decides how pods run
 interruption.py     unless: give up a call when something more urgent came up
 pod_actions.py      compute_pod_actions: what to do next, pure
+init_actions.py     compute_init_actions: the same for init containers and sidecars, pure
+container_starts.py when a container starts, and as which attempt, pure
+container_kills.py  which running containers are killed, pure
+restart_policy.py   whether a container that ended starts again, pure
+probers.py          Probers: what pods ask of the probes of their containers
 pod_status.py       compute_pod_status: the API status, pure
 pod_conditions.py   conditions of the API status, pure
 container_status.py statuses of containers, pure

@@ -156,14 +156,13 @@ class ContainerStarter:
         *,
         sandbox: StartedIn,
         image: ResolvedImage,
-    ) -> None:
-        """Create and start a container, then run its postStart hook; the cache shows it at once.
+    ) -> ContainerID:
+        """Create and start a container; when this returns the cache shows it.
 
         Cancelling leaves what was created to the next look at the runtime.
 
         Raises:
-            StartError: It could not; the events say so already. With the reason PostStartHookError
-                it runs, and is to be killed.
+            StartError: It could not; the events say so already.
             RuntimeServiceError: It was started, but its status cannot be read.
             StoreError: The attempt cannot be remembered.
         """
@@ -181,11 +180,16 @@ class ContainerStarter:
             self._events.failed(pod, container.name, exc.message, container_id=exc.container_id)
             raise
         await self._link(pod, container, container_id, start.attempt)
-        await self._run_post_start(pod, container, container_id)
+        return container_id
 
-    async def _run_post_start(
+    async def run_post_start(
         self, pod: Pod, container: Container, container_id: ContainerID
     ) -> None:
+        """Run the hook of a container that was just started; only then does it count as running.
+
+        Raises:
+            StartError: It failed, the events say so already; the container is to be killed.
+        """
         handler = container.post_start
         if handler is None:
             return

@@ -1,6 +1,18 @@
-"""Make one pod's sandbox and containers as desired: does what pod_actions decided.
+"""Bring one pod one step nearer to what is desired: does what pod_actions decided.
 
-Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go ``SyncPod``.
+The steps of `PodSync.sync`, in order:
+
+    0. what may not run here ends (pods/admission.py)
+    1. what cannot be honoured is not started
+    2. a pod that was active for too long ends
+    3. probes are set up, then all is decided (pod_actions.py)
+    4. containers that are not to go on are killed, or all of them with a lost sandbox
+    5. sandbox, then ephemeral, init and regular containers start (pod_launch.py): each with its
+       image (images/), mounts (pod_mounts.py) and postStart hook (lifecycle_hooks.py)
+    6. dead containers that nobody needs are removed
+
+Source: kubernetes pkg/kubelet/kubelet.go ``SyncPod``,
+pkg/kubelet/kuberuntime/kuberuntime_manager.go ``SyncPod``.
 """
 
 from __future__ import annotations
@@ -11,39 +23,48 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.images.image_manager import ImageError, format_duration
+from edge_runtime.images.image_manager import format_duration
+from edge_runtime.objects.pod import parse_time
+from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from edge_runtime.pods.container_status import WaitingReason
-from edge_runtime.pods.interruption import outcome_of, unless
+from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
+from edge_runtime.pods.pod_failure import PodFailure
 from edge_runtime.pods.pod_files import remove_log
-from edge_runtime.pods.pod_sandbox import SandboxFailed, SandboxMaker
-from edge_runtime.pods.pod_start import ContainerStarter, StartedIn, StartError
-from edge_runtime.pods.pod_status import (
-    StatusContext,
-    compute_pod_status,
-    compute_rejected_status,
-)
+from edge_runtime.pods.pod_sandbox import SandboxFailed
+from edge_runtime.pods.pod_start import POST_START_HOOK_ERROR
+from edge_runtime.pods.pod_termination import StillRunning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable
 
-    from edge_runtime.objects.container import Container, ContainerID
-    from edge_runtime.objects.pod import Pod, PodUID, SandboxID
-    from edge_runtime.objects.probe_results import ProbeView
-    from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_events import PodEvents
-    from edge_runtime.pods.pod_failure import PodFailure
+    from edge_runtime.pods.pod_launch import PodLauncher
     from edge_runtime.pods.pod_settings import PodSettings
-    from edge_runtime.pods.pod_termination import PodTermination
+    from edge_runtime.pods.pod_termination import PodTermination, Refresher
+    from edge_runtime.pods.probers import Probers
+    from edge_runtime.pods.status_updater import StatusUpdater
+    from edge_runtime.pods.sync_memory import SyncMemory
     from edge_runtime.status.status_manager import StatusManager
     from edge_runtime.store.local_pod_state import LocalPodState
 
 # After a container could not be started, unless its back-off says when.
 # Source: kubernetes pkg/kubelet/kubelet.go ``backOffPeriod``.
 RETRY_S = 10.0
+# Source: kubernetes pkg/kubelet/active_deadline.go.
+DEADLINE_EXCEEDED = PodFailure(
+    reason="DeadlineExceeded",
+    message="Pod was active on the node longer than the specified deadline",
+)
+
+# Reasons of a container that is there and ended: its back-off decides, and the first restart is
+# immediate.
+_ENDED = {"RunContainerError", POST_START_HOOK_ERROR}
 
 logger = logging.getLogger(__name__)
 
@@ -60,36 +81,6 @@ class RemovingRuntime(Protocol):
         ...
 
 
-class Images(Protocol):
-    """Where images come from (images/image_manager.py)."""
-
-    async def ensure_image(
-        self, pod: Pod, container: Container, *, sandbox: SandboxConfig | None = None
-    ) -> ResolvedImage:
-        """Return a container's image; raises ImageError."""
-        ...
-
-
-class Probers(Protocol):
-    """What probes containers (prober/prober_manager.py); no method waits."""
-
-    def add_pod(self, pod: Pod) -> None:
-        """Probe the containers of a pod from now on; called before each start, idempotent."""
-        ...
-
-    def view(self, uid: PodUID, status: PodRuntimeStatus) -> ProbeView:
-        """Return what the probes found of the containers that the runtime has."""
-        ...
-
-    def stop_liveness(self, uid: PodUID) -> None:
-        """End liveness and startup probes of a pod that ends; readiness goes on; idempotent."""
-        ...
-
-    def remove_pod(self, uid: PodUID) -> None:
-        """End all probes of a pod of which nothing runs any more; idempotent."""
-        ...
-
-
 class Admission(Protocol):
     """Whether a pod may run here (pods/admission.py); asked at every sync, decides at once."""
 
@@ -101,19 +92,6 @@ class Admission(Protocol):
             has_run: The runtime has something of it: what is only asked of new pods is not asked.
         """
         ...
-
-
-@dataclass(slots=True)
-class SyncMemory:
-    """What one pod's worker remembers between syncs.
-
-    Attributes:
-        waiting: Why containers could not be started, by name.
-        ending: Set once the pod is to end: nothing more is started.
-    """
-
-    waiting: dict[str, WaitingReason]
-    ending: asyncio.Event
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,13 +116,13 @@ class PodSync:
         self,
         runtime: RemovingRuntime,
         *,
+        pleg: Refresher,
         cache: PodCache,
-        images: Images,
-        sandboxes: SandboxMaker,
-        starter: ContainerStarter,
+        launcher: PodLauncher,
         termination: PodTermination,
         admission: Admission,
         probers: Probers,
+        status: StatusUpdater,
         statuses: StatusManager,
         records: LocalPodState,
         events: PodEvents,
@@ -152,13 +130,13 @@ class PodSync:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._runtime = runtime
+        self._pleg = pleg
         self._cache = cache
-        self._images = images
-        self._sandboxes = sandboxes
-        self._starter = starter
+        self._launcher = launcher
         self._termination = termination
         self._admission = admission
         self._probers = probers
+        self._status = status
         self._statuses = statuses
         self._records = records
         self._events = events
@@ -168,91 +146,51 @@ class PodSync:
     async def sync(self, pod: Pod, memory: SyncMemory) -> SyncResult:
         """Bring a pod that is to run one step nearer to what is desired.
 
-        Nothing is started once `memory.ending` is set. Of calls to the runtime only pulls of images
-        and stops of containers are given up half way then, for both may take long; cancelling
-        leaves the rest to the next look at the runtime.
+        Nothing is started once `memory.ending` is set. Of calls to the runtime only those that may
+        hang or take long are given up half way then: making a sandbox, pulling an image, stopping a
+        container, running a hook. Cancelling leaves the rest to the next look at the runtime.
 
         Raises:
             RuntimeServiceError: The runtime does not answer, or refuses; try again later.
+            StillRunning: A container that was killed still runs; try again later.
             OSError: The log folders cannot be made.
             StoreError: The disk refuses.
         """
         status = self._cache.get(pod.uid)
-        # 0. What may not run here ends, also where it ran before that was forbidden.
         refusal = self._admission.refusal(pod, has_run=not status.is_empty)
         if refusal is not None:
             self._reject(pod, refusal, has_run=not status.is_empty)
             return SyncResult(failure=refusal)
-        # 1. What cannot be honoured is not started at all.
         fields = unsupported_fields(pod)
         if fields:
             self._refuse(pod, fields, memory, has_run=not status.is_empty)
             if status.is_empty:
                 return SyncResult()
-        # 2. Decide.
-        now_s = self._now().timestamp()
+        left_s = self._left_s(pod)
+        if left_s is not None and left_s <= 0:
+            self._events.deadline_exceeded(pod, DEADLINE_EXCEEDED.message)
+            return SyncResult(failure=DEADLINE_EXCEEDED)
+        self._probers.add_pod(pod)
         actions = compute_pod_actions(
             pod,
             status,
             records=self._records.containers(pod.uid),
-            probes=self._probers.view(pod.uid, status),
-            now_s=now_s,
+            probes=self._probers.view(pod.uid),
+            now_s=self._now().timestamp(),
         )
         self._note_back_offs(pod, actions, memory)
-        self.update_status(pod, memory.waiting, is_terminal=actions.is_finished)
+        self._status.update(pod, memory.waiting, is_terminal=actions.is_finished)
         if actions.is_finished:
             return SyncResult(is_finished=True)
-        # 3. Do.
-        self._probers.add_pod(pod)
-        try:
-            has_failed = await self._act(pod, status, actions, memory)
-        except SandboxFailed:
-            return SyncResult(again_in_s=RETRY_S)
-        finally:
-            self.update_status(pod, memory.waiting)
-        return SyncResult(again_in_s=self._next(actions, memory, has_failed=has_failed))
-
-    def update_status(
-        self,
-        pod: Pod,
-        waiting: Mapping[str, WaitingReason],
-        *,
-        is_terminal: bool = False,
-        failure: PodFailure | None = None,
-    ) -> None:
-        """Compute the pod's status from what the cache holds, and keep it."""
-        context = self.context(pod, waiting, is_terminal=is_terminal, failure=failure)
-        old = self._statuses.get(pod.uid)
-        runtime_status = self._cache.get(pod.uid)
-        self._statuses.set(pod.uid, compute_pod_status(pod, runtime_status, old, context))
-
-    def context(
-        self,
-        pod: Pod,
-        waiting: Mapping[str, WaitingReason],
-        *,
-        is_terminal: bool = False,
-        failure: PodFailure | None = None,
-    ) -> StatusContext:
-        """Return what a status depends on beside the pod and the runtime."""
-        return StatusContext(
-            now=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
-            host_ips=self._settings.host_ips(),
-            waiting=waiting,
-            is_terminal=is_terminal,
-            runtime_name=self._settings.runtime_name,
-            probes=self._probers.view(pod.uid, self._cache.get(pod.uid)),
-            failure=failure,
-        )
+        has_sandbox = await self._act(pod, status, actions, memory)
+        return SyncResult(again_in_s=self._next(pod, actions, memory, has_sandbox=has_sandbox))
 
     def _reject(self, pod: Pod, failure: PodFailure, *, has_run: bool) -> None:
         extra = {"pod": pod.full_name, "reason": failure.reason, "error": failure.message}
         logger.warning("a pod is rejected", extra=extra)
         self._events.rejected(pod, failure)
         if not has_run:
-            old = self._statuses.get(pod.uid)
-            status = compute_rejected_status(pod, old, self.context(pod, {}), failure)
-            self._statuses.set(pod.uid, status)
+            self._status.reject(pod, failure)
 
     def _refuse(
         self, pod: Pod, fields: tuple[str, ...], memory: SyncMemory, *, has_run: bool
@@ -265,8 +203,8 @@ class PodSync:
         self._events.unsupported(pod, message)
         memory.waiting[""] = reason
         if not has_run:
-            memory.waiting.update({each.name: reason for each in pod.containers})
-            self.update_status(pod, memory.waiting)
+            memory.waiting.update({each.name: reason for each in pod.all_containers})
+            self._status.update(pod, memory.waiting)
 
     def _note_back_offs(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> None:
         for each in actions.back_off:
@@ -276,97 +214,67 @@ class PodSync:
             self._events.back_off(pod, each.name)
             memory.waiting[each.name] = WaitingReason(reason="CrashLoopBackOff", message=message)
 
+    def _left_s(self, pod: Pod) -> float | None:
+        """Return how long a pod may still be active, None for ever."""
+        started_at = (self._statuses.get(pod.uid) or pod.status).get("startTime")
+        if pod.active_deadline_s is None or not started_at:
+            return None
+        active_s = (self._now() - parse_time(str(started_at))).total_seconds()
+        return pod.active_deadline_s - active_s
+
     async def _act(
         self, pod: Pod, status: PodRuntimeStatus, actions: PodActions, memory: SyncMemory
     ) -> bool:
-        """Do what was decided; return whether a container could not be started."""
-        if actions.kill_pod and not status.is_empty:
-            if actions.sandbox_id is not None:
-                self._events.sandbox_changed(pod)
-            stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
-            await unless(memory.ending, stopping)
+        """Do what was decided; return whether there is a sandbox."""
+        try:
+            if actions.kill_pod and not status.is_empty:
+                await self._replace_sandbox(pod, actions, memory)
+            elif actions.kill:
+                await self._kill(pod, actions, memory)
+            if memory.ending.is_set():
+                # The pod's end stops what still runs, perhaps with less patience.
+                return True
+            if actions.start or actions.create_sandbox:
+                await self._launcher.launch(
+                    pod,
+                    actions,
+                    memory,
+                    changed=lambda: self._status.update(pod, memory.waiting),
+                )
+            await self._remove(pod, actions.remove)
+            await self._remove_sandboxes(pod, actions)
+        except SandboxFailed:
+            return False
+        finally:
+            self._status.update(pod, memory.waiting)
+        return True
+
+    async def _replace_sandbox(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> None:
+        if actions.sandbox_id is not None:
+            self._events.sandbox_changed(pod)
+        stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
+        await unless(memory.ending, stopping)
+        if not memory.ending.is_set():
+            await self._remove(pod, actions.purge)
+
+    async def _kill(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> None:
         for kill in actions.kill:
-            self._events.killing(pod, kill.name, kill.message)
-            stopping = self._termination.stop_container(
-                pod.uid, kill.id, grace_period_s=pod.termination_grace_period_s
-            )
-            await unless(memory.ending, stopping)
+            await unless(memory.ending, self._termination.kill_container(pod, kill))
         if memory.ending.is_set():
-            # The pod's end stops what still runs, perhaps with less patience.
-            return False
-        has_failed = False
-        if actions.start or actions.create_sandbox:
-            has_failed = await self._start_all(pod, actions, memory)
-        await self._remove(pod, actions)
-        return has_failed
+            return
+        # What was killed is seen before its successor starts, whatever the PLEG saw.
+        left = await self._pleg.refresh(pod.uid)
+        killed = {each.id for each in actions.kill}
+        running = (ContainerState.RUNNING, ContainerState.UNKNOWN)
+        names = [
+            each.name for each in left.containers if each.id in killed and each.state in running
+        ]
+        if names:
+            raise StillRunning(f"{', '.join(names)} still runs")
 
-    async def _start_all(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> bool:
-        config = await self._sandboxes.config(pod, attempt=actions.sandbox_attempt)
-        # Images are looked for, and pulled, while the sandbox gets its network.
-        async with asyncio.TaskGroup() as group:
-            sandbox = group.create_task(outcome_of(self._sandbox(pod, actions, config)))
-            images = group.create_task(
-                outcome_of(unless(memory.ending, self._ensure_images(pod, actions, memory)))
-            )
-            sandbox.add_done_callback(
-                lambda done: done.cancelled() or done.result().error is None or images.cancel()
-            )
-        place = StartedIn(id=sandbox.result().get(), config=config)
-        found = images.result().get()
-        if found is None:
-            return False
-        return await self._start_containers(pod, actions, memory, place, found)
-
-    async def _start_containers(
-        self,
-        pod: Pod,
-        actions: PodActions,
-        memory: SyncMemory,
-        sandbox: StartedIn,
-        images: Mapping[str, ResolvedImage],
-    ) -> bool:
-        has_failed = False
-        for start in actions.start:
-            container = pod.container(start.name)
-            if memory.ending.is_set() or container is None:
-                break
-            image = images.get(start.name)
-            if image is None:
-                has_failed = True
-                continue
-            try:
-                await self._starter.start(pod, container, start, sandbox=sandbox, image=image)
-            except StartError as exc:
-                memory.waiting[start.name] = WaitingReason(reason=exc.reason, message=exc.message)
-                has_failed = True
-            else:
-                memory.waiting.pop(start.name, None)
-        return has_failed
-
-    async def _ensure_images(
-        self, pod: Pod, actions: PodActions, memory: SyncMemory
-    ) -> dict[str, ResolvedImage]:
-        found: dict[str, ResolvedImage] = {}
-        for start in actions.start:
-            container = pod.container(start.name)
-            if container is None:
-                continue
-            try:
-                found[start.name] = await self._images.ensure_image(pod, container)
-            except ImageError as exc:
-                memory.waiting[start.name] = WaitingReason(reason=exc.reason, message=exc.message)
-                # A pull takes long: what failed is shown before the next one.
-                self.update_status(pod, memory.waiting)
-        return found
-
-    async def _sandbox(self, pod: Pod, actions: PodActions, config: SandboxConfig) -> SandboxID:
-        if not actions.create_sandbox and actions.sandbox_id is not None:
-            return actions.sandbox_id
-        return await self._sandboxes.make(pod, config)
-
-    async def _remove(self, pod: Pod, actions: PodActions) -> None:
+    async def _remove(self, pod: Pod, container_ids: Iterable[ContainerID]) -> None:
         by_id = {each.id: each for each in self._cache.get(pod.uid).containers}
-        for container_id in actions.remove:
+        for container_id in container_ids:
             await self._runtime.remove_container(container_id)
             self._cache.remove(pod.uid, [container_id])
             dead = by_id.get(container_id)
@@ -374,18 +282,26 @@ class PodSync:
                 await asyncio.to_thread(
                     remove_log, self._settings, pod, dead.name, dead.id, attempt=dead.restart_count
                 )
+
+    async def _remove_sandboxes(self, pod: Pod, actions: PodActions) -> None:
         for sandbox_id in actions.remove_sandboxes:
             await self._runtime.remove_pod_sandbox(sandbox_id)
             self._cache.remove(pod.uid, [sandbox_id])
 
-    def _next(self, actions: PodActions, memory: SyncMemory, *, has_failed: bool) -> float | None:
+    def _next(
+        self, pod: Pod, actions: PodActions, memory: SyncMemory, *, has_sandbox: bool
+    ) -> float | None:
         now_s = self._now().timestamp()
         waits_s = [max(each.until_s - now_s, 0.0) for each in actions.back_off]
-        starts = [memory.waiting.get(each.name) for each in actions.start]
-        reasons = {each.reason for each in starts if each is not None}
-        if "RunContainerError" in reasons:
-            # It is there and ended: its back-off decides, and the first restart is immediate.
-            waits_s.append(0.0)
-        elif has_failed:
+        failed = [memory.waiting.get(each.name) for each in actions.start]
+        reasons = {each.reason for each in failed if each is not None}
+        if not has_sandbox:
             waits_s.append(RETRY_S)
+        elif reasons & _ENDED:
+            waits_s.append(0.0)
+        elif reasons:
+            waits_s.append(RETRY_S)
+        left_s = self._left_s(pod)
+        if left_s is not None:
+            waits_s.append(max(left_s, 0.0))
         return min(waits_s, default=None)

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.pods.interruption import unless
-from edge_runtime.pods.pod_status import TERMINAL_PHASES, compute_final_status
-from edge_runtime.pods.pod_sync import SyncMemory
+from edge_runtime.pods.pod_status import TERMINAL_PHASES
 from edge_runtime.pods.pod_termination import StillRunning
 from edge_runtime.pods.pod_work import PodWork, WorkState
+from edge_runtime.pods.sync_memory import SyncMemory
 from edge_runtime.runtime.errors import RuntimeServiceError
 from edge_runtime.store.errors import StoreError
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_failure import PodFailure
-    from edge_runtime.pods.pod_sync import PodSync, Probers
+    from edge_runtime.pods.pod_sync import PodSync
     from edge_runtime.pods.pod_termination import PodTermination
+    from edge_runtime.pods.probers import Probers
+    from edge_runtime.pods.status_updater import StatusUpdater
     from edge_runtime.status.status_manager import StatusManager
 
 # Source: KubeletConfiguration syncFrequency, pkg/kubelet/pod_workers.go.
@@ -59,7 +61,7 @@ class _Worker:
     work: PodWork
     changed: asyncio.Event = field(default_factory=asyncio.Event)
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
-    memory: SyncMemory = field(default_factory=lambda: SyncMemory({}, asyncio.Event()))
+    memory: SyncMemory = field(default_factory=SyncMemory)
     failures: int = 0
 
     def take(self, work: PodWork) -> None:
@@ -95,6 +97,7 @@ class PodWorkers:
         termination: PodTermination,
         probers: Probers,
         pleg: Inspector,
+        status: StatusUpdater,
         statuses: StatusManager,
         events: PodEvents,
         rng: random.Random | None = None,
@@ -103,6 +106,7 @@ class PodWorkers:
         self._termination = termination
         self._probers = probers
         self._pleg = pleg
+        self._status = status
         self._statuses = statuses
         self._events = events
         self._rng = rng or random.Random()  # noqa: S311  # spreads syncs, guards nothing
@@ -173,6 +177,18 @@ class PodWorkers:
         if worker is not None:
             worker.changed.set()
 
+    def probed(self, uid: PodUID) -> None:
+        """Show what a probe found, also while the pod is worked on, and act on it; never waits.
+
+        Source: kubernetes pkg/kubelet/status/status_manager.go ``SetContainerReadiness``.
+        """
+        worker = self._workers.get(uid)
+        if worker is None or worker.is_stopped:
+            return
+        waiting = {} if worker.work.is_ending else worker.memory.waiting
+        self._status.update(worker.work.pod, waiting)
+        worker.changed.set()
+
     def is_known(self, uid: PodUID) -> bool:
         """Whether a pod has a worker."""
         return uid in self._workers
@@ -237,7 +253,7 @@ class PodWorkers:
             await self._pleg.refresh(pod.uid)
         if self._has_running_predecessor(worker):
             # Woken once it stopped.
-            self._sync.update_status(pod, {})
+            self._status.update(pod, {})
             return None
         result = await self._sync.sync(pod, worker.memory)
         if result.failure is not None:
@@ -263,11 +279,7 @@ class PodWorkers:
         if worker.hurried.is_set():
             return 0.0
         self._probers.remove_pod(pod.uid)
-        failure = worker.work.failure
-        self._sync.update_status(pod, {}, is_terminal=True, failure=failure)
-        context = self._sync.context(pod, {}, is_terminal=True, failure=failure)
-        final = compute_final_status(pod, self._statuses.get(pod.uid) or {}, context)
-        self._statuses.set(pod.uid, final)
+        self._status.finish(pod, worker.work.failure)
         await self._statuses.persist(pod.uid)
         worker.take(worker.work.advanced(WorkState.TERMINATED))
         self._wake_successors(worker)

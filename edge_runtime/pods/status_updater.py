@@ -1,0 +1,91 @@
+"""Computes statuses of pods from what is known right now, and keeps them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from edge_runtime.pods.pod_status import (
+    StatusContext,
+    compute_final_status,
+    compute_pod_status,
+    compute_rejected_status,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from edge_runtime.objects.pod import Pod
+    from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.container_status import WaitingReason
+    from edge_runtime.pods.pod_failure import PodFailure
+    from edge_runtime.pods.pod_settings import PodSettings
+    from edge_runtime.pods.probers import Probers
+    from edge_runtime.status.status_manager import StatusManager
+
+
+class StatusUpdater:
+    """Writes the statuses of all pods; no method waits."""
+
+    def __init__(
+        self,
+        *,
+        cache: PodCache,
+        statuses: StatusManager,
+        probers: Probers,
+        settings: PodSettings,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._cache = cache
+        self._statuses = statuses
+        self._probers = probers
+        self._settings = settings
+        self._now = now
+
+    def update(
+        self, pod: Pod, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
+    ) -> None:
+        """Take over what cache and probes show of a pod.
+
+        Args:
+            pod: The pod.
+            waiting: Why containers could not be started, by name.
+            is_terminal: Its containers will not be restarted.
+        """
+        self._update(pod, self._context(pod, waiting, is_terminal=is_terminal))
+        self._probers.trigger_readiness(pod.uid)
+
+    def finish(self, pod: Pod, failure: PodFailure | None) -> None:
+        """Take over the end of a pod of which nothing runs any more: always a terminal phase."""
+        context = self._context(pod, {}, is_terminal=True, failure=failure)
+        self._update(pod, context)
+        final = compute_final_status(pod, self._statuses.get(pod.uid) or {}, context)
+        self._statuses.set(pod.uid, final)
+
+    def reject(self, pod: Pod, failure: PodFailure) -> None:
+        """Show that a pod of which the runtime has nothing may not run here."""
+        old = self._statuses.get(pod.uid)
+        status = compute_rejected_status(pod, old, self._context(pod, {}), failure)
+        self._statuses.set(pod.uid, status)
+
+    def _update(self, pod: Pod, context: StatusContext) -> None:
+        old, status = self._statuses.get(pod.uid), self._cache.get(pod.uid)
+        self._statuses.set(pod.uid, compute_pod_status(pod, status, old, context))
+
+    def _context(
+        self,
+        pod: Pod,
+        waiting: Mapping[str, WaitingReason],
+        *,
+        is_terminal: bool = False,
+        failure: PodFailure | None = None,
+    ) -> StatusContext:
+        return StatusContext(
+            now=self._now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            host_ips=self._settings.host_ips(),
+            waiting=waiting,
+            is_terminal=is_terminal,
+            runtime_name=self._settings.runtime_name,
+            probes=self._probers.view(pod.uid),
+            failure=failure,
+        )

@@ -1,0 +1,23 @@
+"""What one pod's worker remembers between syncs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from edge_runtime.pods.container_status import WaitingReason
+
+
+@dataclass(slots=True)
+class SyncMemory:
+    """What one pod's worker remembers between syncs; a new process starts without.
+
+    Attributes:
+        waiting: Why containers could not be started, by name.
+        ending: Set once the pod is to end: nothing more is started.
+    """
+
+    waiting: dict[str, WaitingReason] = field(default_factory=dict)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
