@@ -76,15 +76,18 @@ _POD: Mapping[str, _Rule] = {
             "serviceAccount",
             "serviceAccountName",
             # Ours.
+            "activeDeadlineSeconds",
             "containers",
             "dnsConfig",
             "dnsPolicy",
+            "ephemeralContainers",
             "hostAliases",
             "hostIPC",
             "hostNetwork",
             "hostPID",
             "hostname",
             "hostnameOverride",
+            "initContainers",
             "readinessGates",
             "restartPolicy",
             "securityContext",
@@ -111,9 +114,12 @@ _CONTAINER: Mapping[str, _Rule] = {
             # Says how a resize is made; the resize itself is not made yet.
             "resizePolicy",
             "resources",
+            "restartPolicy",
+            "restartPolicyRules",
             "securityContext",
             "stdin",
             "stdinOnce",
+            "targetContainerName",
             "terminationMessagePath",
             "tty",
             "workingDir",
@@ -122,8 +128,16 @@ _CONTAINER: Mapping[str, _Rule] = {
     ),
     "terminationMessagePolicy": _one_of("File", "FallbackToLogsOnError"),
 }
+_RESTART_RULE: Mapping[str, _Rule] = {
+    "action": _one_of("Restart"),
+    "exitCodes": _anything,
+}
 _ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
-_PORT: Mapping[str, _Rule] = {"containerPort": _anything, "name": _anything, "protocol": _anything}
+_PORT: Mapping[str, _Rule] = {
+    "containerPort": _anything,
+    "name": _anything,
+    "protocol": _anything,
+}
 _PORT_ON_HOST: Mapping[str, _Rule] = {**_PORT, "hostPort": _anything}
 
 
@@ -161,24 +175,29 @@ def unsupported_message(fields: tuple[str, ...]) -> str:
 def _check_pod(pod: Pod) -> Iterator[str]:
     spec = pod.spec
     yield from _check(spec, _POD, "spec")
-    yield from _check(spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext")
+    yield from _check(
+        spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext"
+    )
     # Absent means true, as the API defines it; true was found above.
     if spec.get("enableServiceLinks") is None:
         yield "spec.enableServiceLinks"
     # The one field whose false asks for something: a user namespace.
     if spec.get("hostUsers") is False:
         yield "spec.hostUsers"
-    for container in pod.containers:
-        yield from _check_container(
-            container.raw, f"spec.containers[{container.name}]", on_host=pod.host_network
-        )
+    for container in pod.all_containers:
+        path = f"spec.{container.kind.value}[{container.name}]"
+        yield from _check_container(container.raw, path, on_host=pod.host_network)
 
 
 def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[str]:
     yield from _check(container, _CONTAINER, path)
     yield from _check(
-        container.get("securityContext") or {}, _CONTAINER_SECURITY, f"{path}.securityContext"
+        container.get("securityContext") or {},
+        _CONTAINER_SECURITY,
+        f"{path}.securityContext",
     )
+    for index, rule in enumerate(container.get("restartPolicyRules") or ()):
+        yield from _check(rule, _RESTART_RULE, f"{path}.restartPolicyRules[{index}]")
     for variable in container.get("env") or ():
         yield from _check(variable, _ENV, f"{path}.env[{variable.get('name')}]")
     for port in container.get("ports") or ():

@@ -171,13 +171,17 @@ class ContainerStarter:
             async with asyncio.TaskGroup() as group:
                 # The runtime holds the attempt too, so both may go on at the same time.
                 remembered = group.create_task(outcome_of(self._remember(pod, start)))
-                started = group.create_task(outcome_of(self._start(pod, container, container_id)))
+                started = group.create_task(
+                    outcome_of(self._start(pod, container, container_id))
+                )
             # Also after a failure: what was created must be seen, or it is created twice.
             await self._look(pod, container_id, sandbox.id)
             started.result().get()
             remembered.result().get()
         except StartError as exc:
-            self._events.failed(pod, container.name, exc.message, container_id=exc.container_id)
+            self._events.failed(
+                pod, container.name, exc.message, container_id=exc.container_id
+            )
             raise
         await self._link(pod, container, container_id, start.attempt)
         return container_id
@@ -196,16 +200,41 @@ class ContainerStarter:
         ips = self._ips(pod)
         try:
             await self._hooks.run_hook(
-                pod, container, container_id, handler, timeout_s=None, ip=ips[0] if ips else ""
+                pod,
+                container,
+                container_id,
+                handler,
+                timeout_s=None,
+                ip=ips[0] if ips else "",
             )
         except HookFailed as exc:
             self._events.post_start_failed(pod, container)
             raise StartError(
-                reason=POST_START_HOOK_ERROR, message=str(exc), container_id=container_id
+                reason=POST_START_HOOK_ERROR,
+                message=str(exc),
+                container_id=container_id,
             ) from exc
 
     def _ips(self, pod: Pod) -> tuple[str, ...]:
-        return self._settings.host_ips() if pod.host_network else self._cache.get(pod.uid).ips
+        return (
+            self._settings.host_ips()
+            if pod.host_network
+            else self._cache.get(pod.uid).ips
+        )
+
+    def _target_id(self, pod: Pod, container: Container) -> str:
+        """Return whose processes an ephemeral container is to see, "" for its own alone.
+
+        Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go ``getTargetID``.
+        """
+        name = container.target_container_name
+        if not name:
+            return ""
+        target = self._cache.get(pod.uid).latest(name)
+        if target is None:
+            message = f"unable to find target container {name}"
+            raise StartError(reason="CreateContainerConfigError", message=message)
+        return target.id
 
     async def _create(
         self,
@@ -227,22 +256,33 @@ class ContainerStarter:
                 env=literal_environment(container.env),
                 machine=self._settings.machine,
                 mounts=mounts,
+                target_id=self._target_id(pod, container),
             )
         except (SecurityConfigError, QuantityError, OSError) as exc:
-            raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
+            raise StartError(
+                reason="CreateContainerConfigError", message=str(exc)
+            ) from exc
         try:
-            container_id = await self._runtime.create_container(sandbox.id, config, sandbox.config)
+            container_id = await self._runtime.create_container(
+                sandbox.id, config, sandbox.config
+            )
         except RuntimeServiceError as exc:
-            raise StartError(reason="CreateContainerError", message=exc.message) from exc
+            raise StartError(
+                reason="CreateContainerError", message=exc.message
+            ) from exc
         self._events.created(pod, container.name)
         return container_id
 
-    async def _start(self, pod: Pod, container: Container, container_id: ContainerID) -> None:
+    async def _start(
+        self, pod: Pod, container: Container, container_id: ContainerID
+    ) -> None:
         try:
             await self._runtime.start_container(container_id)
         except RuntimeServiceError as exc:
             raise StartError(
-                reason="RunContainerError", message=exc.message, container_id=container_id
+                reason="RunContainerError",
+                message=exc.message,
+                container_id=container_id,
             ) from exc
         self._events.started(pod, container.name)
 
@@ -257,8 +297,12 @@ class ContainerStarter:
         )
         await self._records.put(pod.uid, [record])
 
-    async def _look(self, pod: Pod, container_id: ContainerID, sandbox_id: SandboxID) -> None:
-        status = await self._inspector.container_status(container_id, sandbox_id=sandbox_id)
+    async def _look(
+        self, pod: Pod, container_id: ContainerID, sandbox_id: SandboxID
+    ) -> None:
+        status = await self._inspector.container_status(
+            container_id, sandbox_id=sandbox_id
+        )
         self._cache.put_container(pod.uid, status)
 
     async def _link(
@@ -266,10 +310,16 @@ class ContainerStarter:
     ) -> None:
         try:
             await asyncio.to_thread(
-                link_log, self._settings, pod, container.name, container_id, attempt=attempt
+                link_log,
+                self._settings,
+                pod,
+                container.name,
+                container_id,
+                attempt=attempt,
             )
         except OSError as exc:
             # Only log collectors use the link; the container runs all the same.
             logger.warning(
-                "no link to a container's log", extra={"pod_uid": pod.uid, "error": str(exc)}
+                "no link to a container's log",
+                extra={"pod_uid": pod.uid, "error": str(exc)},
             )

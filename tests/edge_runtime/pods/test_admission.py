@@ -64,9 +64,6 @@ def test_plain_pod_with_all_defaults_passes() -> None:
     ("spec", "field"),
     [
         ({"volumes": [{"name": "v", "emptyDir": {}}]}, "spec.volumes"),
-        ({"initContainers": [{"name": "i"}]}, "spec.initContainers"),
-        ({"ephemeralContainers": [{"name": "e"}]}, "spec.ephemeralContainers"),
-        ({"activeDeadlineSeconds": 5}, "spec.activeDeadlineSeconds"),
         ({"enableServiceLinks": True}, "spec.enableServiceLinks"),
         ({"enableServiceLinks": None}, "spec.enableServiceLinks"),
         ({"hostUsers": False}, "spec.hostUsers"),
@@ -98,7 +95,6 @@ def test_unsupported_field_of_a_pod_is_named(spec: dict[str, Any], field: str) -
         ({"env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}, "env[A].valueFrom"),
         ({"volumeMounts": [{"name": "v"}]}, "volumeMounts"),
         ({"ports": [{"containerPort": 80, "hostPort": 8080}]}, "ports[80].hostPort"),
-        ({"restartPolicy": "Always"}, "restartPolicy"),
         ({"terminationMessagePolicy": "OfTomorrow"}, "terminationMessagePolicy"),
         (
             {"resources": {"limits": {"ephemeral-storage": "1Gi"}}},
@@ -114,9 +110,34 @@ def test_unsupported_field_of_a_container_is_named(fields: dict[str, Any], field
     assert _container_fields(**fields) == (f"spec.containers[c].{field}",)
 
 
+@pytest.mark.parametrize("kind", ["initContainers", "containers", "ephemeralContainers"])
+def test_unsupported_field_is_found_in_every_kind_of_container(kind: str) -> None:
+    """In the list that it stands in."""
+    fields = _fields(**{kind: [{"name": "x", "volumeDevices": [{"name": "v"}]}]})
+    assert fields == (f"spec.{kind}[x].volumeDevices",)
+
+
+@pytest.mark.parametrize(
+    ("rule", "fields"),
+    [
+        ({"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}, ()),
+        ({"action": "OfTomorrow"}, ("action",)),
+        ({"action": "Restart", "onTuesdays": True}, ("onTuesdays",)),
+    ],
+)
+def test_restart_rule_of_tomorrow_is_named(rule: dict[str, Any], fields: tuple[str, ...]) -> None:
+    """A rule that is not understood would end or restart the wrong container."""
+    path = "spec.containers[c].restartPolicyRules[0]"
+    found = _container_fields(restartPolicy="Never", restartPolicyRules=[rule])
+    assert found == tuple(f"{path}.{each}" for each in fields)
+
+
 @pytest.mark.parametrize(
     "spec",
     [
+        {"activeDeadlineSeconds": 5},
+        {"initContainers": [{"name": "i"}, {"name": "s", "restartPolicy": "Always"}]},
+        {"ephemeralContainers": [{"name": "e", "targetContainerName": "c"}]},
         {"hostUsers": True},
         {"os": {"name": "linux"}},
         {"setHostnameAsFQDN": False},
@@ -141,7 +162,7 @@ def test_host_port_of_a_host_network_pod_passes() -> None:
 
 def test_message_names_all_fields() -> None:
     """In one sentence."""
-    fields = _fields(volumes=[{"name": "v"}], initContainers=[{"name": "i"}])
+    fields = _fields(volumes=[{"name": "v"}], runtimeClassNames=["x"])
     assert unsupported_message(fields) == (
-        "this edgelet does not support spec.initContainers, spec.volumes yet"
+        "this edgelet does not support spec.runtimeClassNames, spec.volumes yet"
     )
