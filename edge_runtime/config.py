@@ -63,6 +63,8 @@ class EdgeConfig(
         cluster_dns: Name servers of pods with dnsPolicy ClusterFirst.
         resolv_conf: The machine's own name servers, for pods that use them.
         max_pods: Published as the Node's capacity.
+        pod_pids_limit: Processes and threads of one pod; -1 for no limit.
+        oom_score_adj: Of edgelet itself; where the machine forbids it, it is left as it is.
         relist_period: How often the runtime is asked what it has, a duration.
         node_status_update_frequency: How often machine and runtime are looked at, a duration.
         session_resume_timeout: How long the calls of a tunnel whose connection is cut wait for the
@@ -83,6 +85,8 @@ class EdgeConfig(
     cluster_domain: str = "cluster.local"
     resolv_conf: str = "/etc/resolv.conf"
     max_pods: int = 110
+    pod_pids_limit: int = -1
+    oom_score_adj: int = -999
     relist_period: str = "1s"
     node_status_update_frequency: str = "10s"
     session_resume_timeout: str = "2m"
@@ -211,6 +215,10 @@ def _check_values(config: EdgeConfig) -> None:
         raise ConfigError(f"field cgroupRoot: {config.cgroup_root!r} does not start with '/'")
     if config.max_pods < 1:
         raise ConfigError("field maxPods: must be at least 1")
+    if config.pod_pids_limit < 1 and config.pod_pids_limit != -1:
+        raise ConfigError("field podPidsLimit: must be at least 1, or -1 for no limit")
+    if not -1000 <= config.oom_score_adj <= 1000:
+        raise ConfigError("field oomScoreAdj: must be -1000 to 1000")
     for server in config.cluster_dns:
         try:
             ipaddress.ip_address(server)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.machine.cgroups import PodCgroups, read_machine_resources
 from edge_runtime.machine.machine_info import HostAddresses, read_machine_info
+from edge_runtime.machine.oom_score import lower_own_score
+from edge_runtime.machine.systemd_slices import SystemdSlices
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.pods.dns_config import parse_resolv_conf
 from edge_runtime.pods.pod_settings import PodSettings
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_info import RuntimeVersion
 
 RUNTIME_RETRY_S = 1.0
-# Below the root directory.
+# Below the root directory, as a kubelet has them.
 PODS_FOLDER = "pods"
+SECCOMP_FOLDER = "seccomp"
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +54,12 @@ async def ask_pod_settings(
     """
     name, driver = await _ask_runtime(config, runtime)
     machine = await asyncio.to_thread(read_machine_info, config.root_directory)
-    resources = await asyncio.to_thread(read_machine_resources, machine)
+    resources = await asyncio.to_thread(
+        read_machine_resources,
+        machine,
+        min_oom_score_adj=lower_own_score(config.oom_score_adj),
+    )
+    slices = SystemdSlices() if driver is CgroupDriver.SYSTEMD else None
     resolv_conf = Path(config.resolv_conf)
     return machine, PodSettings(
         pods_dir=Path(config.root_directory) / PODS_FOLDER,
@@ -59,12 +67,14 @@ async def ask_pod_settings(
         container_logs_dir=Path(config.container_logs_dir),
         cgroup_root=config.cgroup_root,
         cgroup_driver=driver,
-        cgroups=PodCgroups(driver=driver),
+        cgroups=PodCgroups(driver=driver, slices=slices),
         cluster_dns=config.cluster_dns,
         cluster_domain=config.cluster_domain,
         machine=resources,
         host_ips=HostAddresses(),
         host_dns=lambda: parse_resolv_conf(resolv_conf.read_text()),
+        seccomp_dir=Path(config.root_directory) / SECCOMP_FOLDER,
+        pod_pids_limit=config.pod_pids_limit if config.pod_pids_limit > 0 else None,
         runtime_name=name,
         policy=policy_of(config.policy),
     )

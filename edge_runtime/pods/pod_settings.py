@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.cgroup_names import pod_cgroup_parent
@@ -10,7 +11,6 @@ from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from edge_runtime.machine.cgroups import PodCgroups
     from edge_runtime.objects.cgroup_names import CgroupDriver
@@ -35,6 +35,8 @@ class PodSettings:
         machine: What its kernel can do.
         host_ips: Returns the machine's own addresses now, the primary one first.
         host_dns: Returns the machine's own resolv.conf now; may read the file, and raise OSError.
+        seccomp_dir: Folder that Localhost seccomp profiles are relative to.
+        pod_pids_limit: Processes and threads of one pod, None for no limit.
         runtime_name: Scheme of container ids, ``containerd``.
         policy: Which pods are never run here.
     """
@@ -50,6 +52,8 @@ class PodSettings:
     machine: MachineResources
     host_ips: Callable[[], tuple[str, ...]]
     host_dns: Callable[[], DnsConfig]
+    seccomp_dir: Path = Path("/var/lib/edgelet/seccomp")
+    pod_pids_limit: int | None = None
     runtime_name: str = "containerd"
     policy: EdgePolicy = FORBIDS_NOTHING
 
