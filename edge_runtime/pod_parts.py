@@ -136,8 +136,10 @@ def build_pod_parts(
         termination=termination,
         probers=probers,
         pleg=pleg,
+        cache=cache,
         status=status,
         statuses=statuses,
+        records=records,
         events=events,
     )
     return PodParts(

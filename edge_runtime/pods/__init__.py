@@ -4,6 +4,7 @@ pod_manager.py      PodManager: desired pods, persisted, handed to the workers; 
 pod_work.py         PodWork: where one pod stands between sync and gone, pure
 pod_workers.py      PodWorkers: one worker per UID, the newest update wins, failures stay alone
 pod_failure.py      PodFailure: why a pod is ended although it might go on, pure
+pod_worker.py       PodWorker: where one pod stands and what is remembered of it
 pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
 pod_launch.py       PodLauncher: starts sandbox and containers, one after the other
 sync_memory.py      SyncMemory: what a worker remembers between syncs

@@ -8,25 +8,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from edge_runtime.machine.cgroups import CgroupError
+from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pods.interruption import unless
-from edge_runtime.pods.pod_status import TERMINAL_PHASES
+from edge_runtime.pods.pod_failure import PodFailure
+from edge_runtime.pods.pod_phase import TERMINAL_PHASES
 from edge_runtime.pods.pod_termination import StillRunning
-from edge_runtime.pods.pod_work import PodWork, WorkState
-from edge_runtime.pods.sync_memory import SyncMemory
+from edge_runtime.pods.pod_work import MIN_GRACE_PERIOD_S, PodWork, WorkState
+from edge_runtime.pods.pod_worker import PodWorker
 from edge_runtime.runtime.errors import RuntimeServiceError
 from edge_runtime.store.errors import StoreError
+from edge_runtime.store.local_pod_state import FailureRecord, LocalPodState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_events import PodEvents
-    from edge_runtime.pods.pod_failure import PodFailure
     from edge_runtime.pods.pod_sync import PodSync
     from edge_runtime.pods.pod_termination import PodTermination
     from edge_runtime.pods.probers import Probers
@@ -54,39 +56,6 @@ class Inspector(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Worker:
-    """One pod's worker; `work` is the slot in which the newest update waits."""
-
-    work: PodWork
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-    hurried: asyncio.Event = field(default_factory=asyncio.Event)
-    memory: SyncMemory = field(default_factory=SyncMemory)
-    failures: int = 0
-
-    def take(self, work: PodWork) -> None:
-        """Replace the slot's content; whoever works on the old one is told."""
-        is_hurried = (
-            self.work.grace_period_s is not None and work.grace_period_s != self.work.grace_period_s
-        )
-        self.work = work
-        self.changed.set()
-        if work.is_ending:
-            self.memory.ending.set()
-        if is_hurried:
-            self.hurried.set()
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.work.state is WorkState.GONE
-
-    @property
-    def is_stopped(self) -> bool:
-        """Whether nothing of the pod runs any more."""
-        return self.work.state in (WorkState.TERMINATED, WorkState.GONE)
-
-
 class PodWorkers:
     """The workers of all pods."""
 
@@ -97,8 +66,10 @@ class PodWorkers:
         termination: PodTermination,
         probers: Probers,
         pleg: Inspector,
+        cache: PodCache,
         status: StatusUpdater,
         statuses: StatusManager,
+        records: LocalPodState,
         events: PodEvents,
         rng: random.Random | None = None,
     ) -> None:
@@ -106,11 +77,13 @@ class PodWorkers:
         self._termination = termination
         self._probers = probers
         self._pleg = pleg
+        self._cache = cache
         self._status = status
         self._statuses = statuses
+        self._records = records
         self._events = events
         self._rng = rng or random.Random()  # noqa: S311  # spreads syncs, guards nothing
-        self._workers: dict[PodUID, _Worker] = {}
+        self._workers: dict[PodUID, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._gone: Callable[[PodWork], Awaitable[None]] | None = None
 
@@ -139,9 +112,12 @@ class PodWorkers:
             return
         work = PodWork(pod=pod).updated(pod)
         status = self._statuses.get(pod.uid) or pod.status
+        failure = self._records.failure(pod.uid)
         if status.get("phase") in TERMINAL_PHASES:
             # It ended before this process started: a terminal phase never changes.
             work = work.finished()
+        elif failure is not None:
+            work = work.failed(_restored(failure))
         self._add(work)
 
     def forget(self, pod: Pod) -> None:
@@ -199,14 +175,14 @@ class PodWorkers:
         return worker.work.state if worker is not None else None
 
     def _add(self, work: PodWork) -> None:
-        worker = _Worker(work=work)
+        worker = PodWorker(work=work)
         if work.is_ending:
             worker.memory.ending.set()
         self._workers[work.pod.uid] = worker
         if self._group is not None:
             self._group.create_task(self._run_worker(worker))
 
-    async def _run_worker(self, worker: _Worker) -> None:
+    async def _run_worker(self, worker: PodWorker) -> None:
         while not worker.is_gone:
             worker.changed.clear()
             wait_s = await self._step_safely(worker)
@@ -215,7 +191,7 @@ class PodWorkers:
         del self._workers[worker.work.pod.uid]
         self._wake_successors(worker)
 
-    async def _step_safely(self, worker: _Worker) -> float | None:
+    async def _step_safely(self, worker: PodWorker) -> float | None:
         """Take one step; return how long to wait at most before the next."""
         uid = worker.work.pod.uid
         try:
@@ -233,7 +209,7 @@ class PodWorkers:
         worker.failures += 1
         return min(FIRST_RETRY_S * 2.0 ** (worker.failures - 1), MAX_RETRY_S)
 
-    async def _step(self, worker: _Worker) -> float | None:
+    async def _step(self, worker: PodWorker) -> float | None:
         state = worker.work.state
         match state:
             case WorkState.SYNC:
@@ -247,7 +223,7 @@ class PodWorkers:
             case _:
                 assert_never(state)
 
-    async def _step_sync(self, worker: _Worker) -> float | None:
+    async def _step_sync(self, worker: PodWorker) -> float | None:
         pod = worker.work.pod
         if not self._pleg.is_known(pod.uid):
             await self._pleg.refresh(pod.uid)
@@ -268,12 +244,14 @@ class PodWorkers:
         resync_s = RESYNC_S * (1 + RESYNC_JITTER * self._rng.random())
         return resync_s if result.again_in_s is None else min(resync_s, result.again_in_s)
 
-    async def _step_terminating(self, worker: _Worker) -> float | None:
+    async def _step_terminating(self, worker: PodWorker) -> float | None:
         pod = worker.work.pod
         worker.hurried.clear()
         grace_period_s = worker.work.grace_period_s
         if grace_period_s is None:
             raise AssertionError("a pod that ends has a grace period")
+        if worker.work.failure is not None:
+            await self._records.put_failure(pod.uid, _kept(worker.work.failure))
         self._probers.stop_liveness(pod.uid)
         await unless(worker.hurried, self._termination.kill(pod, grace_period_s=grace_period_s))
         if worker.hurried.is_set():
@@ -285,11 +263,14 @@ class PodWorkers:
         self._wake_successors(worker)
         return 0.0
 
-    async def _step_terminated(self, worker: _Worker) -> float | None:
+    async def _step_terminated(self, worker: PodWorker) -> float | None:
         work = worker.work
-        if not work.is_unwanted:
-            return None
         pod = work.pod
+        if not work.is_unwanted:
+            # A call that was given up may have gone through after the pod was stopped.
+            if _is_up(self._cache.get(pod.uid)):
+                await self._termination.kill(pod, grace_period_s=MIN_GRACE_PERIOD_S)
+            return None
         await self._termination.remove(pod.uid, namespace=pod.namespace, name=pod.name)
         if self._gone is None:
             raise AssertionError("workers run only within run()")
@@ -297,7 +278,7 @@ class PodWorkers:
         worker.take(worker.work.advanced(WorkState.GONE))
         return None
 
-    def _has_running_predecessor(self, worker: _Worker) -> bool:
+    def _has_running_predecessor(self, worker: PodWorker) -> bool:
         """Whether an older pod of the same name still runs: it is stopped first."""
         for other in self._workers.values():
             if other is worker:
@@ -306,7 +287,7 @@ class PodWorkers:
                 return True
         return False
 
-    def _wake_successors(self, worker: _Worker) -> None:
+    def _wake_successors(self, worker: PodWorker) -> None:
         for other in self._workers.values():
             if other.work.pod.full_name == worker.work.pod.full_name:
                 other.changed.set()
@@ -318,3 +299,26 @@ async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
             await event.wait()
     except TimeoutError:
         return
+
+
+def _is_up(status: PodRuntimeStatus) -> bool:
+    is_running = any(each.state is ContainerState.RUNNING for each in status.containers)
+    return is_running or bool(status.ready_sandboxes)
+
+
+def _kept(failure: PodFailure) -> FailureRecord:
+    return FailureRecord(
+        reason=failure.reason,
+        message=failure.message,
+        grace_period_s=failure.grace_period_s,
+        is_disruption=failure.is_disruption,
+    )
+
+
+def _restored(record: FailureRecord) -> PodFailure:
+    return PodFailure(
+        reason=record.reason,
+        message=record.message,
+        grace_period_s=record.grace_period_s,
+        is_disruption=record.is_disruption,
+    )

@@ -1,4 +1,4 @@
-"""What the edge alone knows of a pod's containers: attempts and back-offs.
+"""What the edge alone knows of a pod: its containers' attempts and back-offs, why it is ended.
 
 The runtime keeps a restart count with each container, but a reboot may lose the containers; then
 only this remembers that they ever ran (DESIGN §4, law 9).
@@ -37,16 +37,59 @@ class ContainerRecord:
     backoff_updated_at_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRecord:
+    """Why a pod is ended in phase Failed; on disk BEFORE its containers are stopped.
+
+    Attributes:
+        grace_period_s: What its containers get to end; None for the pod's own grace period.
+        is_disruption: The pod did nothing wrong.
+    """
+
+    reason: str
+    message: str
+    grace_period_s: int | None
+    is_disruption: bool
+
+
 class LocalPodState:
-    """Container records by pod UID, all in memory, every change on disk before it counts."""
+    """Records by pod UID, all in memory, every change on disk before it counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._records: dict[PodUID, dict[str, ContainerRecord]] = {}
+        self._failures: dict[PodUID, FailureRecord] = {}
 
     async def load(self) -> None:
         """Read all records; once, before anything else."""
         self._records = await self._database.run(_load)
+        self._failures = await self._database.run(_load_failures)
+
+    def failure(self, uid: PodUID) -> FailureRecord | None:
+        """Return why a pod is ended, None for one that is not."""
+        return self._failures.get(uid)
+
+    async def put_failure(self, uid: PodUID, failure: FailureRecord) -> None:
+        """Keep why a pod is ended; return once it is on disk.
+
+        Raises:
+            StoreError: The disk refuses; nothing changed.
+        """
+        if self._failures.get(uid) == failure:
+            return
+        row = (
+            uid,
+            failure.reason,
+            failure.message,
+            failure.grace_period_s,
+            int(failure.is_disruption),
+        )
+        await self._database.write(
+            "INSERT OR REPLACE INTO failures (uid, reason, message, grace_period_s, is_disruption)"
+            " VALUES (?, ?, ?, ?, ?)",
+            [row],
+        )
+        self._failures[uid] = failure
 
     def containers(self, uid: PodUID) -> Mapping[str, ContainerRecord]:
         """Return the records of a pod by container name."""
@@ -79,6 +122,7 @@ class LocalPodState:
     def forget(self, uid: PodUID) -> None:
         """Drop a pod's records from memory; PodStore.remove took them off the disk."""
         self._records.pop(uid, None)
+        self._failures.pop(uid, None)
 
 
 def _load(connection: sqlite3.Connection) -> dict[PodUID, dict[str, ContainerRecord]]:
@@ -95,3 +139,18 @@ def _load(connection: sqlite3.Connection) -> dict[PodUID, dict[str, ContainerRec
             backoff_updated_at_s=updated_at_s,
         )
     return records
+
+
+def _load_failures(connection: sqlite3.Connection) -> dict[PodUID, FailureRecord]:
+    rows = connection.execute(
+        "SELECT uid, reason, message, grace_period_s, is_disruption FROM failures"
+    )
+    return {
+        PodUID(uid): FailureRecord(
+            reason=reason,
+            message=message,
+            grace_period_s=grace_period_s,
+            is_disruption=bool(is_disruption),
+        )
+        for uid, reason, message, grace_period_s, is_disruption in rows
+    }

@@ -95,6 +95,7 @@ class PodStore:
             connection.execute("DELETE FROM pods WHERE uid = ?", (uid,))
             connection.execute("DELETE FROM statuses WHERE uid = ?", (uid,))
             connection.execute("DELETE FROM containers WHERE uid = ?", (uid,))
+            connection.execute("DELETE FROM failures WHERE uid = ?", (uid,))
             connection.execute("DELETE FROM allocations WHERE uid = ?", (uid,))
 
         await self._database.run(remove)

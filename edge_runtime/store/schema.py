@@ -82,3 +82,28 @@ def create_allocations(db: Database) -> None:
     db.table("allocations").create(
         {"uid": str, "allocation": bytes}, pk="uid", not_null={"allocation"}
     )
+
+
+@migrations()
+def create_pull_records(db: Database) -> None:
+    """Whose credentials opened each image, and the names whose pull began; ``record`` is JSON."""
+    db.table("pulled_images").create(
+        {"image_ref": str, "record": bytes}, pk="image_ref", not_null={"record"}
+    )
+    db.table("pull_intents").create({"image": str}, pk="image")
+
+
+@migrations()
+def create_failures(db: Database) -> None:
+    """Why pods are being ended in phase Failed, from when their end began."""
+    db.table("failures").create(
+        {
+            "uid": str,
+            "reason": str,
+            "message": str,
+            "grace_period_s": int,
+            "is_disruption": int,
+        },
+        pk="uid",
+        not_null={"reason", "message", "is_disruption"},
+    )
