@@ -26,8 +26,13 @@ container_kills.py  which running containers are killed, pure
 restart_policy.py   whether a container that ended starts again, pure
 probers.py          Probers: what pods ask of the probes of their containers
 pod_status.py       compute_pod_status: the API status, pure
+pod_phase.py        the phase, pure
 pod_conditions.py   conditions of the API status, pure
+pod_addresses.py    addresses in the API status, pure
+status_resources.py resources in the API status: what is in force, pure
 container_status.py statuses of containers, pure
+container_state.py  their states, pure
+container_readiness.py  whether they have started and are ready, pure
 pod_events.py       texts of events, as a kubelet words them
 admission.py        what this edgelet cannot run yet, pure
 crash_backoff.py    when a crashed container may start again, pure

@@ -6,24 +6,43 @@ Source: kubernetes pkg/kubelet/kubelet_pods.go ``convertToAPIContainerStatuses``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
+from edge_runtime.objects.container import ContainerKind
 from edge_runtime.objects.runtime_status import ContainerState
+from edge_runtime.pods.container_readiness import readiness
+from edge_runtime.pods.container_state import (
+    CONTAINER_CREATING,
+    POD_INITIALIZING,
+    WHEN_DELETED,
+    lost_state,
+    runtime_state,
+    waiting_state,
+)
 from edge_runtime.pods.restart_policy import should_restart
+from edge_runtime.pods.status_resources import container_resources_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from edge_runtime.objects.container import Container, Json
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.objects.probe_results import ProbeView
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
 
-CONTAINER_CREATING = "ContainerCreating"
-STATUS_UNKNOWN = "ContainerStatusUnknown"
-_UNKNOWN_EXIT_CODE = 137
-_NOT_LOCATED = "The container could not be located when the pod was "
-_NS = 1_000_000_000
+# All containers of a pod together may say so much.
+# Source: kubernetes pkg/kubelet/container/runtime.go ``MaxPodTerminationMessageLogLength``.
+MAX_POD_MESSAGE_BYTES = 12 * 1024
+_DONE_BEFORE = {
+    "terminated": {
+        "exitCode": 0,
+        "reason": "Completed",
+        "message": (
+            "Unable to get init container status from container runtime and pod has been"
+            " initialized, treat it as exited normally"
+        ),
+    }
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,74 +53,67 @@ class WaitingReason:
     message: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerContext:
+    """What the statuses of all containers of a pod depend on.
+
+    Attributes:
+        waiting: Why containers could not be started, by name.
+        probes: What their probes found.
+        runtime_name: ``containerd``, the scheme of container ids.
+    """
+
+    waiting: Mapping[str, WaitingReason]
+    probes: ProbeView
+    runtime_name: str
+
+
 def compute_container_statuses(
     pod: Pod,
+    containers: Sequence[Container],
     status: PodRuntimeStatus,
     *,
-    old: Mapping[str, Json],
-    waiting: Mapping[str, WaitingReason],
-    runtime_name: str,
+    old: Sequence[Json],
+    context: ContainerContext,
 ) -> list[Json]:
-    """Compute ``containerStatuses``, sorted by name.
+    """Compute the statuses of containers of one kind: init ones in spec order, others by name.
 
     Args:
         pod: The pod.
-        status: What the runtime has of it.
-        old: The container statuses before, by name.
-        waiting: Why containers could not be started, by name.
-        runtime_name: ``containerd``, the scheme of container ids.
+        containers: All its containers of that kind.
+        status: What the runtime has of the pod.
+        old: Their statuses before.
+        context: The rest.
     """
+    before = {str(each["name"]): each for each in old}
     computed = [
-        _compute(
-            pod,
-            container,
-            status.containers_named(container.name),
-            old=old.get(container.name),
-            waiting=waiting.get(container.name),
-            runtime_name=runtime_name,
-        )
-        for container in pod.containers
+        _compute(pod, each, status, old=before.get(each.name), context=context)
+        for each in containers
     ]
+    if any(each.kind is ContainerKind.INIT for each in containers):
+        return computed
     return sorted(computed, key=lambda each: str(each["name"]))
-
-
-def terminated_as_unknown(status: Json) -> Json:
-    """Return a container status that is terminated: as it was, or with a code that says unknown.
-
-    Source: kubernetes pkg/kubelet/status/status_manager.go ``TerminatePod``.
-    """
-    if "terminated" in status["state"]:
-        return status
-    return status | {"state": _unknown("terminated"), "ready": False, "started": False}
-
-
-def format_time(time_ns: int) -> str:
-    """Write nanoseconds since the epoch as the API's time, whole seconds; "" for 0."""
-    if not time_ns:
-        return ""
-    return datetime.fromtimestamp(time_ns // _NS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _compute(
     pod: Pod,
     container: Container,
-    attempts: tuple[ContainerStatus, ...],
+    status: PodRuntimeStatus,
     *,
     old: Json | None,
-    waiting: WaitingReason | None,
-    runtime_name: str,
+    context: ContainerContext,
 ) -> Json:
-    if attempts:
-        result = _from_runtime(container, attempts, old=old, runtime_name=runtime_name)
-    else:
-        result = _without_runtime(pod, container, old)
+    attempts = status.containers_named(container.name)
     latest = attempts[0] if attempts else None
-    if waiting is not None and should_restart(pod, container, latest):
-        if "terminated" in result["state"]:
-            result["lastState"] = result["state"]
-        result["state"] = _waiting(waiting.reason, waiting.message)
-    is_running = "running" in result["state"]
-    return result | {"ready": is_running, "started": is_running}
+    result = (
+        _from_runtime(container, attempts, old=old, runtime_name=context.runtime_name)
+        if attempts
+        else _without_runtime(pod, container, old)
+    )
+    result |= _start_state(pod, container, status, result, context.waiting)
+    verdicts = context.probes.of(container.name, latest.id) if latest is not None else None
+    result |= readiness(container, result, verdicts=verdicts, old=old)
+    return _with_short_messages(result, MAX_POD_MESSAGE_BYTES // len(pod.all_containers))
 
 
 def _from_runtime(
@@ -112,20 +124,20 @@ def _from_runtime(
     runtime_name: str,
 ) -> Json:
     latest = attempts[0]
-    last_state = _last_state(attempts, old=old, runtime_name=runtime_name)
-    state = _state(latest, old=old, runtime_name=runtime_name)
-    count = latest.restart_count
-    if latest.state is ContainerState.UNKNOWN and "terminated" in state and old is not None:
-        count = int(old["restartCount"]) + 1
+    container_id = f"{runtime_name}://{latest.id}"
+    was_running = old is not None and "running" in old["state"]
+    state = runtime_state(latest, was_running=was_running, runtime_name=runtime_name)
+    is_same = old is not None and old.get("containerID") == container_id
     result = _base(container) | {
         "state": state,
-        "lastState": last_state,
-        # Never less than was shown before, even if the runtime forgot.
-        "restartCount": max(count, int(old["restartCount"]) if old is not None else 0),
+        "lastState": _last_state(attempts, old=old, is_same=is_same, runtime_name=runtime_name),
+        "restartCount": _restart_count(latest, state, old),
         "image": latest.image,
         "imageID": latest.image_ref,
-        "containerID": f"{runtime_name}://{latest.id}",
-        "resources": dict(container.raw.get("resources") or {}),
+        "containerID": container_id,
+        "resources": container_resources_in_force(
+            container, latest, old if is_same and was_running else None
+        ),
     }
     if container.requests:
         result["allocatedResources"] = dict(container.requests)
@@ -140,15 +152,24 @@ def _from_runtime(
     return result
 
 
+def _restart_count(latest: ContainerStatus, state: Json, old: Json | None) -> int:
+    """Return the restart count: never less than was shown before, even if the runtime forgot."""
+    if old is None:
+        return latest.restart_count
+    shown = int(old["restartCount"])
+    if latest.state is ContainerState.UNKNOWN and "terminated" in state:
+        return shown + 1
+    return max(latest.restart_count, shown)
+
+
 def _last_state(
-    attempts: tuple[ContainerStatus, ...], *, old: Json | None, runtime_name: str
+    attempts: tuple[ContainerStatus, ...], *, old: Json | None, is_same: bool, runtime_name: str
 ) -> Json:
     if len(attempts) > 1 and attempts[1].state is ContainerState.EXITED:
-        return {"terminated": _terminated(attempts[1], runtime_name)}
+        return runtime_state(attempts[1], was_running=False, runtime_name=runtime_name)
     if old is None:
         return {}
     # The runtime does not have the attempt before any more; what was known of it is still true.
-    is_same = old.get("containerID") == f"{runtime_name}://{attempts[0].id}"
     if not is_same and "terminated" in old["state"]:
         return dict(old["state"])
     return dict(old.get("lastState") or {})
@@ -156,7 +177,8 @@ def _last_state(
 
 def _without_runtime(pod: Pod, container: Container, old: Json | None) -> Json:
     """Compute the status of a container that the runtime does not have (any more)."""
-    result = _base(container) | {"state": _waiting(CONTAINER_CREATING), "lastState": {}}
+    reason = POD_INITIALIZING if pod.init_containers else CONTAINER_CREATING
+    result = _base(container) | {"state": waiting_state(reason), "lastState": {}}
     if old is None:
         return result
     if "terminated" in old["state"]:
@@ -164,51 +186,78 @@ def _without_runtime(pod: Pod, container: Container, old: Json | None) -> Json:
     result |= {"restartCount": old["restartCount"], "lastState": old.get("lastState") or {}}
     if "running" in old["state"] and not result["lastState"]:
         # It ran and vanished: terminated somehow, or the pod would seem never to have started.
-        result["lastState"] = _unknown("deleted.  The container used to be Running")
+        result["lastState"] = lost_state(WHEN_DELETED)
         if not pod.is_deleted:
             result["restartCount"] = int(old["restartCount"]) + 1
     return result
 
 
+def _start_state(
+    pod: Pod,
+    container: Container,
+    status: PodRuntimeStatus,
+    result: Json,
+    waiting: Mapping[str, WaitingReason],
+) -> Json:
+    """Return what changes because a container could not be started, or need not be."""
+    latest = status.latest(container.name)
+    if container.kind is ContainerKind.INIT:
+        if latest is not None and _has_succeeded(latest):
+            return {}
+        if (
+            latest is None
+            and not container.is_sidecar
+            and "waiting" in result["state"]
+            and _has_regular_container(pod, status)
+        ):
+            return {"state": _DONE_BEFORE}
+    reason = waiting.get(container.name)
+    if reason is None or not should_restart(pod, container, latest):
+        return {}
+    changes: Json = {"state": waiting_state(reason.reason, reason.message)}
+    if "terminated" in result["state"]:
+        changes["lastState"] = result["state"]
+    return changes
+
+
+def _has_succeeded(latest: ContainerStatus) -> bool:
+    return latest.state is ContainerState.EXITED and latest.exit_code == 0
+
+
+def _has_regular_container(pod: Pod, status: PodRuntimeStatus) -> bool:
+    """Whether the pod came as far as its regular containers: its init containers are done."""
+    found = [status.latest(each.name) for each in pod.containers]
+    return any(each is not None and each.state is not ContainerState.UNKNOWN for each in found)
+
+
 def _base(container: Container) -> Json:
-    return {"name": container.name, "image": container.image, "imageID": "", "restartCount": 0}
-
-
-def _state(status: ContainerStatus, *, old: Json | None, runtime_name: str) -> Json:
-    match status.state:
-        case ContainerState.RUNNING:
-            return {"running": {"startedAt": format_time(status.started_at_ns)}}
-        case ContainerState.EXITED:
-            return {"terminated": _terminated(status, runtime_name)}
-        case ContainerState.UNKNOWN if old is not None and "running" in old["state"]:
-            return _unknown("terminated")
-        case ContainerState.CREATED | ContainerState.UNKNOWN:
-            return _waiting(CONTAINER_CREATING)
-        case _:
-            assert_never(status.state)
-
-
-def _terminated(status: ContainerStatus, runtime_name: str) -> Json:
-    fields = {
-        "exitCode": status.exit_code,
-        "reason": status.reason,
-        "message": status.message,
-        "startedAt": format_time(status.started_at_ns),
-        "finishedAt": format_time(status.finished_at_ns),
-        "containerID": f"{runtime_name}://{status.id}",
+    base: Json = {
+        "name": container.name,
+        "image": container.image,
+        "imageID": "",
+        "restartCount": 0,
     }
-    return {name: value for name, value in fields.items() if value != ""}
+    mounts = [_volume_mount(each) for each in container.raw.get("volumeMounts") or ()]
+    return base | ({"volumeMounts": mounts} if mounts else {})
 
 
-def _waiting(reason: str, message: str = "") -> Json:
-    return {"waiting": {"reason": reason} | ({"message": message} if message else {})}
+def _volume_mount(mount: Json) -> Json:
+    shown: Json = {"name": mount["name"], "mountPath": mount["mountPath"]}
+    if mount.get("readOnly"):
+        is_recursive = mount.get("recursiveReadOnly") == "Enabled"
+        shown |= {"readOnly": True, "recursiveReadOnly": "Enabled" if is_recursive else "Disabled"}
+    return shown
 
 
-def _unknown(how: str) -> Json:
-    return {
-        "terminated": {
-            "exitCode": _UNKNOWN_EXIT_CODE,
-            "reason": STATUS_UNKNOWN,
-            "message": _NOT_LOCATED + how,
-        }
-    }
+def _with_short_messages(status: Json, max_bytes: int) -> Json:
+    """Cut what containers said last, so that a pod of many does not outgrow its object.
+
+    Source: kubernetes pkg/kubelet/status/status_manager.go ``normalizeStatus``.
+    """
+    shortened = {}
+    for name in ("state", "lastState"):
+        ended = status[name].get("terminated")
+        if ended is not None and len(str(ended.get("message") or "").encode()) > max_bytes:
+            text = ended["message"].encode()[:max_bytes].decode(errors="ignore")
+            shortened[name] = {"terminated": ended | {"message": text}}
+    return status | shortened

@@ -147,6 +147,14 @@ class PodWorkers:
         worker = self._workers.get(uid)
         return worker is None or worker.is_stopped
 
+    def active(self) -> list[Pod]:
+        """Return the pods that hold what they were given: all of which something may run."""
+        return [each.work.pod for each in self._workers.values() if not each.is_stopped]
+
+    def running(self) -> list[Pod]:
+        """Return the pods that are to run and do not end yet."""
+        return [each.work.pod for each in self._workers.values() if not each.work.is_ending]
+
     def wake(self, uid: PodUID) -> None:
         """Look at a pod again now; an unknown one is nobody's."""
         worker = self._workers.get(uid)

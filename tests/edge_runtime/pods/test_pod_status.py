@@ -11,12 +11,15 @@ from hypothesis import strategies as st
 
 from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.runtime_status import ContainerState, ContainerUser, PodRuntimeStatus
-from edge_runtime.pods.container_status import WaitingReason, format_time
+from edge_runtime.pods.container_state import format_time
+from edge_runtime.pods.container_status import WaitingReason
+from edge_runtime.pods.pod_failure import PodFailure
+from edge_runtime.pods.pod_phase import TERMINAL_PHASES
 from edge_runtime.pods.pod_status import (
-    TERMINAL_PHASES,
     StatusContext,
     compute_final_status,
     compute_pod_status,
+    compute_rejected_status,
 )
 from tests.fakes.edge_pods import deleted, pod_json
 from tests.fakes.runtime_values import container, sandbox
@@ -278,7 +281,7 @@ def test_final_status_is_always_terminal() -> None:
 def test_times_are_whole_seconds() -> None:
     """As the API keeps them."""
     assert format_time(1_999_999_999) == "1970-01-01T00:00:01Z"
-    assert format_time(0) == ""
+    assert format_time(0) == "1970-01-01T00:00:00Z"
 
 
 _looks = st.lists(
@@ -329,3 +332,115 @@ def test_machine_without_an_address_keeps_the_ones_that_were_told(*, host_networ
     assert before["hostIPs"] == [{"ip": "192.0.2.1"}]
     for key in ("hostIP", "hostIPs", "podIP", "podIPs"):
         assert after.get(key) == before.get(key)
+
+
+EVICTED = PodFailure(reason="Evicted", message="low on memory", is_disruption=True)
+
+
+def _ending(failure: PodFailure) -> StatusContext:
+    return StatusContext(
+        now="2026-01-01T00:00:00Z", host_ips=("192.0.2.1",), is_terminal=True, failure=failure
+    )
+
+
+def test_terminal_phase_waits_until_nothing_runs() -> None:
+    """Whoever sees it takes the pod's place on the machine for free."""
+    pod = Pod(pod_json())
+    before = _compute(_runtime(container()))
+    while_running = compute_pod_status(pod, _runtime(container()), before, _ending(EVICTED))
+    assert while_running["phase"] == "Running"
+    assert "reason" not in while_running
+    assert "DisruptionTarget" not in [each["type"] for each in while_running["conditions"]]
+    after = compute_pod_status(pod, _runtime(_ended(0)), while_running, _ending(EVICTED))
+    assert (after["phase"], after["reason"], after["message"]) == (
+        "Failed",
+        "Evicted",
+        "low on memory",
+    )
+    disruption = _condition(after, "DisruptionTarget")
+    assert (disruption["reason"], disruption["message"]) == (
+        "TerminationByKubelet",
+        "low on memory",
+    )
+    final = compute_final_status(pod, after, _ending(EVICTED))
+    assert (final["phase"], final["reason"]) == ("Failed", "Evicted")
+    assert _condition(final, "DisruptionTarget") == disruption
+
+
+def test_deadline_is_no_disruption() -> None:
+    """The pod asked for it itself."""
+    failure = PodFailure(reason="DeadlineExceeded", message="m")
+    status = compute_pod_status(Pod(pod_json()), _runtime(_ended(0)), None, _ending(failure))
+    assert status["reason"] == "DeadlineExceeded"
+    assert "DisruptionTarget" not in [each["type"] for each in status["conditions"]]
+
+
+def test_failed_init_container_leaves_the_others_waiting() -> None:
+    """Their turn never came, so nobody says that they failed."""
+    init = [{"name": "i", "image": "x"}, {"name": "j", "image": "x"}]
+    pod = Pod(pod_json(restartPolicy="Never", initContainers=init))
+    status = _compute(_runtime(_ended(1, name="i")), pod=pod, is_terminal=True)
+    context = StatusContext(now="2026-01-01T00:00:00Z", host_ips=(), is_terminal=True)
+    final = compute_final_status(pod, status, context)
+    assert final["phase"] == "Failed"
+    states = {each["name"]: each["state"] for each in final["initContainerStatuses"]}
+    assert states["i"]["terminated"]["exitCode"] == 1
+    assert states["j"] == {"waiting": {"reason": "PodInitializing"}}
+    assert final["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
+
+
+def test_init_container_of_which_no_end_is_known_has_failed() -> None:
+    """It may have run: the pod was deleted meanwhile and the runtime lost it."""
+    pod = Pod(deleted(pod_json(initContainers=[{"name": "i", "image": "x"}])))
+    context = StatusContext(now="2026-01-01T00:00:00Z", host_ips=(), is_terminal=True)
+    final = compute_final_status(pod, _compute(EMPTY, pod=pod, is_terminal=True), context)
+    state = final["initContainerStatuses"][0]["state"]
+    assert state["terminated"]["reason"] == "ContainerStatusUnknown"
+    assert "waiting" in final["containerStatuses"][0]["state"]
+
+
+def test_rejected_pod_says_only_why() -> None:
+    """As under a kubelet; what others said stays."""
+    gate = {"type": "gate", "status": "True"}
+    pod = Pod(pod_json() | {"status": {"phase": "Pending", "conditions": [gate]}})
+    failure = PodFailure(reason="OutOfcpu", message="Pod was rejected: too much")
+    context = StatusContext(now="2026-01-01T00:00:00Z", host_ips=("192.0.2.1",))
+    rejected = compute_rejected_status(pod, None, context, failure)
+    assert rejected == {
+        "phase": "Failed",
+        "reason": "OutOfcpu",
+        "message": "Pod was rejected: too much",
+        "conditions": [gate],
+        "startTime": "2026-01-01T00:00:00Z",
+        "qosClass": "BestEffort",
+        "observedGeneration": 1,
+    }
+    assert compute_pod_status(pod, EMPTY, rejected, context) == rejected
+    assert compute_final_status(pod, rejected, context) == rejected
+
+
+def test_addresses_are_one_of_each_family() -> None:
+    """The machine's primary family comes first; spelling is the usual one."""
+    boxes = (sandbox(ips=("fd00::0002", "10.0.0.2", "10.0.0.3")),)
+    status = _compute(_runtime(container(), boxes=boxes))
+    assert [each["ip"] for each in status["podIPs"]] == ["10.0.0.2", "fd00::2"]
+    context = StatusContext(now="", host_ips=("2001:db8::1", "192.0.2.1", "192.0.2.2"))
+    status = compute_pod_status(Pod(pod_json()), _runtime(container(), boxes=boxes), None, context)
+    assert [each["ip"] for each in status["hostIPs"]] == ["2001:db8::1", "192.0.2.1"]
+    assert [each["ip"] for each in status["podIPs"]] == ["fd00::2", "10.0.0.2"]
+
+
+def test_observed_generation_never_falls() -> None:
+    """A newer one was acted upon before."""
+    old = _compute(_runtime(container())) | {"observedGeneration": 5}
+    assert _compute(_runtime(container()), old=old)["observedGeneration"] == 5
+
+
+def test_resize_is_shown_until_the_pod_ends() -> None:
+    """Nobody waits for it then."""
+    resize = ({"type": "PodResizeInProgress", "status": "True"},)
+    for is_terminal in (False, True):
+        context = StatusContext(now="", host_ips=(), resize=resize, is_terminal=is_terminal)
+        status = compute_pod_status(Pod(pod_json()), _runtime(container()), None, context)
+        types = [each["type"] for each in status["conditions"]]
+        assert ("PodResizeInProgress" in types) is not is_terminal
