@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from edge_runtime.events.event_recorder import EventRecorder
 from edge_runtime.images.image_manager import ImageManager
 from edge_runtime.logs.termination_message import TerminationMessages
+from edge_runtime.machine.qos_cgroups import QosCgroups
 from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
@@ -23,7 +24,9 @@ from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_workers import PodWorkers
+from edge_runtime.pods.sandbox_isolation import SandboxIsolation
 from edge_runtime.pods.status_updater import StatusUpdater
+from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
@@ -55,6 +58,7 @@ class PodParts:
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
         probers: Asks containers how they are.
+        qos_cgroups: Weighs the classes of pods.
         workers: Work on each pod.
         pods: The desired pods.
     """
@@ -68,6 +72,7 @@ class PodParts:
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
     probers: ProberManager
+    qos_cgroups: QosCgroups
     workers: PodWorkers
     pods: PodManager
 
@@ -90,6 +95,7 @@ def build_pod_parts(
     statuses = StatusManager(StatusStore(database))
     records = LocalPodState(database)
     recorder = EventRecorder(EventStore(database))
+    objects = ObjectStore(database)
     events, images = PodEvents(recorder), ImageManager(runtime, record=recorder.record)
     cache, hooks = PodCache(), LifecycleHooks(runtime, events=events)
     prober = Prober(runtime, events=events, check_health=check_health)
@@ -111,7 +117,7 @@ def build_pod_parts(
             cache=cache,
             launcher=PodLauncher(
                 images=images,
-                sandboxes=SandboxMaker(runtime, cache=cache, events=events, settings=settings),
+                sandboxes=_sandbox_maker(runtime, cache, events, objects, settings),
                 starter=ContainerStarter(
                     runtime,
                     inspector=inspector,
@@ -146,12 +152,13 @@ def build_pod_parts(
         statuses=statuses,
         records=records,
         events=recorder,
-        objects=ObjectStore(database),
+        objects=objects,
         own_node=NodeStore(database),
         cache=cache,
         pleg=pleg,
         evented_pleg=_evented_pleg(runtime, pleg, cache),
         probers=probers,
+        qos_cgroups=_qos_cgroups(settings, workers),
         workers=workers,
         pods=PodManager(
             PodStore(database),
@@ -162,6 +169,30 @@ def build_pod_parts(
             cache=cache,
             termination=termination,
         ),
+    )
+
+
+def _sandbox_maker(
+    runtime: CriClient,
+    cache: PodCache,
+    events: PodEvents,
+    objects: ObjectStore,
+    settings: PodSettings,
+) -> SandboxMaker:
+    users = UserNamespaces(pods_dir=settings.pods_dir, max_pods=settings.max_pods)
+    isolation = SandboxIsolation(objects=objects, runtime=runtime, users=users)
+    return SandboxMaker(
+        runtime, cache=cache, events=events, isolation=isolation, settings=settings
+    )
+
+
+def _qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups:
+    return QosCgroups(
+        settings.cgroups,
+        root=settings.cgroup_root,
+        driver=settings.cgroup_driver,
+        cpus=settings.machine.cpus,
+        pods=workers.active,
     )
 
 

@@ -75,6 +75,7 @@ async def ask_pod_settings(
         host_dns=lambda: parse_resolv_conf(resolv_conf.read_text()),
         seccomp_dir=Path(config.root_directory) / SECCOMP_FOLDER,
         pod_pids_limit=config.pod_pids_limit if config.pod_pids_limit > 0 else None,
+        max_pods=config.max_pods,
         runtime_name=name,
         policy=policy_of(config.policy),
     )

@@ -78,6 +78,7 @@ def read_machine_resources(
         hugepage_sizes=tuple(hugepage_unit(size) for size, _ in machine.hugepages),
         extra_masked_paths=tuple(f"/{path.relative_to(root)}" for path in cpus),
         min_oom_score_adj=min_oom_score_adj,
+        cpus=machine.cpus,
     )
 
 

@@ -6,16 +6,20 @@ Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_sandbox.go ``createPodSan
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.objects.qos import compute_qos_class
+from edge_runtime.objects.quantity import QuantityError
 from edge_runtime.pods.dns_config import compute_dns_config
 from edge_runtime.pods.pod_files import make_log_folders
 from edge_runtime.pods.pod_hostname import HostnameError, kernel_hostname
+from edge_runtime.pods.sandbox_isolation import IsolationError, SandboxIsolation
 from edge_runtime.runtime.cri_config import sandbox_config
 from edge_runtime.runtime.cri_resources import pod_cgroup_limits
+from edge_runtime.runtime.cri_security import SecurityConfigError
 from edge_runtime.runtime.errors import RuntimeServiceError
 
 if TYPE_CHECKING:
@@ -54,24 +58,39 @@ class SandboxMaker:
         *,
         cache: PodCache,
         events: PodEvents,
+        isolation: SandboxIsolation,
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
         self._cache = cache
         self._events = events
+        self._isolation = isolation
         self._settings = settings
 
     async def config(self, pod: Pod, *, attempt: int) -> SandboxConfig:
         """Return the sandbox to ask for, once the pod's log folders are there.
 
         Raises:
-            SandboxFailed: The pod cannot be called what it asks for.
+            SandboxFailed: The pod cannot be called, or separated, as it asks.
+            RuntimeServiceError: The runtime does not tell what it can do.
             OSError: The folders cannot be made, or the machine's resolv.conf cannot be read.
         """
         settings = self._settings
         try:
             hostname = kernel_hostname(pod, settings.cluster_domain)
-        except HostnameError as exc:
+            isolation = await self._isolation.of(pod)
+            cgroup_parent = settings.cgroup_parent(pod.uid, compute_qos_class(pod))
+            config = sandbox_config(
+                pod,
+                attempt=attempt,
+                pod_logs_dir=str(settings.pod_logs_dir),
+                cgroup_parent=cgroup_parent,
+                machine=settings.machine,
+                hostname=hostname,
+                users=isolation.users,
+                runtime_handler=isolation.runtime_handler,
+            )
+        except (HostnameError, IsolationError, SecurityConfigError, QuantityError) as exc:
             self._events.sandbox_failed(pod, str(exc))
             raise SandboxFailed from exc
         host_dns = await asyncio.to_thread(_prepare, settings, pod)
@@ -82,15 +101,7 @@ class SandboxMaker:
             cluster_domain=settings.cluster_domain,
         )
         self._events.dns_config_formed(pod, dns.warnings)
-        return sandbox_config(
-            pod,
-            attempt=attempt,
-            pod_logs_dir=str(settings.pod_logs_dir),
-            cgroup_parent=settings.cgroup_parent(pod.uid, compute_qos_class(pod)),
-            machine=settings.machine,
-            dns=dns.config,
-            hostname=hostname,
-        )
+        return dataclasses.replace(config, dns=dns.config)
 
     async def make(self, pod: Pod, config: SandboxConfig) -> SandboxID:
         """Make a sandbox in the pod's cgroup; when this returns the cache shows it.
@@ -101,7 +112,8 @@ class SandboxMaker:
         """
         # Before the sandbox: the runtime would make the group itself, without the pod's limits.
         try:
-            await self._settings.cgroups.ensure(config.cgroup_parent, pod_cgroup_limits(pod))
+            limits = pod_cgroup_limits(pod, pids=self._settings.pod_pids_limit)
+            await self._settings.cgroups.ensure(config.cgroup_parent, limits)
             sandbox_id = await self._runtime.run_pod_sandbox(config)
         except CgroupError as exc:
             self._events.cgroup_failed(pod, str(exc))

@@ -37,6 +37,7 @@ class PodSettings:
         host_dns: Returns the machine's own resolv.conf now; may read the file, and raise OSError.
         seccomp_dir: Folder that Localhost seccomp profiles are relative to.
         pod_pids_limit: Processes and threads of one pod, None for no limit.
+        max_pods: How many pods there are at most.
         runtime_name: Scheme of container ids, ``containerd``.
         policy: Which pods are never run here.
     """
@@ -54,6 +55,7 @@ class PodSettings:
     host_dns: Callable[[], DnsConfig]
     seccomp_dir: Path = Path("/var/lib/edgelet/seccomp")
     pod_pids_limit: int | None = None
+    max_pods: int = 110
     runtime_name: str = "containerd"
     policy: EdgePolicy = FORBIDS_NOTHING
 

@@ -256,6 +256,8 @@ class ContainerStarter:
                 env=literal_environment(container.env),
                 machine=self._settings.machine,
                 mounts=mounts,
+                seccomp_profile_root=str(self._settings.seccomp_dir),
+                users=sandbox.config.security.namespaces.users,
                 target_id=self._target_id(pod, container),
             )
         except (SecurityConfigError, QuantityError, OSError) as exc:

@@ -52,16 +52,6 @@ class UserNamespaces:
         async with self._lock:
             return await asyncio.to_thread(self._ids_of, uid)
 
-    async def release(self, uid: PodUID) -> None:
-        """Give a pod's range back; nothing to do when it has none.
-
-        Raises:
-            OSError: Its file cannot be removed.
-        """
-        async with self._lock:
-            file = self._pods_dir / uid / FILE_NAME
-            await asyncio.to_thread(file.unlink, missing_ok=True)
-
     def _ids_of(self, uid: PodUID) -> IDRange:
         file = self._pods_dir / uid / FILE_NAME
         own = _read(file)
@@ -76,6 +66,15 @@ class UserNamespaces:
                 _write(file, found)
                 return found
         raise OutOfIDs("could not find an empty slot to allocate a user namespace")
+
+
+def release_ids(pods_dir: Path, uid: PodUID) -> None:
+    """Give a pod's range back; nothing to do when it has none; blocks.
+
+    Raises:
+        OSError: Its file cannot be removed.
+    """
+    (pods_dir / uid / FILE_NAME).unlink(missing_ok=True)
 
 
 def _read(file: Path) -> IDRange | None:

@@ -54,6 +54,7 @@ class MachineResources:
         hugepage_sizes: As the kernel's cgroups name them: ``2MB``, ``1GB``.
         extra_masked_paths: Existing paths of this machine to hide besides the usual ones.
         min_oom_score_adj: The lowest that the machine lets us give to a process.
+        cpus: How many processors.
     """
 
     memory_bytes: int
@@ -62,6 +63,7 @@ class MachineResources:
     hugepage_sizes: tuple[str, ...] = ()
     extra_masked_paths: tuple[str, ...] = ()
     min_oom_score_adj: int = -1000
+    cpus: int = 1
 
 
 def cpu_shares(milli_cpu: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod import Pod
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_sandbox import SandboxFailed, SandboxMaker
+from edge_runtime.pods.sandbox_isolation import SandboxIsolation
+from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.runtime.cri_client import CriClient
 from tests.fakes.edge_pods import EdgePods, pod_json
 from tests.fakes.fake_cri import FakeCri
@@ -38,7 +41,11 @@ def maker(edge: EdgePods, client: CriClient, mount: Path) -> SandboxMaker:
         cgroups=PodCgroups(driver=CgroupDriver.CGROUPFS, mount=mount),
     )
     events = PodEvents(edge.recorder)
-    return SandboxMaker(client, cache=edge.cache, events=events, settings=settings)
+    users = UserNamespaces(pods_dir=settings.pods_dir, max_pods=1)
+    isolation = SandboxIsolation(objects=edge.parts.objects, runtime=client, users=users)
+    return SandboxMaker(
+        client, cache=edge.cache, events=events, isolation=isolation, settings=settings
+    )
 
 
 async def test_cgroup_has_the_pods_limits_before_the_sandbox_is_made(tmp_path: Path) -> None:
@@ -90,3 +97,34 @@ async def test_cgroup_that_cannot_be_made_is_told_and_tried_again(tmp_path: Path
     assert fake.called("RunPodSandbox") == []
     assert event.reason == "FailedCreatePodContainer"
     assert event.message.startswith("unable to ensure pod container exists: cgroup /site/kubepods")
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ({"hostUsers": False}, "can't set `spec.hostUsers: false`, runtime does not support"),
+        (
+            {"securityContext": {"supplementalGroupsPolicy": "Newer"}},
+            "unsupported supplementalGroupsPolicy: Newer",
+        ),
+        ({"overhead": {"cpu": "much"}}, "'much' is not a resource quantity"),
+    ],
+)
+async def test_what_cannot_be_separated_as_it_asks_gets_no_sandbox(
+    tmp_path: Path, spec: dict[str, object], text: str
+) -> None:
+    """A kubelet's event says why; its worker tries again."""
+    async with (
+        FakeCri(tmp_path) as fake,
+        CriClient(fake.endpoint) as client,
+        EdgePods(tmp_path, client).running() as edge,
+    ):
+        raw = pod_json(containers=[CONTAINER])
+        pod = Pod({**raw, "spec": {**raw["spec"], **spec}})
+        told = edge.recorder.changed()
+        with pytest.raises(SandboxFailed):
+            await maker(edge, client, tmp_path).config(pod, attempt=0)
+        async with asyncio.timeout(10):
+            event = await anext(told)
+    assert event.reason == "FailedCreatePodSandBox"
+    assert text in event.message
