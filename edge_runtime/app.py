@@ -173,6 +173,7 @@ class Edge:
                 loops.create_task(parts.pleg.run(), name="PLEG")
                 loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
                 loops.create_task(parts.probers.run(), name="prober manager")
+                loops.create_task(parts.qos_cgroups.run(), name="cgroups of classes of pods")
                 loops.create_task(parts.pods.run(), name="pod manager")
                 loops.create_task(self._dialer.run(), name="dialer")
                 loops.create_task(self._renewal.run(), name="certificate renewal")

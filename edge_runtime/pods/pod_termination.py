@@ -18,6 +18,7 @@ from edge_runtime.pods.pod_files import remove_pod_logs
 from edge_runtime.pods.pod_mounts import remove_mounts
 from edge_runtime.pods.restored_pod import restore_pod
 from edge_runtime.pods.stop_order import compute_kill_grace_s
+from edge_runtime.pods.user_namespaces import release_ids
 from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:
@@ -185,6 +186,7 @@ class PodTermination:
         await asyncio.to_thread(
             remove_pod_logs, self._settings, namespace=namespace, name=name, uid=uid
         )
+        await asyncio.to_thread(release_ids, self._settings.pods_dir, uid)
         await asyncio.to_thread(remove_mounts, self._settings, uid)
         # Of whatever class it was: of a pod that nobody knows any more only the UID is left.
         for qos in QOSClass:
