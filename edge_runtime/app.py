@@ -175,6 +175,8 @@ class Edge:
                 loops.create_task(parts.probers.run(), name="prober manager")
                 loops.create_task(parts.qos_cgroups.run(), name="cgroups of classes of pods")
                 loops.create_task(parts.pods.run(), name="pod manager")
+                loops.create_task(parts.image_gc.run(), name="image GC")
+                loops.create_task(parts.log_rotation.run(), name="log rotation")
                 loops.create_task(self._dialer.run(), name="dialer")
                 loops.create_task(self._renewal.run(), name="certificate renewal")
                 loops.create_task(self._stop_as_planned(stop), name="planned stop")

@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from edge_runtime.housekeeping_config import HousekeepingConfig, housekeeping_problem
+from edge_runtime.objects.duration import parse_duration_s
 from edge_runtime.policy_config import (
     AuditLogConfig,
     PolicyConfig,
@@ -23,8 +25,6 @@ from edge_runtime.policy_config import (
 # The distribution's (pyproject.toml); also what Hello tells the provider.
 EDGELET_VERSION = "0.1.0"
 
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?")
-_DURATION_UNITS_S = (3600.0, 60.0, 1.0, 0.001)
 _PATH_FIELDS = (
     "rootDirectory",
     "podLogsDir",
@@ -50,9 +50,9 @@ class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class EdgeConfig(
-    msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+    HousekeepingConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
-    """What one edge process is told.
+    """What one edge process is told, besides how images and logs are kept.
 
     Attributes:
         server: The provider's edge port, ``HOST:PORT``; "" for the one that was joined.
@@ -155,22 +155,6 @@ def parse_server(text: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def parse_duration_s(text: str) -> float:
-    """Read a duration as Kubernetes configuration writes it (``1m30s``, ``250ms``), in seconds.
-
-    Raises:
-        ValueError: The text is no positive duration.
-    """
-    match = _DURATION.fullmatch(text)
-    seconds = 0.0
-    if match is not None:
-        parts = zip(match.groups(), _DURATION_UNITS_S, strict=True)
-        seconds = sum(float(part) * unit for part, unit in parts if part is not None)
-    if seconds <= 0:
-        raise ValueError(f"{text!r} is not a duration such as 10s or 1m30s")
-    return seconds
-
-
 def _describe(message: str) -> str:
     # msgspec: "Expected `int`, got `str` - at `$.maxPods`"; people look for the field first.
     text, separator, path = message.rpartition(" - at `$")
@@ -206,7 +190,11 @@ def _check(config: EdgeConfig) -> None:
 
 
 def _check_values(config: EdgeConfig) -> None:
-    problem = policy_problem(config.policy) or audit_log_problem(config.audit_log)
+    problem = (
+        policy_problem(config.policy)
+        or audit_log_problem(config.audit_log)
+        or housekeeping_problem(config)
+    )
     if problem is not None:
         raise ConfigError(f"field {problem}")
     if not config.container_runtime_endpoint.startswith("unix:///"):

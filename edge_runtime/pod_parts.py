@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.events.event_recorder import EventRecorder
+from edge_runtime.images.image_gc import ImageGC
 from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.images.image_pull_manager import ImagePullManager
+from edge_runtime.images.image_puller import ImagePuller
+from edge_runtime.images.pull_secrets import PullSecrets
+from edge_runtime.logs.log_rotation import LogRotation
 from edge_runtime.logs.termination_message import TerminationMessages
 from edge_runtime.machine.qos_cgroups import QosCgroups
 from edge_runtime.pleg.evented_pleg import EventedPLEG
@@ -36,6 +41,7 @@ from edge_runtime.store.local_pod_state import LocalPodState
 from edge_runtime.store.node_store import NodeStore
 from edge_runtime.store.object_store import ObjectStore
 from edge_runtime.store.pod_store import PodStore
+from edge_runtime.store.pull_record_store import PullRecordStore
 from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
@@ -59,6 +65,9 @@ class PodParts:
         evented_pleg: Makes it look sooner.
         probers: Asks containers how they are.
         qos_cgroups: Weighs the classes of pods.
+        pull_records: Whose credentials opened which image.
+        image_gc: Removes images that nobody uses.
+        log_rotation: Puts logs aside.
         workers: Work on each pod.
         pods: The desired pods.
     """
@@ -73,6 +82,9 @@ class PodParts:
     evented_pleg: EventedPLEG
     probers: ProberManager
     qos_cgroups: QosCgroups
+    pull_records: PullRecordStore
+    image_gc: ImageGC
+    log_rotation: LogRotation
     workers: PodWorkers
     pods: PodManager
 
@@ -84,7 +96,7 @@ class PodParts:
         """
         # The pods last: their workers look at what the others remember.
         stores = (self.statuses, self.records, self.events, self.objects, self.own_node)
-        for part in (*stores, self.pods):
+        for part in (*stores, self.pull_records, self.pods):
             await part.load()
 
 
@@ -96,7 +108,18 @@ def build_pod_parts(
     records = LocalPodState(database)
     recorder = EventRecorder(EventStore(database))
     objects = ObjectStore(database)
-    events, images = PodEvents(recorder), ImageManager(runtime, record=recorder.record)
+    objects, pull_records = ObjectStore(database), PullRecordStore(database)
+    pulls = ImagePullManager(
+        pull_records, runtime=runtime, verification=settings.images.verification
+    )
+    images = ImageManager(
+        runtime,
+        puller=ImagePuller(runtime, max_parallel=settings.images.max_parallel_pulls),
+        pulls=pulls,
+        secrets=PullSecrets(objects),
+        record=recorder.record,
+    )
+    events = PodEvents(recorder)
     cache, hooks = PodCache(), LifecycleHooks(runtime, events=events)
     prober = Prober(runtime, events=events, check_health=check_health)
     probers = ProberManager(
@@ -159,6 +182,13 @@ def build_pod_parts(
         evented_pleg=_evented_pleg(runtime, pleg, cache),
         probers=probers,
         qos_cgroups=_qos_cgroups(settings, workers),
+        pull_records=pull_records,
+        image_gc=ImageGC(
+            runtime, pulls=pulls, policy=settings.images.gc, event=recorder.record_node
+        ),
+        log_rotation=LogRotation(
+            runtime, containers=cache.containers, policy=settings.log_rotation
+        ),
         workers=workers,
         pods=PodManager(
             PodStore(database),

@@ -7,6 +7,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.images.image_eviction import ImageGCPolicy
+from edge_runtime.images.image_settings import ImageSettings
+from edge_runtime.images.pull_verification import Verification, VerificationPolicy
+from edge_runtime.logs.log_rotation import LogRotationPolicy
 from edge_runtime.machine.cgroups import PodCgroups, read_machine_resources
 from edge_runtime.machine.machine_info import HostAddresses, read_machine_info
 from edge_runtime.machine.oom_score import lower_own_score
@@ -78,6 +82,28 @@ async def ask_pod_settings(
         max_pods=config.max_pods,
         runtime_name=name,
         policy=policy_of(config.policy),
+        images=_image_settings(config),
+        log_rotation=LogRotationPolicy(
+            max_bytes=config.container_log_max_bytes,
+            max_files=config.container_log_max_files,
+            period_s=config.container_log_monitor_interval_s,
+        ),
+    )
+
+
+def _image_settings(config: EdgeConfig) -> ImageSettings:
+    return ImageSettings(
+        max_parallel_pulls=1 if config.serialize_image_pulls else config.max_parallel_image_pulls,
+        verification=Verification(
+            policy=VerificationPolicy(config.image_pull_credentials_verification_policy),
+            allowlist=config.preloaded_images_verification_allowlist,
+        ),
+        gc=ImageGCPolicy(
+            high_percent=config.image_gc_high_threshold_percent,
+            low_percent=config.image_gc_low_threshold_percent,
+            min_age_s=config.image_minimum_gc_age_s,
+            max_age_s=config.image_maximum_gc_age_s,
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Record events about pods and keep them until the API holds them.
+"""Record events about pods and their node, and keep them until the API holds them.
 
     record() ──correlated──> run(): on disk ──> changed() readers, pending() ──EventAck──> dropped
 
@@ -65,7 +65,7 @@ class EventChanges:
 
 
 class EventRecorder:
-    """Events of pods, aggregated and bounded."""
+    """Events of pods and of the node, aggregated and bounded."""
 
     def __init__(
         self,
@@ -118,7 +118,6 @@ class EventRecorder:
 
         What is too much for one pod is counted nevertheless: the next one that is told says so.
         """
-        now_s = self._monotonic()
         key = EventKey(
             uid=pod.uid,
             field_path=_field_path(pod, container_name),
@@ -126,14 +125,24 @@ class EventRecorder:
             reason=reason,
             message=message,
         )
+        self._record(key, _regarding(pod, key.field_path))
+
+    def record_node(self, *, event_type: str, reason: str, message: str) -> None:
+        """Record that something happened to the node; the provider knows which one it is."""
+        key = EventKey(
+            uid="", field_path="", event_type=event_type, reason=reason, message=message
+        )
+        self._record(key, {"kind": "Node"})
+
+    def _record(self, key: EventKey, regarding: dict[str, str]) -> None:
+        now_s = self._monotonic()
         counted = self._correlation.combine(key, now_s=now_s)
-        if counted is not key:
-            message = _COMBINED + message
-        report = self._count(counted, _regarding(pod, key.field_path), message)
+        message = key.message if counted is key else _COMBINED + key.message
+        report = self._count(counted, regarding, message)
         if self._correlation.admit(key, now_s=now_s):
             self._keep(report)
         else:
-            logger.debug("event not told, the pod has too many", extra={"pod_uid": pod.uid})
+            logger.debug("event not told, there are too many", extra={"pod_uid": key.uid})
 
     def pending(self) -> list[EventReport]:
         """Return all persisted events that the API does not hold, oldest first."""

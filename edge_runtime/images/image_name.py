@@ -1,4 +1,4 @@
-"""References to images: what is one, and its default tag; pure.
+"""References to images: what is one, its default tag, and its repository; pure.
 
 Source: github.com/distribution/reference regexp.go, normalize.go, reference.go; kubernetes
 pkg/util/parsers/parsers.go ``ParseImageName``.
@@ -44,6 +44,28 @@ def with_default_tag(image: str) -> str:
     except ImageNameError as exc:
         raise ImageNameError(f'couldn\'t parse image name "{image}": {exc}') from exc
     return image if match["tag"] or match["digest"] else f"{image}:latest"
+
+
+def repository(image: str) -> str:
+    """Return the full name without tag and digest: ``docker.io/library/busybox`` for ``busybox:1``.
+
+    Raises:
+        ImageNameError: It is no reference.
+    """
+    match = _parse(image)
+    return match.string[: match.end("path")]
+
+
+def without_tag(image: str) -> str:
+    """Return the reference as it was written, without tag and digest.
+
+    Raises:
+        ImageNameError: It is no reference.
+    """
+    match = _parse(image)
+    if match["digest"]:
+        image = image.removesuffix(f"@{match['digest']}")
+    return image.removesuffix(f":{match['tag']}") if match["tag"] else image
 
 
 def _parse(image: str) -> re.Match[str]:

@@ -44,6 +44,10 @@ class PodCache:
         """Return the pods of which the runtime has something."""
         return tuple(self._statuses)
 
+    def containers(self) -> tuple[ContainerStatus, ...]:
+        """Return all containers of all pods."""
+        return tuple(each for status in self._statuses.values() for each in status.containers)
+
     def find(self, runtime_id: str) -> PodUID | None:
         """Return the pod of a container or sandbox id, None for an unknown one."""
         for uid, status in self._statuses.items():

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_runtime.images.image_settings import ImageSettings
+from edge_runtime.logs.log_rotation import LogRotationPolicy
 from edge_runtime.objects.cgroup_names import pod_cgroup_parent
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 
@@ -40,6 +42,8 @@ class PodSettings:
         max_pods: How many pods there are at most.
         runtime_name: Scheme of container ids, ``containerd``.
         policy: Which pods are never run here.
+        images: How images are pulled, shared and removed.
+        log_rotation: When logs are put aside.
     """
 
     pods_dir: Path
@@ -58,6 +62,8 @@ class PodSettings:
     max_pods: int = 110
     runtime_name: str = "containerd"
     policy: EdgePolicy = FORBIDS_NOTHING
+    images: ImageSettings = field(default_factory=ImageSettings)
+    log_rotation: LogRotationPolicy = field(default_factory=LogRotationPolicy)
 
     def cgroup_parent(self, uid: PodUID, qos: QOSClass) -> str:
         """Return the cgroup of a pod of that class."""

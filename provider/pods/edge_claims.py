@@ -79,15 +79,31 @@ def believed_event(event: EventReport, pod: Json) -> EventReport | None:
         pod: The API's metadata of the pod that it names by UID; the reference is made from that.
     """
     is_named = all(event.regarding.get(key) == pod.get(key) for key in ("namespace", "name", "uid"))
-    if not is_named or event.regarding.get("kind") != "Pod" or event.event_type not in _EVENT_TYPES:
-        return None
-    if event.id.startswith(OWN_EVENT_PREFIX) or len(event.id) > MAX_ID_CHARACTERS:
+    if not is_named or event.regarding.get("kind") != "Pod":
         return None
     regarding = {"apiVersion": "v1", "kind": "Pod"}
     regarding |= {key: str(pod[key]) for key in ("namespace", "name", "uid")}
     field_path = event.regarding.get("fieldPath")
     if isinstance(field_path, str):
         regarding["fieldPath"] = plain_line(field_path, max_characters=MAX_REASON_CHARACTERS)
+    return _plain_event(event, regarding)
+
+
+def believed_node_event(event: EventReport, *, node_name: str) -> EventReport | None:
+    """Return an event about the edge's own machine as it may be written, None when it may not.
+
+    Whatever node it names, the reference is to its own; like a kubelet's, its UID is the name.
+    """
+    if event.regarding.get("kind") != "Node":
+        return None
+    return _plain_event(event, {"kind": "Node", "name": node_name, "uid": node_name})
+
+
+def _plain_event(event: EventReport, regarding: dict[str, str]) -> EventReport | None:
+    if event.event_type not in _EVENT_TYPES:
+        return None
+    if event.id.startswith(OWN_EVENT_PREFIX) or len(event.id) > MAX_ID_CHARACTERS:
+        return None
     return msgspec.structs.replace(
         event,
         regarding=regarding,

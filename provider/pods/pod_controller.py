@@ -27,7 +27,7 @@ from provider.kube.watch import (
     list_and_watch,
 )
 from provider.pods.desired_state import compute_pod_put, compute_revision, pod_uid
-from provider.pods.edge_claims import believed_event, check_hello
+from provider.pods.edge_claims import believed_event, believed_node_event, check_hello
 from provider.pods.sync_stream import SyncOutbox, run_sync_stream
 from tunnel.errors import TunnelError
 from tunnel.sync import (
@@ -104,6 +104,7 @@ class PodController:
         """
         self._api = api
         self._edge = edge
+        self._node_name = node_name
         self._selector = {"fieldSelector": f"spec.nodeName={node_name}"}
         self._outbox = outbox
         self._status_writer = status_writer
@@ -325,7 +326,10 @@ class PodController:
                 raise AssertionError("the sync stream hands over one Hello, apart")
 
     def _take_event(self, event: EventReport) -> None:
-        """Take an event about a pod of this node; a node could write one about anything."""
+        """Take an event about the node or its pods; a node could write one about anything."""
+        if (own := believed_node_event(event, node_name=self._node_name)) is not None:
+            self._on_event(own)
+            return
         if not self._is_listed:
             # One too many comes again with the edge's next session.
             if len(self._early_events) < MAX_REMEMBERED:
@@ -337,7 +341,7 @@ class PodController:
             pod = self._past.get(uid)
         believed = believed_event(event, pod) if pod is not None else None
         if believed is None:
-            logger.debug("an event of the edge is about no pod of its own")
+            logger.debug("an event of the edge is about nothing of its own")
             self._outbox.put(EventAck(id=event.id))
             return
         self._on_event(believed)

@@ -1,0 +1,202 @@
+"""Put log files aside before they grow without end.
+
+    0.log ──larger than max_bytes──> 0.log.20060102-150405 ──next time──> ….gz ──too many──> ∅
+
+The newest file that was put aside stays as it is until the next rotation, since collectors may
+still read it.
+
+Source: kubernetes pkg/kubelet/logs/container_log_manager.go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import logging
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.objects.runtime_status import ContainerState
+from edge_runtime.runtime.errors import RuntimeServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.runtime_status import ContainerStatus
+
+_TIMESTAMP = "%Y%m%d-%H%M%S"
+_COMPRESSED = ".gz"
+_TEMPORARY = ".tmp"
+_COPY_BYTES = 1 << 20
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogRotationPolicy:
+    """When logs are put aside.
+
+    Attributes:
+        max_bytes: Of the file that is written; negative turns rotation off.
+        max_files: Files of one container, with the one that is written; at least 2.
+        period_s: How often all logs are looked at.
+    """
+
+    max_bytes: int = 10 << 20
+    max_files: int = 5
+    period_s: float = 10.0
+
+
+class LogRuntime(Protocol):
+    """What writes the logs (runtime/cri_client.py)."""
+
+    async def reopen_container_log(self, container_id: ContainerID) -> None:
+        """Open a running container's log anew; raises RuntimeServiceError."""
+        ...
+
+
+class LogRotation:
+    """Rotates the logs of all running containers."""
+
+    def __init__(
+        self,
+        runtime: LogRuntime,
+        *,
+        containers: Callable[[], Iterable[ContainerStatus]],
+        policy: LogRotationPolicy,
+        now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
+    ) -> None:
+        """Prepare.
+
+        Args:
+            runtime: What writes the logs.
+            containers: Returns what the runtime has, as far as it is known.
+            policy: When logs are put aside.
+            now: The machine's own time, in which files are named.
+        """
+        self._runtime = runtime
+        self._containers = containers
+        self._policy = policy
+        self._now = now
+
+    async def run(self) -> None:
+        """Rotate until cancelled; what fails is tried again."""
+        if self._policy.max_bytes < 0:
+            await asyncio.Event().wait()
+        while True:
+            await self.rotate_all()
+            await asyncio.sleep(self._policy.period_s)
+
+    async def rotate_all(self) -> None:
+        """Look at the log of each running container, one after the other."""
+        for container in tuple(self._containers()):
+            # Others write no more, and an empty newest file would help nobody.
+            if container.state is not ContainerState.RUNNING or not container.log_path:
+                continue
+            try:
+                await self._rotate_if_large(container)
+            except (OSError, RuntimeServiceError) as exc:
+                extra = {"path": container.log_path, "error": str(exc)}
+                logger.warning("a log cannot be rotated", extra=extra)
+
+    async def _rotate_if_large(self, container: ContainerStatus) -> None:
+        path = Path(container.log_path)
+        try:
+            size_bytes = (await asyncio.to_thread(path.lstat)).st_size
+        except FileNotFoundError:
+            # A rotation was cut off between its two steps, or somebody removed the file.
+            await self._runtime.reopen_container_log(container.id)
+            return
+        if size_bytes < self._policy.max_bytes:
+            return
+        await asyncio.to_thread(_make_room, path, self._policy.max_files)
+        await self._put_aside(container, path)
+
+    async def _put_aside(self, container: ContainerStatus, path: Path) -> None:
+        aside = path.with_name(f"{path.name}.{self._now().strftime(_TIMESTAMP)}")
+        await asyncio.to_thread(path.rename, aside)
+        try:
+            await self._runtime.reopen_container_log(container.id)
+        except BaseException:
+            _give_back(aside, path)
+            raise
+
+
+def rotated_logs(path: Path) -> list[Path]:
+    """Return what was put aside of a log and is whole, oldest first; blocks.
+
+    Raises:
+        OSError: The folder cannot be read.
+    """
+    return _split(path)[0]
+
+
+def remove_log_files(path: Path) -> None:
+    """Remove a log and all that was put aside of it; blocks.
+
+    Raises:
+        OSError: One is there and cannot be removed.
+    """
+    for each in (*_siblings(path), path):
+        each.unlink(missing_ok=True)
+
+
+def _give_back(aside: Path, path: Path) -> None:
+    """Undo a rename: the runtime still writes to that file, unless it made a new one after all."""
+    if not path.exists():
+        aside.rename(path)
+
+
+def _siblings(path: Path) -> list[Path]:
+    prefix = f"{path.name}."
+    with suppress(FileNotFoundError):
+        return sorted(each for each in path.parent.iterdir() if each.name.startswith(prefix))
+    return []
+
+
+def _split(path: Path) -> tuple[list[Path], list[Path]]:
+    """Return the whole files, and what a rotation that was cut off left behind."""
+    found = _siblings(path)
+    names = {each.name for each in found}
+    whole = [
+        each
+        for each in found
+        if each.suffix == _COMPRESSED
+        or (each.suffix != _TEMPORARY and each.name + _COMPRESSED not in names)
+    ]
+    return whole, [each for each in found if each not in whole]
+
+
+def _make_room(path: Path, max_files: int) -> None:
+    """Remove the oldest files and compress the others; blocks for as long as gzip takes."""
+    whole, leftovers = _split(path)
+    for each in leftovers:
+        each.unlink(missing_ok=True)
+    # With the file that is put aside now and the one that comes, so many may stay.
+    kept = max(max_files - 2, 0)
+    surplus = len(whole) - kept
+    for each in whole[: max(surplus, 0)]:
+        each.unlink(missing_ok=True)
+    for each in whole[max(surplus, 0) :]:
+        if each.suffix != _COMPRESSED:
+            _compress(each)
+
+
+def _compress(path: Path) -> None:
+    temporary = path.with_name(path.name + _TEMPORARY)
+    mode = path.stat().st_mode & 0o777
+    try:
+        with path.open("rb") as source:
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+            with open(descriptor, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw) as target:
+                shutil.copyfileobj(source, target, _COPY_BYTES)
+        temporary.rename(path.with_name(path.name + _COMPRESSED))
+    finally:
+        temporary.unlink(missing_ok=True)
+    path.unlink()
