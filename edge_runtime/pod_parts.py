@@ -107,7 +107,6 @@ def build_pod_parts(
     statuses = StatusManager(StatusStore(database))
     records = LocalPodState(database)
     recorder = EventRecorder(EventStore(database))
-    objects = ObjectStore(database)
     objects, pull_records = ObjectStore(database), PullRecordStore(database)
     pulls = ImagePullManager(
         pull_records, runtime=runtime, verification=settings.images.verification

@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from edge_runtime.events.reasons import FORBIDDEN_BY_POLICY
+from edge_runtime.pods.pod_events import REJECTED
+from edge_runtime.pods.pod_failure import PodFailure
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.policy.edge_policy import EdgePolicy
 
 _Rule = Callable[[Any], bool]
 
@@ -105,18 +110,14 @@ _CONTAINER: Mapping[str, _Rule] = {
             "env",
             "image",
             "imagePullPolicy",
-            "lifecycle",
-            "livenessProbe",
             "name",
             "ports",
-            "readinessProbe",
             # Says how a resize is made; the resize itself is not made yet.
             "resizePolicy",
             "resources",
             "restartPolicy",
             "restartPolicyRules",
             "securityContext",
-            "startupProbe",
             "stdin",
             "stdinOnce",
             "targetContainerName",
@@ -128,23 +129,6 @@ _CONTAINER: Mapping[str, _Rule] = {
     ),
     "terminationMessagePolicy": _one_of("File", "FallbackToLogsOnError"),
 }
-_HOOK: Mapping[str, _Rule] = dict.fromkeys(("exec", "httpGet", "sleep", "tcpSocket"), _anything)
-_LIFECYCLE: Mapping[str, _Rule] = dict.fromkeys(("postStart", "preStop", "stopSignal"), _anything)
-_PROBE: Mapping[str, _Rule] = dict.fromkeys(
-    (
-        "exec",
-        "failureThreshold",
-        "grpc",
-        "httpGet",
-        "initialDelaySeconds",
-        "periodSeconds",
-        "successThreshold",
-        "tcpSocket",
-        "terminationGracePeriodSeconds",
-        "timeoutSeconds",
-    ),
-    _anything,
-)
 _RESTART_RULE: Mapping[str, _Rule] = {
     "action": _one_of("Restart"),
     "exitCodes": _anything,
@@ -156,6 +140,27 @@ _PORT: Mapping[str, _Rule] = {
     "protocol": _anything,
 }
 _PORT_ON_HOST: Mapping[str, _Rule] = {**_PORT, "hostPort": _anything}
+
+
+class PodAdmission:
+    """Whether a pod may run here."""
+
+    def __init__(self, policy: EdgePolicy) -> None:
+        self._policy = policy
+
+    def refusal(self, pod: Pod, *, has_run: bool) -> PodFailure | None:
+        """Return why a pod may not run here, None when it may.
+
+        Args:
+            pod: The pod.
+            has_run: The runtime has something of it.
+        """
+        # What the machine's owner forbids ends, also where it ran before that was forbidden.
+        del has_run
+        forbidden = self._policy.pod_refusal(pod)
+        if forbidden is None:
+            return None
+        return PodFailure(reason=FORBIDDEN_BY_POLICY, message=f"{REJECTED}{forbidden}")
 
 
 def unsupported_fields(pod: Pod) -> tuple[str, ...]:
@@ -200,12 +205,6 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
         rules = _PORT_ON_HOST if on_host else _PORT
         yield from _check(port, rules, f"{path}.ports[{port.get('containerPort')}]")
     yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
-    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-        yield from _check(container.get(probe) or {}, _PROBE, f"{path}.{probe}")
-    lifecycle = container.get("lifecycle") or {}
-    yield from _check(lifecycle, _LIFECYCLE, f"{path}.lifecycle")
-    for hook in ("postStart", "preStop"):
-        yield from _check(lifecycle.get(hook) or {}, _HOOK, f"{path}.lifecycle.{hook}")
 
 
 def _check_resources(resources: Json, path: str) -> Iterator[str]:
