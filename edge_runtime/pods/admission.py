@@ -85,12 +85,18 @@ _POD: Mapping[str, _Rule] = {
             "hostIPC",
             "hostNetwork",
             "hostPID",
+            # Its true is the default, its false a user namespace.
+            "hostUsers",
             "hostname",
             "imagePullSecrets",
             "hostnameOverride",
             "initContainers",
+            # The scheduler's and ours: what a RuntimeClass adds.
+            "overhead",
             "readinessGates",
+            "resources",
             "restartPolicy",
+            "runtimeClassName",
             "securityContext",
             "setHostnameAsFQDN",
             "shareProcessNamespace",
@@ -99,7 +105,6 @@ _POD: Mapping[str, _Rule] = {
         ),
         _anything,
     ),
-    "hostUsers": _one_of(True),
     "os": _one_of({"name": "linux"}),
 }
 _CONTAINER: Mapping[str, _Rule] = {
@@ -134,12 +139,9 @@ _RESTART_RULE: Mapping[str, _Rule] = {
     "exitCodes": _anything,
 }
 _ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
-_PORT: Mapping[str, _Rule] = {
-    "containerPort": _anything,
-    "name": _anything,
-    "protocol": _anything,
-}
-_PORT_ON_HOST: Mapping[str, _Rule] = {**_PORT, "hostPort": _anything}
+_PORT: Mapping[str, _Rule] = dict.fromkeys(
+    ("containerPort", "hostIP", "hostPort", "name", "protocol"), _anything
+)
 
 
 class PodAdmission:
@@ -182,9 +184,7 @@ def _check_pod(pod: Pod) -> Iterator[str]:
     # Absent means true, as the API defines it; true was found above.
     if spec.get("enableServiceLinks") is None:
         yield "spec.enableServiceLinks"
-    # The one field whose false asks for something: a user namespace.
-    if spec.get("hostUsers") is False:
-        yield "spec.hostUsers"
+    yield from _check_resources(spec.get("resources") or {}, "spec.resources")
     for container in pod.all_containers:
         path = f"spec.{container.kind.value}[{container.name}]"
         yield from _check_container(container.raw, path, on_host=pod.host_network)
@@ -202,8 +202,7 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
     for variable in container.get("env") or ():
         yield from _check(variable, _ENV, f"{path}.env[{variable.get('name')}]")
     for port in container.get("ports") or ():
-        rules = _PORT_ON_HOST if on_host else _PORT
-        yield from _check(port, rules, f"{path}.ports[{port.get('containerPort')}]")
+        yield from _check(port, _PORT, f"{path}.ports[{port.get('containerPort')}]")
     yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
 
 
