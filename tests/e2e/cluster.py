@@ -128,13 +128,16 @@ def exists() -> bool:
     return load_state(default_root() / "state.json") is not None
 
 
-def bring_up() -> str:
+def bring_up(*options: str) -> str:
     """Bring the devcluster up, or start what it lacks; progress goes to our own output.
+
+    Args:
+        options: Of `up`, such as ``--with-kubelet``.
 
     Returns:
         What went wrong, empty if nothing did.
     """
-    return _run_aloud("up")
+    return _run_aloud("up", *options)
 
 
 def take_down() -> str:
@@ -142,10 +145,10 @@ def take_down() -> str:
     return _run_aloud("down")
 
 
-def _run_aloud(verb: str) -> str:
+def _run_aloud(verb: str, *options: str) -> str:
     started = time.monotonic()
     done = subprocess.run(
-        [*COMMAND, verb],
+        [*COMMAND, verb, *options],
         cwd=ROOT,
         timeout=BRING_UP_TIMEOUT_S,
         stdin=subprocess.DEVNULL,

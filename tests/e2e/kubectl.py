@@ -101,6 +101,21 @@ class Running:
             if containing in line.text:
                 return line
 
+    def arrived(self, *, timeout_s: float) -> Iterator[Line]:
+        """Yield the lines that are there, waiting at most so long for the first of them.
+
+        Raises:
+            AssertionError: The output has ended.
+        """
+        while True:
+            try:
+                line = self._lines.get(timeout=max(0.001, timeout_s))
+            except queue.Empty:
+                return
+            assert line is not None, f"the output ended; stderr: {self.error}"
+            yield line
+            timeout_s = 0
+
     def send(self, data: bytes) -> None:
         """Write to its standard input at once."""
         stdin = _opened(self.process.stdin)
