@@ -68,7 +68,7 @@ def test_every_other_field_is_seen() -> None:
     other["phase"] = "Pending"
     other["conditions"][0]["lastTransitionTime"] = "2026-01-01T00:00:00Z"
     other["containerStatuses"][0]["imageID"] = f"sha256:{'d' * 64}"
-    found = compared(life(STATUS, node="cloud", uid="u"), life(other, node="site", uid="u"))
+    found = compared(life(STATUS, node="cloud", uid="uid-7"), life(other, node="site", uid="uid-7"))
     settled = [where for where in found if where.startswith("case/settled")]
     assert settled == [
         "case/settled/conditions/Ready/lastTransitionTime",
@@ -80,10 +80,10 @@ def test_every_other_field_is_seen() -> None:
 
 def test_an_event_that_only_one_sends_is_seen() -> None:
     """So is one that is sent again where the other is sent once."""
-    one = life(STATUS, node="cloud", uid="u", events=[event("x", uid="u")])
-    none = life(STATUS, node="site", uid="u")
+    one = life(STATUS, node="cloud", uid="uid-7", events=[event("x", uid="uid-7")])
+    none = life(STATUS, node="site", uid="uid-7")
     assert compared(one, none) == ["case/events/Normal Started x (spec.containers{main})"]
-    twice = life(STATUS, node="site", uid="u", events=[{**event("x", uid="u"), "count": 2}])
+    twice = life(STATUS, node="site", uid="uid-7", events=[{**event("x", uid="uid-7"), "count": 2}])
     assert [where.rpartition("/")[2] for where in compared(one, twice)] == ["count"]
 
 
@@ -98,6 +98,6 @@ def test_a_row_covers_what_its_three_patterns_match(tmp_path: Path) -> None:
     assert row == Explanation(
         where="*/settled/a", kubelet="[1*", site="absent", why="`because` it \\| is"
     )
-    one = life({"a": [1]}, node="cloud", uid="u")
-    found = differences({"c": one}, {"c": life({}, node="site", uid="u")}, nodes=("cloud", "site"))
+    one = life({"a": [1]}, node="cloud", uid="uid-7")
+    found = differences({"c": one}, {"c": life({}, node="site", uid="uid-7")}, nodes=("cloud", "site"))
     assert [one.where for one in unexplained(found, [row])] == ["c/end/a"]
