@@ -86,5 +86,25 @@ def format_bytes(size_bytes: int) -> str:
     return f"{size_bytes // _BINARY[suffix]}{suffix}" if suffix else str(size_bytes)
 
 
+def format_quantity(value: int, *, binary: bool) -> str:
+    """Write a whole number as the API does: the largest suffix that keeps it whole.
+
+    Args:
+        value: Units or bytes.
+        binary: With suffixes of 1024; below that, as a kubelet, with those of 1000 all the same.
+
+    Source: kubernetes staging/src/k8s.io/apimachinery/pkg/api/resource/quantity.go
+    ``CanonicalizeBytes``.
+    """
+    if binary and abs(value) >= 1024:
+        return format_bytes(value)
+    suffix = ""
+    for each in "kMGTPE":
+        if not value or value % _DECIMAL[each]:
+            break
+        suffix = each
+    return f"{value // (_DECIMAL[suffix] if suffix else 1)}{suffix}"
+
+
 def _ceil(value: Fraction) -> int:
     return -((-value.numerator) // value.denominator)
