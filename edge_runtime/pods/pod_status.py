@@ -106,8 +106,9 @@ def compute_pod_status(
         **_observed_generation(pod, before),
         **compute_addresses(pod, found=status.ips, before=before, host_ips=context.host_ips),
         "resources": pod_resources_in_force(pod, is_running=before.get("phase") == RUNNING),
-        "allocatedResources": pod_allocated_resources(pod),
     }
+    if allocated := pod_allocated_resources(pod):
+        result["allocatedResources"] = allocated
     if before.get("phase") == phase:
         result |= {key: before[key] for key in ("reason", "message") if before.get(key)}
     elif context.failure is not None and phase == FAILED:

@@ -62,6 +62,20 @@ def compute_status_patch(pod: Json, status: Json) -> Json | None:
     return {"metadata": {"uid": pod["metadata"]["uid"]}, "status": changes}
 
 
+def dropped_fields(patch: Json, answer: Json) -> frozenset[str]:
+    """Return the fields of a patch that the API server does not know: older ones drop them.
+
+    They would differ for ever.
+
+    Args:
+        patch: What was sent.
+        answer: The pod as the API holds it then.
+    """
+    sent, held = patch["status"], answer.get("status") or {}
+    newer = ("observedGeneration", *_OBJECTS)
+    return frozenset(field for field in newer if sent.get(field) is not None and field not in held)
+
+
 def compute_lost_status(pod: Json, *, now: str) -> Json:
     """Return the terminal status of a pod of which the edge says only that nothing of it is left.
 
@@ -121,10 +135,18 @@ def _field_changes(live: Json, status: Json) -> Iterator[tuple[str, Any]]:
     for field in _MERGED_LISTS:
         if _trim(status.get(field)) != _trim(live.get(field)):
             yield field, [{"$patch": "replace"}, *(status.get(field) or ())]
+    yield from _object_changes(live, status)
+
+
+def _object_changes(live: Json, status: Json) -> Iterator[tuple[str, Any]]:
     for field in _OBJECTS:
-        if _trim(status.get(field)) != _trim(live.get(field)):
-            wanted = status.get(field)
-            yield field, {"$patch": "replace", **wanted} if wanted else None
+        if field in live and field not in status:
+            yield field, None
+        elif field in status and field not in live:
+            # Without a directive: one about what is not there is dropped with all it says.
+            yield field, status[field]
+        elif _trim(status.get(field)) != _trim(live.get(field)):
+            yield field, {"$patch": "replace", **status[field]}
 
 
 def _condition_changes(live: list[Json], status: Json) -> list[Json]:

@@ -28,7 +28,12 @@ from provider.kube.pace import Pace
 from provider.kube.timestamps import format_time, utc_now
 from provider.kube.watch import Backoff, is_older_version
 from provider.pods.edge_claims import believed_status
-from provider.pods.status_patch import compute_lost_status, compute_status_patch, is_terminal
+from provider.pods.status_patch import (
+    compute_lost_status,
+    compute_status_patch,
+    dropped_fields,
+    is_terminal,
+)
 from provider.pods.work_queue import WorkQueue
 from tunnel.errors import SyncError
 from tunnel.sync import PodForget, StatusAck, StatusWant, compute_status_hash
@@ -97,6 +102,8 @@ class StatusWriter:
         self._deleted: set[str] = set()
         # Pods of which it is in the log that the edge says what it should not.
         self._told: set[str] = set()
+        # Of a status, what this API server is too old for.
+        self._dropped_fields: frozenset[str] = frozenset()
         self._backoffs: dict[str, Backoff] = {}
 
     # From the API.
@@ -277,9 +284,12 @@ class StatusWriter:
         pod = self._pods.get(uid)
         if pod is None:
             return  # not listed yet
-        if patch := compute_status_patch(pod, held.status):
+        known = {key: held.status[key] for key in held.status if key not in self._dropped_fields}
+        if patch := compute_status_patch(pod, known):
             await self._pace.turn()
-            self._store(uid, await self._api.patch(_path(pod, "status"), patch))
+            answer = await self._api.patch(_path(pod, "status"), patch)
+            self._dropped_fields |= dropped_fields(patch, answer)
+            self._store(uid, answer)
         self._acknowledge(uid, held)
 
     async def _finish(self, uid: str) -> None:

@@ -94,6 +94,8 @@ class FakeAPIServer:
         self.page_size = 500
         self.reviews = Reviews()
         self.max_concurrent = 0
+        # Fields of a status that a server of another version would have.
+        self.unknown_status_fields: frozenset[str] = frozenset()
         self._concurrent = 0
         self._faults: list[tuple[str, str, int | None]] = []
         self._lost_answers: list[tuple[str, str]] = []
@@ -318,6 +320,9 @@ class FakeAPIServer:
             raise ApiRefusal(409, "the object has been modified")
         part = {"status": patch.get("status", {})} if subresource == "status" else patch
         merged = merge(known, part)
+        if subresource == "status":
+            for field in self.unknown_status_fields:
+                merged["status"].pop(field, None)
         if merged == known:
             return known  # nothing changes, no new version
         return self._commit("MODIFIED", collection, merged)

@@ -29,9 +29,13 @@ def merge(original: Json, patch: Json) -> Json:
             continue
         if value is None:
             result.pop(key, None)
+        elif isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merge(result[key], value)
+        elif isinstance(value, dict) and "$patch" in value:
+            # A directive about what is not there: removeDirectives drops it with all it says.
+            result.pop(key, None)
         elif isinstance(value, dict):
-            known = result.get(key)
-            result[key] = merge(known if isinstance(known, dict) else {}, value)
+            result[key] = merge({}, value)
         elif isinstance(value, list) and key in _MERGE_KEYS:
             order = [item[_MERGE_KEYS[key]] for item in patch.get(_ORDER + key, ())]
             result[key] = _merge_list(result.get(key) or [], value, _MERGE_KEYS[key], order)

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provider.pods.status_patch import compute_lost_status, compute_status_patch, is_terminal
+from provider.pods.status_patch import (
+    compute_lost_status,
+    compute_status_patch,
+    dropped_fields,
+    is_terminal,
+)
 from tests.fakes.reports import make_pod, make_status
 from tests.fakes.strategic_merge import merge
 
@@ -83,6 +88,35 @@ def test_what_lasts_is_not_taken_away() -> None:
     pod["status"] |= {"qosClass": "Burstable", "observedGeneration": 2}
     incomplete = {key: value for key, value in make_status().items() if key != "startTime"}
     assert compute_status_patch(pod, incomplete) is None
+
+
+def test_resources_come_change_and_go() -> None:
+    """A directive about what is not there would be dropped with all it says."""
+    pod = running()
+    small, large = {"requests": {"cpu": "1"}}, {"limits": {"cpu": "2"}}
+    for wanted in (small, large, {}):
+        pod["status"] = patched(pod, {**make_status(), "resources": wanted})
+        assert pod["status"]["resources"] == wanted
+    assert "resources" not in patched(pod, make_status())
+
+
+def test_statuses_of_all_kinds_of_containers_replace_each_other() -> None:
+    """And go once there are none."""
+    pod = running()
+    kinds = ("initContainerStatuses", "ephemeralContainerStatuses")
+    first = {kind: [{"name": "a"}, {"name": "b"}] for kind in kinds}
+    second = {kind: [{"name": "b", "ready": True}] for kind in kinds}
+    for wanted in (first, second):
+        pod["status"] = patched(pod, {**make_status(), **wanted})
+        assert {kind: pod["status"][kind] for kind in kinds} == wanted
+    assert not set(kinds) & set(patched(pod, make_status()))
+
+
+def test_fields_that_an_older_api_server_drops_are_found() -> None:
+    """Only those that were sent and did not arrive."""
+    patch = {"status": {"resources": {}, "allocatedResources": None, "phase": "Running"}}
+    assert dropped_fields(patch, {"status": {"phase": "Running"}}) == {"resources"}
+    assert dropped_fields(patch, {"status": {"resources": {}}}) == frozenset()
 
 
 def test_foreign_fields_and_conditions_stay() -> None:

@@ -111,6 +111,23 @@ async def test_a_status_is_patched_then_acknowledged(
 
 
 @on_api_server
+async def test_what_an_older_api_server_drops_is_sent_once(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Or every watch event would cost a patch that changes nothing."""
+    server.unknown_status_fields = frozenset({"resources", "observedGeneration"})
+    server.put(PODS, make_pod(uid="u"))
+    status = {**make_status(), "resources": {"requests": {"cpu": "1"}}, "observedGeneration": 2}
+    async with writing(kube) as running:
+        running.status("u", 1, status)
+        await asyncio.sleep(0.5)
+        for number in range(3):
+            server.change(PODS, "p", {"metadata": {"labels": {"n": str(number)}}})
+            await asyncio.sleep(0.5)
+    assert len(server.seen("patch")) == 1
+
+
+@on_api_server
 async def test_what_others_write_is_put_right(server: FakeAPIServer, kube: KubeClient) -> None:
     """On the watch event, without a word from the edge."""
     server.put(PODS, make_pod(uid="u"))
