@@ -22,7 +22,9 @@ from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
 from edge_runtime.config import EDGELET_VERSION
+from edge_runtime.events.reasons import OOM_SCORE_ADJ_FORBIDDEN, WARNING
 from edge_runtime.machine.node_reporter import NodeReporter
+from edge_runtime.machine.oom_score import refusal
 from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.pods.interruption import unless
 from edge_runtime.runtime.cri_client import CriClient
@@ -140,6 +142,7 @@ class Edge:
         self._config = config
         self._runtime = runtime
         self._host_ips = settings.host_ips
+        self._min_oom_score_adj = settings.machine.min_oom_score_adj
         self._parts = build_pod_parts(
             database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
@@ -161,8 +164,17 @@ class Edge:
             await parts.load()
         except StoreError as exc:
             raise StartRefused(str(exc)) from exc
+        self._tell_forbidden_scores()
         async with self._audit.writing():
             return await self._run_loops(stop)
+
+    def _tell_forbidden_scores(self) -> None:
+        message = refusal(self._config.oom_score_adj, self._min_oom_score_adj)
+        if message:
+            logger.warning("oom_score_adj is left alone", extra={"reason": message})
+            self._parts.events.record_node(
+                event_type=WARNING, reason=OOM_SCORE_ADJ_FORBIDDEN, message=message
+            )
 
     async def _run_loops(self, stop: asyncio.Event) -> int:
         parts, status = self._parts, 0

@@ -36,5 +36,7 @@ MISSING_CLUSTER_DNS = "MissingClusterDNS"
 PULL_SECRETS_MISSING = "FailedToRetrieveImagePullSecret"
 # Ours: the machine's owner forbids what the pod asks for, so it ends without having run.
 FORBIDDEN_BY_POLICY = "ForbiddenByEdgePolicy"
+# Ours, of the Node: the machine lets nobody have a low score, so important pods are not spared.
+OOM_SCORE_ADJ_FORBIDDEN = "OOMScoreAdjForbidden"
 # Ours: the pod asks for what this edgelet cannot do yet, so it is not run at all.
 UNSUPPORTED = "UnsupportedByEdgelet"
