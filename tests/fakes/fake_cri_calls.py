@@ -282,7 +282,12 @@ class FakeCriCalls:
         return pb.PullImageResponse(image_ref=self.images[name].id)
 
     async def _RemoveImage(self, request: pb.RemoveImageRequest) -> pb.RemoveImageResponse:
-        self.images.pop(request.image.image, None)
+        # Of an id, all names; of a name, the name.
+        gone = [
+            name for name, image in self.images.items() if request.image.image in (name, image.id)
+        ]
+        for name in gone:
+            del self.images[name]
         return pb.RemoveImageResponse()
 
     async def _ImageFsInfo(self, _: pb.ImageFsInfoRequest) -> pb.ImageFsInfoResponse:

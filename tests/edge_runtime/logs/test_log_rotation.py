@@ -1,0 +1,152 @@
+"""Logs are put aside, compressed and dropped; none is lost, whatever fails."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from edge_runtime.logs.log_rotation import (
+    LogRotation,
+    LogRotationPolicy,
+    remove_log_files,
+    rotated_logs,
+)
+from edge_runtime.objects.container import ContainerID
+from edge_runtime.objects.pod import SandboxID
+from edge_runtime.objects.runtime_status import ContainerState, ContainerStatus
+from edge_runtime.runtime.errors import UnknownFailure
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+POLICY = LogRotationPolicy(max_bytes=10, max_files=3)
+
+
+class Logs:
+    """One container that writes a log."""
+
+    def __init__(self, folder: Path, *, policy: LogRotationPolicy = POLICY) -> None:
+        self.path = folder / "0.log"
+        self.state = ContainerState.RUNNING
+        self.now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+        self.reopened = 0
+        self.fails = False
+        self.rotation = LogRotation(
+            self, containers=lambda: (self.status(),), policy=policy, now=lambda: self.now
+        )
+
+    def status(self) -> ContainerStatus:
+        """Return the container as the cache holds it."""
+        return ContainerStatus(
+            id=ContainerID("c"),
+            sandbox_id=SandboxID("s"),
+            name="c",
+            attempt=0,
+            state=self.state,
+            created_at_ns=0,
+            log_path=str(self.path),
+        )
+
+    async def reopen_container_log(self, container_id: ContainerID) -> None:
+        """Make the file anew, or fail."""
+        assert container_id == "c"
+        self.reopened += 1
+        if self.fails:
+            raise UnknownFailure(method="ReopenContainerLog", message="no")
+        self.path.touch()
+
+    async def rotate(self, text: str) -> None:
+        """Write, look, and let ten seconds pass."""
+        with self.path.open("a") as log:
+            log.write(text)
+        await self.rotation.rotate_all()
+        self.now += timedelta(seconds=10)
+
+    def names(self) -> list[str]:
+        """Return the files of the folder."""
+        return sorted(each.name for each in self.path.parent.iterdir())
+
+
+async def test_small_log_stays(tmp_path: Path) -> None:
+    """Below the limit nothing is touched."""
+    logs = Logs(tmp_path)
+    await logs.rotate("123456789")
+    assert (logs.names(), logs.reopened) == (["0.log"], 0)
+
+
+async def test_newest_stays_as_it_is_and_older_ones_are_compressed(tmp_path: Path) -> None:
+    """Never more files than allowed."""
+    logs = Logs(tmp_path)
+    for number in range(4):
+        await logs.rotate(f"{number}" * 10)
+    assert logs.names() == [
+        "0.log",
+        "0.log.20260102-030425.gz",
+        "0.log.20260102-030435",
+    ]
+    assert gzip.decompress((tmp_path / "0.log.20260102-030425.gz").read_bytes()) == b"2" * 10
+    assert (tmp_path / "0.log.20260102-030435").read_text() == "3" * 10
+    assert [each.name for each in rotated_logs(logs.path)] == logs.names()[1:]
+
+
+async def test_two_files_are_the_least(tmp_path: Path) -> None:
+    """The one that is written, and the one before."""
+    logs = Logs(tmp_path, policy=LogRotationPolicy(max_bytes=10, max_files=2))
+    for _ in range(3):
+        await logs.rotate("x" * 10)
+    assert logs.names() == ["0.log", "0.log.20260102-030425"]
+
+
+async def test_log_keeps_its_name_when_it_cannot_be_reopened(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The runtime writes on to it, and the next look tries again."""
+    logs = Logs(tmp_path)
+    logs.fails = True
+    with caplog.at_level(logging.WARNING):
+        await logs.rotate("x" * 10)
+    assert logs.names() == ["0.log"]
+    assert "a log cannot be rotated" in caplog.text
+    logs.fails = False
+    await logs.rotate("y")
+    assert logs.names() == ["0.log", "0.log.20260102-030415"]
+
+
+async def test_log_that_is_not_there_is_opened(tmp_path: Path) -> None:
+    """A rotation was cut off between its steps."""
+    logs = Logs(tmp_path)
+    await logs.rotation.rotate_all()
+    assert (logs.names(), logs.reopened) == (["0.log"], 1)
+
+
+async def test_log_of_a_dead_container_stays(tmp_path: Path) -> None:
+    """It grows no more, and an empty newest file would help nobody."""
+    logs = Logs(tmp_path)
+    logs.state = ContainerState.EXITED
+    await logs.rotate("x" * 10)
+    assert logs.names() == ["0.log"]
+
+
+async def test_leftovers_of_a_cut_off_rotation_go(tmp_path: Path) -> None:
+    """Half a compressed file, and one whose compressed form is whole."""
+    logs = Logs(tmp_path)
+    for name in ("0.log.1.tmp", "0.log.20260101-000000", "0.log.20260101-000000.gz"):
+        (tmp_path / name).write_bytes(gzip.compress(b"old"))
+    assert [each.name for each in rotated_logs(logs.path)] == ["0.log.20260101-000000.gz"]
+    await logs.rotate("x" * 10)
+    assert logs.names() == ["0.log", "0.log.20260101-000000.gz", "0.log.20260102-030405"]
+
+
+async def test_whole_log_is_removed(tmp_path: Path) -> None:
+    """With all that was put aside, and nobody else's."""
+    logs = Logs(tmp_path)
+    (tmp_path / "10.log").touch()
+    for _ in range(3):
+        await logs.rotate("x" * 10)
+    remove_log_files(logs.path)
+    assert logs.names() == ["10.log"]
+    remove_log_files(tmp_path / "none" / "0.log")
