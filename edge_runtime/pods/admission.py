@@ -115,14 +115,18 @@ _CONTAINER: Mapping[str, _Rule] = {
             "env",
             "image",
             "imagePullPolicy",
+            "lifecycle",
+            "livenessProbe",
             "name",
             "ports",
+            "readinessProbe",
             # Says how a resize is made; the resize itself is not made yet.
             "resizePolicy",
             "resources",
             "restartPolicy",
             "restartPolicyRules",
             "securityContext",
+            "startupProbe",
             "stdin",
             "stdinOnce",
             "targetContainerName",
@@ -134,6 +138,23 @@ _CONTAINER: Mapping[str, _Rule] = {
     ),
     "terminationMessagePolicy": _one_of("File", "FallbackToLogsOnError"),
 }
+_HOOK: Mapping[str, _Rule] = dict.fromkeys(("exec", "httpGet", "sleep", "tcpSocket"), _anything)
+_LIFECYCLE: Mapping[str, _Rule] = dict.fromkeys(("postStart", "preStop", "stopSignal"), _anything)
+_PROBE: Mapping[str, _Rule] = dict.fromkeys(
+    (
+        "exec",
+        "failureThreshold",
+        "grpc",
+        "httpGet",
+        "initialDelaySeconds",
+        "periodSeconds",
+        "successThreshold",
+        "tcpSocket",
+        "terminationGracePeriodSeconds",
+        "timeoutSeconds",
+    ),
+    _anything,
+)
 _RESTART_RULE: Mapping[str, _Rule] = {
     "action": _one_of("Restart"),
     "exitCodes": _anything,
@@ -204,6 +225,12 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
     for port in container.get("ports") or ():
         yield from _check(port, _PORT, f"{path}.ports[{port.get('containerPort')}]")
     yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        yield from _check(container.get(probe) or {}, _PROBE, f"{path}.{probe}")
+    lifecycle = container.get("lifecycle") or {}
+    yield from _check(lifecycle, _LIFECYCLE, f"{path}.lifecycle")
+    for hook in ("postStart", "preStop"):
+        yield from _check(lifecycle.get(hook) or {}, _HOOK, f"{path}.lifecycle.{hook}")
 
 
 def _check_resources(resources: Json, path: str) -> Iterator[str]:

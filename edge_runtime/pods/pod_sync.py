@@ -301,7 +301,18 @@ class PodSync:
             waits_s.append(0.0)
         elif reasons:
             waits_s.append(RETRY_S)
+        if _lets_others_start(pod, actions, memory):
+            waits_s.append(0.0)
         left_s = self._left_s(pod)
         if left_s is not None:
             waits_s.append(max(left_s, 0.0))
         return min(waits_s, default=None)
+
+
+def _lets_others_start(pod: Pod, actions: PodActions, memory: SyncMemory) -> bool:
+    """Whether a sidecar was started: who comes after it may start now, and no PLEG tells of it.
+
+    The cache knew of the start before the PLEG saw it.
+    """
+    names = {each.name for each in actions.start if each.name not in memory.waiting}
+    return any(each.name in names for each in pod.sidecars)

@@ -88,8 +88,9 @@ def test_unsupported_field_of_a_pod_is_named(spec: dict[str, Any], field: str) -
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
-        ({"livenessProbe": {"exec": {}}}, "livenessProbe"),
-        ({"lifecycle": {"preStop": {}}}, "lifecycle"),
+        ({"livenessProbe": {"telepathy": {"to": "all"}}}, "livenessProbe.telepathy"),
+        ({"lifecycle": {"onPause": {"exec": {}}}}, "lifecycle.onPause"),
+        ({"lifecycle": {"preStop": {"telepathy": 1}}}, "lifecycle.preStop.telepathy"),
         ({"envFrom": [{"prefix": "x"}]}, "envFrom"),
         ({"env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}, "env[A].valueFrom"),
         ({"volumeMounts": [{"name": "v"}]}, "volumeMounts"),
