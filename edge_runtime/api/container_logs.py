@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NS_PER_S = 1_000_000_000
+_STATUS_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 _WAITING_TEXTS = {
     "ErrImagePull": "image can't be pulled",
     "ImagePullBackOff": "trying and failing to pull image",
@@ -174,7 +175,7 @@ def find_logged_container(status: Json, *, pod_name: str, container: str, previo
         ApiError: 400 with the kubelet's text when there is none.
     """
     named = f'container "{container}" in pod "{pod_name}"'
-    statuses = status.get("containerStatuses") or ()
+    statuses = [each for kind in _STATUS_LISTS for each in status.get(kind) or ()]
     found = next((each for each in statuses if each.get("name") == container), None)
     if found is None:
         raise ApiError(400, f"{named} is not available")

@@ -180,6 +180,15 @@ def test_container_that_never_was_has_no_log(status: dict[str, Any], text: str) 
     assert refused.value.text == text
 
 
+@pytest.mark.parametrize("kind", ["initContainerStatuses", "ephemeralContainerStatuses"])
+def test_containers_of_every_kind_have_logs(kind: str) -> None:
+    """`kubectl logs -c` of an init container or of a debugging one."""
+    ended = {"state": {"terminated": {"containerID": "containerd://i"}}}
+    status = {"containerStatuses": [{"name": "c"}], kind: [{"name": "i", **ended}]}
+    found = find_logged_container(status, pod_name="p", container="i", previous=False)
+    assert found == "containerd://i"
+
+
 def test_container_without_status_is_not_available() -> None:
     """The pod was not worked on yet."""
     with pytest.raises(ApiError) as refused:
