@@ -8,20 +8,34 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_runtime.logs.log_rotation import remove_log_files
 from edge_runtime.logs.termination_message import message_path
+from edge_runtime.objects.pod import PodUID
 from edge_runtime.runtime.cri_config import container_log_path
 
 if TYPE_CHECKING:
     from edge_runtime.objects.container import ContainerID
-    from edge_runtime.objects.pod import Pod, PodUID
+    from edge_runtime.objects.pod import Pod
     from edge_runtime.pods.pod_settings import PodSettings
 
 _MAX_FILE_NAME = 255
+_UID = re.compile(r"[0-9A-Za-z-]{1,64}", re.ASCII)
 _LOG_SUFFIX = ".log"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodFolders:
+    """A pod of which there are folders; names are "" where only the UID is known."""
+
+    uid: PodUID
+    namespace: str = ""
+    name: str = ""
 
 
 def make_log_folders(settings: PodSettings, pod: Pod) -> None:
@@ -57,13 +71,13 @@ def link_log(
 def remove_log(
     settings: PodSettings, pod: Pod, container_name: str, container_id: ContainerID, *, attempt: int
 ) -> None:
-    """Remove the log of one attempt of a container, the link to it, and its last message.
+    """Remove the logs of one attempt of a container, the link to them, and its last message.
 
     Raises:
         OSError: They are there and cannot be removed.
     """
     folder = settings.pod_logs_dir / pod.log_folder_name
-    (folder / container_log_path(container_name, attempt)).unlink(missing_ok=True)
+    remove_log_files(folder / container_log_path(container_name, attempt))
     name = _link_name(pod.namespace, pod.name, container_name, container_id)
     (settings.container_logs_dir / name).unlink(missing_ok=True)
     message_path(settings.pods_dir, pod.uid, container_name=container_name, attempt=attempt).unlink(
@@ -83,6 +97,30 @@ def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: Po
             link.unlink(missing_ok=True)
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(folder)
+
+
+def find_pod_folders(settings: PodSettings) -> list[PodFolders]:
+    """Return the pods of which there are folders; what has another name is nobody's.
+
+    Raises:
+        OSError: The folders of all pods cannot be read.
+    """
+    found: dict[PodUID, PodFolders] = {}
+    for name in _names_in(settings.pods_dir):
+        if _UID.fullmatch(name):
+            found[PodUID(name)] = PodFolders(uid=PodUID(name))
+    for name in _names_in(settings.pod_logs_dir):
+        namespace, _, rest = name.partition("_")
+        pod, _, uid = rest.partition("_")
+        if namespace and pod and _UID.fullmatch(uid):
+            found[PodUID(uid)] = PodFolders(uid=PodUID(uid), namespace=namespace, name=pod)
+    return list(found.values())
+
+
+def _names_in(folder: Path) -> list[str]:
+    with contextlib.suppress(FileNotFoundError):
+        return os.listdir(folder)
+    return []
 
 
 def direct_child(folder: Path, name: str) -> Path:

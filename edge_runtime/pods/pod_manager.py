@@ -79,7 +79,7 @@ class PodManager:
         self._pods: dict[PodUID, StoredPod] = {}
         self._feed: ChangeFeed[PodUID] = ChangeFeed()
         self._knows_all = False
-        self._orphans = OrphanRemover(
+        self.orphans = OrphanRemover(
             cache=cache, termination=termination, is_orphan=self._is_orphan
         )
 
@@ -101,7 +101,7 @@ class PodManager:
         """Work on all pods until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._workers.run(self._bury))
-            group.create_task(self._orphans.run())
+            group.create_task(self.orphans.run())
 
     # What the sync stream asks and tells.
 

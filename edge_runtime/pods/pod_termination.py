@@ -14,7 +14,7 @@ from edge_runtime.objects.container import Container
 from edge_runtime.objects.qos import QOSClass
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
 from edge_runtime.pods.container_stop import ContainerStopper, StopTurns
-from edge_runtime.pods.pod_files import remove_pod_logs
+from edge_runtime.pods.pod_files import PodFolders, find_pod_folders, remove_pod_logs
 from edge_runtime.pods.pod_mounts import remove_mounts
 from edge_runtime.pods.restored_pod import restore_pod
 from edge_runtime.pods.stop_order import compute_kill_grace_s
@@ -166,6 +166,14 @@ class PodTermination:
         except NotFound:
             # containerd 1.6 says so, although CRI wants it to count as stopped.
             logger.debug("a sandbox was gone already", extra={"pod_uid": uid})
+
+    async def left_on_disk(self) -> list[PodFolders]:
+        """Return the pods of which there are folders.
+
+        Raises:
+            OSError: They cannot be read.
+        """
+        return await asyncio.to_thread(find_pod_folders, self._settings)
 
     async def remove(self, uid: PodUID, *, namespace: str, name: str) -> None:
         """Remove all that is left of a stopped pod: containers, sandboxes, logs, cgroups.
