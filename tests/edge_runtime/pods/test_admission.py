@@ -67,7 +67,6 @@ def test_plain_pod_with_all_defaults_passes() -> None:
         ({"enableServiceLinks": True}, "spec.enableServiceLinks"),
         ({"enableServiceLinks": None}, "spec.enableServiceLinks"),
         ({"resources": {"limits": {"a/b": "1"}}}, "spec.resources.limits[a/b]"),
-        ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets"),
         ({"os": {"name": "windows"}}, "spec.os"),
         ({"aFieldOfTomorrow": {"x": 1}}, "spec.aFieldOfTomorrow"),
         (
