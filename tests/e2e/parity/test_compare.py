@@ -98,6 +98,6 @@ def test_a_row_covers_what_its_three_patterns_match(tmp_path: Path) -> None:
     assert row == Explanation(
         where="*/settled/a", kubelet="[1*", site="absent", why="`because` it \\| is"
     )
-    one = life({"a": [1]}, node="cloud", uid="uid-7")
-    found = differences({"c": one}, {"c": life({}, node="site", uid="uid-7")}, nodes=("cloud", "site"))
+    one, other = life({"a": [1]}, node="cloud", uid="u-7"), life({}, node="site", uid="u-8")
+    found = differences({"c": one}, {"c": other}, nodes=("cloud", "site"))
     assert [one.where for one in unexplained(found, [row])] == ["c/end/a"]

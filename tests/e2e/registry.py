@@ -1,0 +1,143 @@
+"""A registry of the test's own beside the site's containerd, behind a user name and a password.
+
+It listens on loopback in the site's network namespace: containerd speaks plain HTTP to loopback
+without being told to.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Any
+
+from tests.e2e.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.cluster import Cluster
+
+Json = dict[str, Any]
+
+PORT = 5000
+HOST = f"127.0.0.1:{PORT}"
+USER, PASSWORD = "me", "right"
+# bcrypt of PASSWORD, the only form that the registry takes.
+_HTPASSWD = "me:$2b$04$cxumqU9e1StKgWcfOG/XN.dPD0.E6dJR85t7.5qgIxTGf2XPqV9vK\n"
+_START_TIMEOUT_S = 20.0
+PROGRAM = "docker-registry"
+
+
+class Registry:
+    """A registry that runs."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    def push(self, name: str, *, source: str) -> str:
+        """Put an image that the site has under a name of the registry; return its full name."""
+        image = f"{HOST}/{name}"
+        self._cluster.ctr("images", "tag", "--force", source, image)
+        self._ctr_in_site("images", "push", "--plain-http", "--user", f"{USER}:{PASSWORD}", image)
+        self.remove_local(image)
+        return image
+
+    def remove_local(self, image: str) -> None:
+        """Take an image of that name away from the site."""
+        self._cluster.ctr("images", "rm", "--sync", image)
+
+    def digest(self, name: str) -> str:
+        """Return the digest of what the registry has under ``repository:tag``."""
+        repository, _, tag = name.partition(":")
+        accept = "application/vnd.oci.image.manifest.v1+json"
+        accept += ", application/vnd.oci.image.index.v1+json"
+        accept += ", application/vnd.docker.distribution.manifest.v2+json"
+        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+        request = (
+            f"HEAD /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: {HOST}\r\n"
+            f"Accept: {accept}\r\nAuthorization: Basic {token}\r\nConnection: close\r\n\r\n"
+        )
+        done = subprocess.run(
+            [*_in_site(self._cluster), "busybox", "nc", "127.0.0.1", str(PORT)],
+            input=request,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=True,
+        )
+        headers = dict(line.split(": ", 1) for line in done.stdout.splitlines()[1:] if ": " in line)
+        return {key.lower(): value for key, value in headers.items()}["docker-content-digest"]
+
+    def _ctr_in_site(self, *args: str) -> None:
+        address = self._cluster.environment["DEVCLUSTER_CONTAINERD_ADDRESS"]
+        ctr = ["ctr", "--address", address, "--namespace", "k8s.io", *args]
+        done = subprocess.run(
+            [*_in_site(self._cluster), *ctr],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def pull_secret(name: str, *, password: str = PASSWORD, host: str = HOST) -> Json:
+    """Return a Secret with credentials for the registry."""
+    config = {"auths": {host: {"username": USER, "password": password}}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name},
+        "type": "kubernetes.io/dockerconfigjson",
+        "data": {".dockerconfigjson": base64.b64encode(json.dumps(config).encode()).decode()},
+    }
+
+
+@contextlib.contextmanager
+def running_registry(cluster: Cluster, folder: Path) -> Iterator[Registry]:
+    """Run a registry whose data is in a folder; it ends with the block."""
+    (folder / "htpasswd").write_text(_HTPASSWD)
+    config = folder / "config.yml"
+    config.write_text(
+        json.dumps(
+            {
+                "version": 0.1,
+                "log": {"level": "warn"},
+                "storage": {"filesystem": {"rootdirectory": str(folder / "data")}},
+                "http": {"addr": HOST, "secret": "of no use to a single registry"},
+                "auth": {"htpasswd": {"realm": "test", "path": str(folder / "htpasswd")}},
+            }
+        )
+    )
+    program = shutil.which(PROGRAM)
+    assert program is not None
+    log = (folder / "registry.log").open("wb")
+    with (
+        log,
+        subprocess.Popen(
+            [*_in_site(cluster), program, "serve", str(config)], stdout=log, stderr=log
+        ) as process,
+    ):
+        try:
+            eventually(lambda: _answers(cluster), what="the registry", timeout_s=_START_TIMEOUT_S)
+            yield Registry(cluster)
+        finally:
+            process.terminate()
+
+
+def _answers(cluster: Cluster) -> bool:
+    done = subprocess.run(
+        [*_in_site(cluster), "busybox", "nc", "-z", "127.0.0.1", str(PORT)],
+        capture_output=True,
+        timeout=10,
+        check=False,
+    )
+    return done.returncode == 0
+
+
+def _in_site(cluster: Cluster) -> list[str]:
+    return ["nsenter", f"--net=/run/netns/{cluster.edge_netns}"]
