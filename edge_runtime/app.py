@@ -187,6 +187,7 @@ class Edge:
                 loops.create_task(parts.probers.run(), name="prober manager")
                 loops.create_task(parts.qos_cgroups.run(), name="cgroups of classes of pods")
                 loops.create_task(parts.pods.run(), name="pod manager")
+                loops.create_task(parts.eviction.run(), name="eviction manager")
                 loops.create_task(parts.image_gc.run(), name="image GC")
                 loops.create_task(parts.log_rotation.run(), name="log rotation")
                 loops.create_task(self._dialer.run(), name="dialer")
@@ -216,6 +217,9 @@ class Edge:
             root_dir=self._config.root_directory,
             max_pods=self._config.max_pods,
             kubelet_version=KUBELET_VERSION,
+            reserved=self._config.reserved,
+            thresholds=self._config.thresholds,
+            pressures=lambda: self._parts.eviction.pressures,
             host_ips=self._host_ips,
             relist_problem=self._parts.pleg.problem,
             report_period_s=self._config.node_status_update_frequency_s,

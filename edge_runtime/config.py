@@ -13,7 +13,7 @@ from typing import Literal
 
 import msgspec
 
-from edge_runtime.housekeeping_config import HousekeepingConfig, housekeeping_problem
+from edge_runtime.housekeeping_config import housekeeping_problem
 from edge_runtime.objects.duration import parse_duration_s
 from edge_runtime.policy_config import (
     AuditLogConfig,
@@ -21,6 +21,7 @@ from edge_runtime.policy_config import (
     audit_log_problem,
     policy_problem,
 )
+from edge_runtime.reserve_config import ReserveConfig, reserve_problem
 
 # The distribution's (pyproject.toml); also what Hello tells the provider.
 EDGELET_VERSION = "0.1.0"
@@ -50,9 +51,9 @@ class LoggingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class EdgeConfig(
-    HousekeepingConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
+    ReserveConfig, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
 ):
-    """What one edge process is told, besides how images and logs are kept.
+    """What one edge process is told, besides what it keeps free and how.
 
     Attributes:
         server: The provider's edge port, ``HOST:PORT``; "" for the one that was joined.
@@ -194,6 +195,7 @@ def _check_values(config: EdgeConfig) -> None:
         policy_problem(config.policy)
         or audit_log_problem(config.audit_log)
         or housekeeping_problem(config)
+        or reserve_problem(config)
     )
     if problem is not None:
         raise ConfigError(f"field {problem}")

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.events.event_recorder import EventRecorder
+from edge_runtime.events.reasons import WARNING
+from edge_runtime.eviction.eviction_manager import EvictionManager
+from edge_runtime.eviction.machine_look import MachineLook
+from edge_runtime.eviction.pod_usage import PodUsageReader
 from edge_runtime.images.image_gc import ImageGC
 from edge_runtime.images.image_manager import ImageManager
 from edge_runtime.images.image_pull_manager import ImagePullManager
@@ -18,12 +22,14 @@ from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
-from edge_runtime.pods.admission import PodAdmission
+from edge_runtime.pods.allocation_manager import AllocationManager
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
+from edge_runtime.pods.pod_evictions import PodEvictions
 from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_mounts import PodMounts
+from edge_runtime.pods.pod_resize import PodResizer
 from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
@@ -36,6 +42,7 @@ from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
 from edge_runtime.status.status_manager import StatusManager
+from edge_runtime.store.allocation_store import AllocationStore
 from edge_runtime.store.event_store import EventStore
 from edge_runtime.store.local_pod_state import LocalPodState
 from edge_runtime.store.node_store import NodeStore
@@ -60,6 +67,8 @@ class PodParts:
         events: The outbox of events.
         objects: What pods refer to.
         own_node: The edge's own Node as the cloud last told it.
+        allocations: What admitted pods hold, on disk.
+        eviction: Ends pods before the machine runs short.
         cache: What the runtime has.
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
@@ -77,6 +86,8 @@ class PodParts:
     events: EventRecorder
     objects: ObjectStore
     own_node: NodeStore
+    allocations: AllocationStore
+    eviction: EvictionManager
     cache: PodCache
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
@@ -96,7 +107,7 @@ class PodParts:
         """
         # The pods last: their workers look at what the others remember.
         stores = (self.statuses, self.records, self.events, self.objects, self.own_node)
-        for part in (*stores, self.pull_records, self.pods):
+        for part in (*stores, self.allocations, self.pull_records, self.pods):
             await part.load()
 
 
@@ -128,7 +139,23 @@ def build_pod_parts(
     pleg = GenericPLEG(
         inspector, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
     )
-    status = StatusUpdater(cache=cache, statuses=statuses, probers=probers, settings=settings)
+    own_node, allocation_store = NodeStore(database), AllocationStore(database)
+    allocations = AllocationManager(
+        allocation_store,
+        settings=settings.admission,
+        policy=settings.policy,
+        pods=lambda: workers,
+        node=lambda: own_node.node,
+        pressures=lambda: eviction.pressures,
+        events=events,
+    )
+    status = StatusUpdater(
+        cache=cache,
+        statuses=statuses,
+        probers=probers,
+        allocations=allocations,
+        settings=settings,
+    )
     termination = PodTermination(
         runtime, pleg=pleg, cache=cache, hooks=hooks, events=events, settings=settings
     )
@@ -153,7 +180,10 @@ def build_pod_parts(
                 killer=termination,
             ),
             termination=termination,
-            admission=PodAdmission(settings.policy),
+            admission=allocations,
+            resizer=PodResizer(
+                runtime, pleg=pleg, cache=cache, allocations=allocations, settings=settings
+            ),
             probers=probers,
             status=status,
             statuses=statuses,
@@ -170,12 +200,23 @@ def build_pod_parts(
         records=records,
         events=events,
     )
+    eviction = EvictionManager(
+        settings.eviction,
+        look=MachineLook(runtime, root_dir=settings.pods_dir.parent),
+        usage=PodUsageReader(runtime, settings=settings),
+        pods=PodEvictions(workers, events=events),
+        node_event=lambda reason, message: recorder.record_node(
+            event_type=WARNING, reason=reason, message=message
+        ),
+    )
     return PodParts(
         statuses=statuses,
         records=records,
         events=recorder,
         objects=objects,
-        own_node=NodeStore(database),
+        own_node=own_node,
+        allocations=allocation_store,
+        eviction=eviction,
         cache=cache,
         pleg=pleg,
         evented_pleg=_evented_pleg(runtime, pleg, cache),
@@ -197,6 +238,7 @@ def build_pod_parts(
             images=images,
             cache=cache,
             termination=termination,
+            allocations=allocations,
         ),
     )
 

@@ -7,15 +7,20 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.eviction.eviction_manager import EvictionSettings
 from edge_runtime.images.image_eviction import ImageGCPolicy
 from edge_runtime.images.image_settings import ImageSettings
 from edge_runtime.images.pull_verification import Verification, VerificationPolicy
 from edge_runtime.logs.log_rotation import LogRotationPolicy
+from edge_runtime.machine.apparmor import apparmor_problem
 from edge_runtime.machine.cgroups import PodCgroups, read_machine_resources
-from edge_runtime.machine.machine_info import HostAddresses, read_machine_info
+from edge_runtime.machine.machine_info import HostAddresses, allocatable, read_machine_info
 from edge_runtime.machine.oom_score import lower_own_score
 from edge_runtime.machine.systemd_slices import SystemdSlices
 from edge_runtime.objects.cgroup_names import CgroupDriver
+from edge_runtime.objects.pod_resources import parse_resources
+from edge_runtime.objects.sysctls import sysctl_allowlist
+from edge_runtime.pods.allocation_manager import AdmissionSettings
 from edge_runtime.pods.dns_config import parse_resolv_conf
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.policy.edge_policy import policy_of
@@ -24,7 +29,7 @@ from edge_runtime.runtime.errors import RuntimeServiceError, Unimplemented
 if TYPE_CHECKING:
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
-    from edge_runtime.objects.runtime_info import RuntimeVersion
+    from edge_runtime.objects.runtime_info import RuntimeStatus, RuntimeVersion
 
 RUNTIME_RETRY_S = 1.0
 # Below the root directory, as a kubelet has them.
@@ -35,7 +40,7 @@ logger = logging.getLogger(__name__)
 
 
 class AskedRuntime(Protocol):
-    """What is asked (runtime/cri_client.py); both methods raise RuntimeServiceError."""
+    """What is asked (runtime/cri_client.py); every method raises RuntimeServiceError."""
 
     async def version(self) -> RuntimeVersion:
         """Return name and version."""
@@ -43,6 +48,10 @@ class AskedRuntime(Protocol):
 
     async def cgroup_driver(self) -> CgroupDriver:
         """Return its cgroup driver; Unimplemented where it does not tell."""
+        ...
+
+    async def status(self) -> RuntimeStatus:
+        """Return what it can do."""
         ...
 
 
@@ -56,7 +65,7 @@ async def ask_pod_settings(
     Raises:
         OSError: A file that every Linux has cannot be read.
     """
-    name, driver = await _ask_runtime(config, runtime)
+    name, driver, features = await _ask_runtime(config, runtime)
     machine = await asyncio.to_thread(read_machine_info, config.root_directory)
     resources = await asyncio.to_thread(
         read_machine_resources,
@@ -81,6 +90,12 @@ async def ask_pod_settings(
         pod_pids_limit=config.pod_pids_limit if config.pod_pids_limit > 0 else None,
         max_pods=config.max_pods,
         runtime_name=name,
+        admission=_admission_settings(config, machine, features),
+        eviction=EvictionSettings(
+            thresholds=config.thresholds,
+            transition_s=config.eviction_pressure_transition_period_s,
+            max_pod_grace_period_s=config.eviction_max_pod_grace_period,
+        ),
         policy=policy_of(config.policy),
         images=_image_settings(config),
         log_rotation=LogRotationPolicy(
@@ -88,6 +103,26 @@ async def ask_pod_settings(
             max_files=config.container_log_max_files,
             period_s=config.container_log_monitor_interval_s,
         ),
+    )
+
+
+def _admission_settings(
+    config: EdgeConfig, machine: MachineInfo, features: RuntimeStatus
+) -> AdmissionSettings:
+    can_have = allocatable(
+        machine,
+        max_pods=config.max_pods,
+        reserved=config.reserved,
+        thresholds=config.thresholds,
+    )
+    return AdmissionSettings(
+        allocatable=parse_resources(can_have),
+        sysctls=sysctl_allowlist(
+            kernel_version=machine.kernel_version, unsafe=config.allowed_unsafe_sysctls
+        ),
+        architecture=machine.architecture,
+        supplemental_groups_policy=bool(features.supplemental_groups_policy),
+        apparmor_problem=apparmor_problem(),
     )
 
 
@@ -107,15 +142,17 @@ def _image_settings(config: EdgeConfig) -> ImageSettings:
     )
 
 
-async def _ask_runtime(config: EdgeConfig, runtime: AskedRuntime) -> tuple[str, CgroupDriver]:
+async def _ask_runtime(
+    config: EdgeConfig, runtime: AskedRuntime
+) -> tuple[str, CgroupDriver, RuntimeStatus]:
     last_problem: str | None = None
     while True:
         try:
-            name = (await runtime.version()).name
+            name, status = (await runtime.version()).name, await runtime.status()
             try:
-                return name, await runtime.cgroup_driver()
+                return name, await runtime.cgroup_driver(), status
             except Unimplemented:
-                return name, CgroupDriver(config.cgroup_driver)
+                return name, CgroupDriver(config.cgroup_driver), status
         except RuntimeServiceError as exc:
             if str(exc) != last_problem:
                 last_problem = str(exc)

@@ -33,7 +33,12 @@ PROBE_WARNING = "ProbeWarning"
 NETWORK_NOT_READY = "NetworkNotReady"
 DNS_CONFIG_FORMING = "DNSConfigForming"
 MISSING_CLUSTER_DNS = "MissingClusterDNS"
-PULL_SECRETS_MISSING = "FailedToRetrieveImagePullSecret"
+EVICTED = "Evicted"
+PREEMPTING = "Preempting"
+RESIZE_STARTED = "ResizeStarted"
+RESIZE_COMPLETED = "ResizeCompleted"
+RESIZE_DEFERRED = "ResizeDeferred"
+RESIZE_ERROR = "ResizeError"
 # Ours: the machine's owner forbids what the pod asks for, so it ends without having run.
 FORBIDDEN_BY_POLICY = "ForbiddenByEdgePolicy"
 # Ours, of the Node: the machine lets nobody have a low score, so important pods are not spared.

@@ -1,7 +1,6 @@
-"""Node conditions from what is left and from the runtime's state; pure.
+"""Node conditions from the pressures that eviction sees and from the runtime's state; pure.
 
-Source: kubernetes pkg/kubelet/nodestatus/setters.go, pkg/kubelet/runtime.go,
-KubeletConfiguration evictionHard.
+Source: kubernetes pkg/kubelet/nodestatus/setters.go, pkg/kubelet/runtime.go.
 """
 
 from __future__ import annotations
@@ -9,60 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from edge_runtime.machine.usage import FilesystemSpace, MachineUsage
     from edge_runtime.objects.runtime_info import RuntimeCondition, RuntimeStatus
 
 Json = dict[str, Any]
 
-# What is kept free by default: memory.available<100Mi, nodefs.available<10%.
-EVICTION_MEMORY_BYTES = 100 << 20
-EVICTION_STORAGE_PERCENT = 10
-_NODEFS_INODES_PERCENT = 5
-_IMAGEFS_PERCENT = 15
-_IMAGEFS_INODES_PERCENT = 5
-# A kubelet has no default for process ids; with less than this no sandbox starts.
-_PIDS_PERCENT = 1
-# A pressure that is over is told for so long, or pods would come and go with every swing.
-# Source: KubeletConfiguration evictionPressureTransitionPeriod.
-PRESSURE_TRANSITION_S = 300.0
 # Source: kubernetes pkg/kubelet/kubelet.go ``maxWaitForContainerRuntime``.
 RUNTIME_SYNC_THRESHOLD_S = 30.0
-
-
-def memory_pressure(usage: MachineUsage) -> bool:
-    """Tell whether memory runs short."""
-    return usage.available_memory_bytes < EVICTION_MEMORY_BYTES
-
-
-def disk_pressure(usage: MachineUsage) -> bool:
-    """Tell whether space or inodes of either filesystem run short."""
-    if _is_short(
-        usage.nodefs, percent=EVICTION_STORAGE_PERCENT, inodes_percent=_NODEFS_INODES_PERCENT
-    ):
-        return True
-    return usage.imagefs is not None and _is_short(
-        usage.imagefs, percent=_IMAGEFS_PERCENT, inodes_percent=_IMAGEFS_INODES_PERCENT
-    )
-
-
-def pid_pressure(usage: MachineUsage) -> bool:
-    """Tell whether process ids run short."""
-    return (usage.max_pids - usage.pids) * 100 < usage.max_pids * _PIDS_PERCENT
-
-
-class Pressure:
-    """One pressure over time: true at once, and for PRESSURE_TRANSITION_S after it was seen."""
-
-    def __init__(self) -> None:
-        self._seen_at: float | None = None
-
-    def observe(self, *, is_short: bool, now: float) -> bool:
-        """Take a measurement and return whether the condition is true; ``now`` is monotonic."""
-        if is_short:
-            self._seen_at = now
-        return self._seen_at is not None and (now - self._seen_at < PRESSURE_TRANSITION_S)
 
 
 def runtime_problems(status: RuntimeStatus | None, *, seen_ago_s: float | None) -> list[str]:
@@ -89,24 +42,29 @@ def runtime_problems(status: RuntimeStatus | None, *, seen_ago_s: float | None) 
     return problems
 
 
-def node_conditions(*, memory: bool, disk: bool, pid: bool, problems: Sequence[str]) -> list[Json]:
-    """Return the Node's conditions in the kubelet's order, Ready last, without times."""
+def node_conditions(pressures: Collection[str], *, problems: Sequence[str]) -> list[Json]:
+    """Return the Node's conditions in the kubelet's order, Ready last, without times.
+
+    Args:
+        pressures: Types of the pressure conditions that are true.
+        problems: Why the node is not ready, empty when it is.
+    """
     return [
         _condition(
             "MemoryPressure",
-            memory,
+            "MemoryPressure" in pressures,
             ("KubeletHasInsufficientMemory", "kubelet has insufficient memory available"),
             ("KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
         ),
         _condition(
             "DiskPressure",
-            disk,
+            "DiskPressure" in pressures,
             ("KubeletHasDiskPressure", "kubelet has disk pressure"),
             ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
         ),
         _condition(
             "PIDPressure",
-            pid,
+            "PIDPressure" in pressures,
             ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
             ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ),
@@ -137,9 +95,3 @@ def _describe(condition: RuntimeCondition | None) -> str:
         return "<nil>"
     status = str(condition.status).lower()
     return f"{condition.type}={status} reason:{condition.reason} message:{condition.message}"
-
-
-def _is_short(space: FilesystemSpace, *, percent: int, inodes_percent: int) -> bool:
-    if space.available_bytes * 100 < space.capacity_bytes * percent:
-        return True
-    return space.inodes_free * 100 < space.inodes * inodes_percent

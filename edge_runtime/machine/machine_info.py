@@ -12,16 +12,19 @@ import platform
 import socket
 import time
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
 
-from edge_runtime.machine.conditions import EVICTION_MEMORY_BYTES, EVICTION_STORAGE_PERCENT
-from edge_runtime.objects.quantity import format_bytes
+from edge_runtime.objects.eviction_thresholds import hard_reservation
+from edge_runtime.objects.quantity import format_bytes, format_milli
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
+
+    from edge_runtime.objects.eviction_thresholds import Threshold
 
 _ROOT = Path("/")
 # Go's names, which the API uses, for the kernel's.
@@ -40,6 +43,7 @@ _DEFAULT_ROUTE_V4 = "00000000"
 _DEFAULT_ROUTE_V6 = "0" * 32
 _REJECT_ROUTE = 0x200
 _KIB = 1024
+_NOTHING = Fraction(0)
 # Every status of every pod has the addresses, and asking the kernel takes most of a millisecond.
 ADDRESSES_KEPT_S = 5.0
 
@@ -114,18 +118,36 @@ def capacity(machine: MachineInfo, *, max_pods: int) -> dict[str, str]:
     }
 
 
-def allocatable(machine: MachineInfo, *, max_pods: int) -> dict[str, str]:
-    """Return the Node's ``status.allocatable``: capacity without what eviction keeps free.
+def allocatable(
+    machine: MachineInfo,
+    *,
+    max_pods: int,
+    reserved: Mapping[str, Fraction],
+    thresholds: tuple[Threshold, ...],
+) -> dict[str, str]:
+    """Return the Node's ``status.allocatable``: capacity without what pods cannot have.
 
-    Source: kubernetes pkg/kubelet/cm/node_container_manager_linux.go ``getNodeAllocatable``.
+    Args:
+        machine: The machine.
+        max_pods: How many pods it takes.
+        reserved: What is kept for the machine and for edgelet, in units and bytes.
+        thresholds: Those of eviction; the hard ones are kept free of pods.
+
+    Source: kubernetes pkg/kubelet/cm/node_container_manager_linux.go
+    ``GetNodeAllocatableReservation``, pkg/kubelet/nodestatus/setters.go ``MachineInfo``.
     """
+    totals = {"memory": machine.memory_bytes, "ephemeral-storage": machine.storage_bytes}
+    kept = hard_reservation(thresholds, totals)
+    left = {
+        name: max(total - kept.get(name, 0) - _ceil(reserved.get(name, _NOTHING)), 0)
+        for name, total in totals.items()
+    }
     hugepage_bytes = sum(size * count for size, count in machine.hugepages)
-    memory_bytes = max(machine.memory_bytes - hugepage_bytes - EVICTION_MEMORY_BYTES, 0)
-    storage_bytes = machine.storage_bytes * (100 - EVICTION_STORAGE_PERCENT) // 100
+    milli_cpus = max(machine.cpus * 1000 - _ceil(reserved.get("cpu", _NOTHING) * 1000), 0)
     return {
-        "cpu": str(machine.cpus),
-        "memory": format_bytes(memory_bytes),
-        "ephemeral-storage": str(storage_bytes),
+        "cpu": format_milli(milli_cpus),
+        "memory": format_bytes(max(left["memory"] - hugepage_bytes, 0)),
+        "ephemeral-storage": format_bytes(left["ephemeral-storage"]),
         "pods": str(max_pods),
         **_hugepage_quantities(machine),
     }
@@ -169,6 +191,10 @@ class HostAddresses:
         if self._read_at is None or now - self._read_at >= ADDRESSES_KEPT_S:
             self._known, self._read_at = self._read(), now
         return self._known
+
+
+def _ceil(value: Fraction) -> int:
+    return -(-value.numerator // value.denominator)
 
 
 def _usable(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -5,34 +5,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge_runtime.machine.conditions import (
-    Pressure,
-    disk_pressure,
-    memory_pressure,
-    node_conditions,
-    pid_pressure,
-    runtime_problems,
-)
+from edge_runtime.machine.conditions import node_conditions, runtime_problems
 from edge_runtime.machine.machine_info import (
     allocatable,
     capacity,
     host_addresses,
-    nearest_folder,
     read_machine_info,
 )
-from edge_runtime.machine.usage import MachineUsage, measure_usage
 from edge_runtime.runtime.errors import RuntimeServiceError
 from tunnel.sync import NodeReport
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+    from fractions import Fraction
 
     from edge_runtime.machine.machine_info import MachineInfo
+    from edge_runtime.objects.eviction_thresholds import Threshold
     from edge_runtime.objects.runtime_info import RuntimeImage, RuntimeStatus, RuntimeVersion
-    from edge_runtime.objects.runtime_stats import ImageFsInfo
 
 Json = dict[str, Any]
 
@@ -63,10 +54,6 @@ class ReportedRuntime(Protocol):
         """Return all images."""
         ...
 
-    async def image_fs_info(self) -> ImageFsInfo:
-        """Return where images are."""
-        ...
-
 
 class NodeReporter:
     """Measures the machine and its runtime; one per process."""
@@ -78,6 +65,9 @@ class NodeReporter:
         root_dir: str,
         max_pods: int,
         kubelet_version: str,
+        reserved: Mapping[str, Fraction] | None = None,
+        thresholds: tuple[Threshold, ...] = (),
+        pressures: Callable[[], Collection[str]] = tuple,
         host_ips: Callable[[], tuple[str, ...]] = host_addresses,
         relist_problem: Callable[[], str | None] = lambda: None,
         report_period_s: float = REPORT_PERIOD_S,
@@ -90,6 +80,9 @@ class NodeReporter:
             root_dir: Edgelet's root folder.
             max_pods: How many pods the node takes.
             kubelet_version: What the Node shows as its kubelet's version, ``v1.36.3``.
+            reserved: What pods cannot have, in units and bytes.
+            thresholds: Those of eviction.
+            pressures: Returns the types of the pressure conditions that are true.
             host_ips: Returns the machine's own addresses.
             relist_problem: Returns why the node is not ready although the runtime says it is.
             report_period_s: How often to look for changes.
@@ -99,6 +92,9 @@ class NodeReporter:
         self._root_dir = root_dir
         self._max_pods = max_pods
         self._kubelet_version = kubelet_version
+        self._reserved = reserved or {}
+        self._thresholds = thresholds
+        self._pressures = pressures
         self._host_ips = host_ips
         self._relist_problem = relist_problem
         self._report_period_s = report_period_s
@@ -107,10 +103,8 @@ class NodeReporter:
         self._version: RuntimeVersion | None = None
         self._status: RuntimeStatus | None = None
         self._images: tuple[RuntimeImage, ...] = ()
-        self._image_dir: Path | None = None
         self._ready_at: float | None = None
         self._problem: str | None = None
-        self._memory, self._disk, self._pid = Pressure(), Pressure(), Pressure()
 
     async def report(self) -> NodeReport:
         """Measure now; a runtime that does not answer is a condition, not an error.
@@ -119,17 +113,16 @@ class NodeReporter:
             OSError: The machine's own files cannot be read.
         """
         await self._ask_runtime()
-        machine, usage = await asyncio.to_thread(self._measure)
-        now = self._monotonic()
-        conditions = node_conditions(
-            memory=self._memory.observe(is_short=memory_pressure(usage), now=now),
-            disk=self._disk.observe(is_short=disk_pressure(usage), now=now),
-            pid=self._pid.observe(is_short=pid_pressure(usage), now=now),
-            problems=self._problems(now),
-        )
+        machine = await self._read_machine()
+        conditions = node_conditions(self._pressures(), problems=self._problems(self._monotonic()))
         return NodeReport(
             capacity=capacity(machine, max_pods=self._max_pods),
-            allocatable=allocatable(machine, max_pods=self._max_pods),
+            allocatable=allocatable(
+                machine,
+                max_pods=self._max_pods,
+                reserved=self._reserved,
+                thresholds=self._thresholds,
+            ),
             conditions=conditions,
             node_info=self._node_info(machine),
             runtime_handlers=_runtime_handlers(self._status),
@@ -164,12 +157,10 @@ class NodeReporter:
                 self._status = await self._runtime.status()
                 self._version = await self._runtime.version()
                 self._images = tuple(await self._runtime.list_images())
-                filesystems = (await self._runtime.image_fs_info()).image_filesystems
         except (RuntimeServiceError, TimeoutError) as exc:
             self._note_problem(str(exc) or f"no answer within {RUNTIME_TIMEOUT_S:g} s")
             return
         self._note_problem(None)
-        self._image_dir = Path(filesystems[0].mountpoint) if filesystems else None
         ready = self._status.condition("RuntimeReady")
         if ready is not None and ready.status:
             self._ready_at = self._monotonic()
@@ -180,14 +171,10 @@ class NodeReporter:
             logger.warning("the container runtime does not answer", extra={"reason": problem})
         self._problem = problem
 
-    def _measure(self) -> tuple[MachineInfo, MachineUsage]:
+    async def _read_machine(self) -> MachineInfo:
         if self._machine is None:
-            self._machine = read_machine_info(self._root_dir)
-        # Before the first image the runtime's folder need not be there yet.
-        image_dir = self._image_dir
-        if image_dir is not None and not image_dir.is_dir():
-            image_dir = nearest_folder(str(image_dir))
-        return self._machine, measure_usage(nearest_folder(self._root_dir), image_dir=image_dir)
+            self._machine = await asyncio.to_thread(read_machine_info, self._root_dir)
+        return self._machine
 
     def _node_info(self, machine: MachineInfo) -> Json:
         version = self._version

@@ -6,8 +6,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilesystemSpace:
@@ -24,6 +22,8 @@ class MachineUsage:
     """What is left at one moment.
 
     Attributes:
+        available_memory_bytes: What is free, or holds files that nobody used lately.
+        memory_bytes: What there is in all.
         nodefs: Filesystem of edgelet's root folder.
         imagefs: Filesystem of the runtime's images; None when the runtime did not tell.
         pids: Processes and threads that exist.
@@ -31,6 +31,7 @@ class MachineUsage:
     """
 
     available_memory_bytes: int
+    memory_bytes: int
     nodefs: FilesystemSpace
     imagefs: FilesystemSpace | None
     pids: int
@@ -51,7 +52,8 @@ def measure_usage(
         OSError: A folder is not there or cannot be read.
     """
     return MachineUsage(
-        available_memory_bytes=psutil.virtual_memory().available,
+        available_memory_bytes=available_memory_bytes(proc),
+        memory_bytes=_meminfo(proc)["MemTotal"],
         nodefs=_space(root_dir),
         imagefs=None if image_dir is None else _space(image_dir),
         pids=_count_tasks(proc / "loadavg"),
@@ -60,6 +62,23 @@ def measure_usage(
             int((proc / "sys/kernel/threads-max").read_text()),
         ),
     )
+
+
+def available_memory_bytes(proc: Path = Path("/proc")) -> int:
+    """Return the memory that is not in the machine's working set, as a kubelet counts it.
+
+    Less than the kernel's own MemAvailable: file pages in active use count as used.
+
+    Source: kubernetes pkg/kubelet/eviction/helpers.go ``makeMemoryAvailableSignalObservation``;
+    github.com/google/cadvisor container/libcontainer/handler.go ``setMemoryStats``.
+    """
+    found = _meminfo(proc)
+    return found["MemFree"] + found["Inactive(file)"]
+
+
+def _meminfo(proc: Path) -> dict[str, int]:
+    lines = (line.split() for line in (proc / "meminfo").read_text().splitlines())
+    return {name.rstrip(":"): int(value) * 1024 for name, value, *_ in lines}
 
 
 def _space(folder: Path) -> FilesystemSpace:

@@ -24,7 +24,11 @@ class Taint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """The Node as the API server holds it, as far as the edge acts on it."""
+    """The Node as the API server holds it, as far as the edge acts on it.
+
+    Attributes:
+        name: "" before the cloud told it.
+    """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -33,16 +37,15 @@ class Node:
     pod_cidrs: tuple[str, ...] = ()
 
 
-def initial_node(name: str, *, architecture: str) -> Node:
+def initial_node(*, architecture: str) -> Node:
     """Return what is known of a Node before the cloud told of it.
 
     Source: kubernetes pkg/kubelet/kubelet_node_status.go ``initialNode``.
     """
     labels = {
-        "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": architecture,
         "beta.kubernetes.io/os": "linux",
         "beta.kubernetes.io/arch": architecture,
     }
-    return Node(name=name, labels=labels)
+    return Node(name="", labels=labels)

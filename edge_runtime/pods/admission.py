@@ -9,16 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge_runtime.events.reasons import FORBIDDEN_BY_POLICY
-from edge_runtime.pods.pod_events import REJECTED
-from edge_runtime.pods.pod_failure import PodFailure
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.pod import Pod
-    from edge_runtime.policy.edge_policy import EdgePolicy
 
 _Rule = Callable[[Any], bool]
 
@@ -45,7 +40,9 @@ _SECURITY: Mapping[str, _Rule] = dict.fromkeys(
 _POD_SECURITY: Mapping[str, _Rule] = {
     **_SECURITY,
     "supplementalGroups": _anything,
-    "supplementalGroupsPolicy": _one_of("Merge"),
+    # Where the runtime cannot do it, or the parameter is forbidden, admission_rules.py says so.
+    "supplementalGroupsPolicy": _one_of("Merge", "Strict"),
+    "sysctls": _anything,
     # Both only concern volumes, which are refused as such.
     "fsGroup": _anything,
     "fsGroupChangePolicy": _anything,
@@ -105,7 +102,8 @@ _POD: Mapping[str, _Rule] = {
         ),
         _anything,
     ),
-    "os": _one_of({"name": "linux"}),
+    # Another one than Linux is rejected (admission_rules.py).
+    "os": _anything,
 }
 _CONTAINER: Mapping[str, _Rule] = {
     **dict.fromkeys(
@@ -120,7 +118,6 @@ _CONTAINER: Mapping[str, _Rule] = {
             "name",
             "ports",
             "readinessProbe",
-            # Says how a resize is made; the resize itself is not made yet.
             "resizePolicy",
             "resources",
             "restartPolicy",
@@ -163,27 +160,6 @@ _ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
 _PORT: Mapping[str, _Rule] = dict.fromkeys(
     ("containerPort", "hostIP", "hostPort", "name", "protocol"), _anything
 )
-
-
-class PodAdmission:
-    """Whether a pod may run here."""
-
-    def __init__(self, policy: EdgePolicy) -> None:
-        self._policy = policy
-
-    def refusal(self, pod: Pod, *, has_run: bool) -> PodFailure | None:
-        """Return why a pod may not run here, None when it may.
-
-        Args:
-            pod: The pod.
-            has_run: The runtime has something of it.
-        """
-        # What the machine's owner forbids ends, also where it ran before that was forbidden.
-        del has_run
-        forbidden = self._policy.pod_refusal(pod)
-        if forbidden is None:
-            return None
-        return PodFailure(reason=FORBIDDEN_BY_POLICY, message=f"{REJECTED}{forbidden}")
 
 
 def unsupported_fields(pod: Pod) -> tuple[str, ...]:
@@ -235,11 +211,8 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
 
 def _check_resources(resources: Json, path: str) -> Iterator[str]:
     yield from _check(resources, {"requests": _anything, "limits": _anything}, path)
-    for kind, names in (
-        ("requests", ("cpu", "memory", "ephemeral-storage")),
-        # Nothing watches how much a pod writes yet, so a limit on it would not hold.
-        ("limits", ("cpu", "memory")),
-    ):
+    names = ("cpu", "memory", "ephemeral-storage")
+    for kind in ("requests", "limits"):
         for name in resources.get(kind) or {}:
             if name not in names and not name.startswith("hugepages-"):
                 yield f"{path}.{kind}[{name}]"

@@ -163,16 +163,24 @@ class PodEvents:
         message = "Container runtime did not kill the pod within specified grace period."
         self._warning(pod, reasons.EXCEEDED_GRACE_PERIOD, message)
 
-    def pull_secrets_missing(self, pod: Pod, names: Iterable[str]) -> None:
-        """Credentials for the pod's images are not there.
+    def evicted(self, pod: Pod, message: str) -> None:
+        """The pod is ended because the machine runs short, or it used more than it may.
 
-        Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPullSecretsForPod``.
+        Source: kubernetes pkg/kubelet/eviction/eviction_manager.go ``evictPod``.
         """
-        message = (
-            f"Unable to retrieve some image pull secrets ({', '.join(names)});"
-            " attempting to pull the image may not succeed."
-        )
-        self._warning(pod, reasons.PULL_SECRETS_MISSING, message)
+        self._warning(pod, reasons.EVICTED, message)
+
+    def preempted(self, pod: Pod) -> None:
+        """The pod is ended to make room for a critical one.
+
+        Source: kubernetes pkg/kubelet/preemption/preemption.go ``evictPodsToFreeRequests``.
+        """
+        self._warning(pod, reasons.PREEMPTING, "Preempted in order to admit critical pod")
+
+    def resize(self, pod: Pod, *, reason: str, message: str, is_warning: bool) -> None:
+        """A resize began, ended, waits or failed."""
+        tell = self._warning if is_warning else self._normal
+        tell(pod, reason, message)
 
     def unsupported(self, pod: Pod, message: str) -> None:
         """The pod asks for what this edgelet cannot do."""

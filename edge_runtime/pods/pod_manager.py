@@ -39,6 +39,14 @@ class ImageMemory(Protocol):
         ...
 
 
+class AllocationMemory(Protocol):
+    """What is remembered of what a pod was given (pods/allocation_manager.py)."""
+
+    def forget(self, uid: PodUID) -> None:
+        """Drop what is known of a pod that is gone."""
+        ...
+
+
 class GoneChanges:
     """Asynchronous iterator over the pods that are gone; cancelling a step loses nothing."""
 
@@ -70,12 +78,14 @@ class PodManager:
         images: ImageMemory,
         cache: PodCache,
         termination: PodTermination,
+        allocations: AllocationMemory,
     ) -> None:
         self._store = store
         self._workers = workers
         self._statuses = statuses
         self._records = records
         self._images = images
+        self._allocations = allocations
         self._pods: dict[PodUID, StoredPod] = {}
         self._feed: ChangeFeed[PodUID] = ChangeFeed()
         self._knows_all = False
@@ -224,6 +234,7 @@ class PodManager:
         # Memory first: a write that is still under way must not bring a row back.
         self._statuses.forget(uid)
         self._records.forget(uid)
+        self._allocations.forget(uid)
         self._images.forget(uid)
         await self._store.remove(uid)
         self._pods.pop(uid, None)

@@ -14,11 +14,13 @@ from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_runtime.eviction.eviction_manager import EvictionSettings
     from edge_runtime.machine.cgroups import PodCgroups
     from edge_runtime.objects.cgroup_names import CgroupDriver
     from edge_runtime.objects.pod import PodUID
     from edge_runtime.objects.qos import QOSClass
     from edge_runtime.objects.runtime_config import DnsConfig
+    from edge_runtime.pods.allocation_manager import AdmissionSettings
     from edge_runtime.runtime.cri_resources import MachineResources
 
 
@@ -37,6 +39,8 @@ class PodSettings:
         machine: What its kernel can do.
         host_ips: Returns the machine's own addresses now, the primary one first.
         host_dns: Returns the machine's own resolv.conf now; may read the file, and raise OSError.
+        admission: What new pods are held against.
+        eviction: When pods are ended to keep the machine alive.
         seccomp_dir: Folder that Localhost seccomp profiles are relative to.
         pod_pids_limit: Processes and threads of one pod, None for no limit.
         max_pods: How many pods there are at most.
@@ -57,6 +61,8 @@ class PodSettings:
     machine: MachineResources
     host_ips: Callable[[], tuple[str, ...]]
     host_dns: Callable[[], DnsConfig]
+    admission: AdmissionSettings
+    eviction: EvictionSettings
     seccomp_dir: Path = Path("/var/lib/edgelet/seccomp")
     pod_pids_limit: int | None = None
     max_pods: int = 110

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.allocation_manager import Verdict
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_launch import PodLauncher
     from edge_runtime.pods.pod_settings import PodSettings
@@ -82,15 +83,22 @@ class RemovingRuntime(Protocol):
 
 
 class Admission(Protocol):
-    """Whether a pod may run here (pods/admission.py); asked at every sync, decides at once."""
+    """Whether a pod may run here, and with what (pods/allocation_manager.py)."""
 
-    def refusal(self, pod: Pod, *, has_run: bool) -> PodFailure | None:
-        """Return why a pod may not run here, None when it may.
+    async def admit(self, pod: Pod, status: PodRuntimeStatus) -> Verdict:
+        """Decide; asked at every sync, the first answer for a pod stays; raises StoreError."""
+        ...
 
-        Args:
-            pod: The pod.
-            has_run: The runtime has something of it: what is only asked of new pods is not asked.
-        """
+
+class Resizer(Protocol):
+    """Applies what is newly allocated to a running pod (pods/pod_resize.py)."""
+
+    def with_restarts(self, pod: Pod, status: PodRuntimeStatus, actions: PodActions) -> PodActions:
+        """Return the actions with the containers that must start anew to be resized."""
+        ...
+
+    async def resize(self, pod: Pod) -> bool:
+        """Resize what runs; return whether to try again; RuntimeServiceError, StoreError."""
         ...
 
 
@@ -121,6 +129,7 @@ class PodSync:
         launcher: PodLauncher,
         termination: PodTermination,
         admission: Admission,
+        resizer: Resizer,
         probers: Probers,
         status: StatusUpdater,
         statuses: StatusManager,
@@ -135,6 +144,7 @@ class PodSync:
         self._launcher = launcher
         self._termination = termination
         self._admission = admission
+        self._resizer = resizer
         self._probers = probers
         self._status = status
         self._statuses = statuses
@@ -157,10 +167,14 @@ class PodSync:
             StoreError: The disk refuses.
         """
         status = self._cache.get(pod.uid)
-        refusal = self._admission.refusal(pod, has_run=not status.is_empty)
-        if refusal is not None:
-            self._reject(pod, refusal, has_run=not status.is_empty)
-            return SyncResult(failure=refusal)
+        verdict = await self._admission.admit(pod, status)
+        if verdict.failure is not None:
+            self._reject(pod, verdict.failure, has_run=not status.is_empty)
+            return SyncResult(failure=verdict.failure)
+        if not verdict.is_admitted:
+            return SyncResult(again_in_s=verdict.again_in_s)
+        # From here on it is the pod with what is allocated to it.
+        pod = verdict.pod
         fields = unsupported_fields(pod)
         if fields:
             self._refuse(pod, fields, memory, has_run=not status.is_empty)
@@ -178,12 +192,15 @@ class PodSync:
             probes=self._probers.view(pod.uid),
             now_s=self._now().timestamp(),
         )
+        actions = self._resizer.with_restarts(pod, status, actions)
         self._note_back_offs(pod, actions, memory)
         self._status.update(pod, memory.waiting, is_terminal=actions.is_finished)
         if actions.is_finished:
             return SyncResult(is_finished=True)
         has_sandbox = await self._act(pod, status, actions, memory)
-        return SyncResult(again_in_s=self._next(pod, actions, memory, has_sandbox=has_sandbox))
+        again_in_s = self._next(pod, actions, memory, has_sandbox=has_sandbox)
+        waits_s = [each for each in (again_in_s, verdict.again_in_s) if each is not None]
+        return SyncResult(again_in_s=min(waits_s, default=None))
 
     def _reject(self, pod: Pod, failure: PodFailure, *, has_run: bool) -> None:
         extra = {"pod": pod.full_name, "reason": failure.reason, "error": failure.message}
@@ -234,6 +251,7 @@ class PodSync:
             if memory.ending.is_set():
                 # The pod's end stops what still runs, perhaps with less patience.
                 return True
+            memory.resize_failed = await self._resizer.resize(pod)
             if actions.start or actions.create_sandbox:
                 await self._launcher.launch(
                     pod,
@@ -295,6 +313,8 @@ class PodSync:
         waits_s = [max(each.until_s - now_s, 0.0) for each in actions.back_off]
         failed = [memory.waiting.get(each.name) for each in actions.start]
         reasons = {each.reason for each in failed if each is not None}
+        if memory.resize_failed:
+            waits_s.append(RETRY_S)
         if not has_sandbox:
             waits_s.append(RETRY_S)
         elif reasons & _ENDED:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.pods.pod_status import (
     StatusContext,
@@ -13,15 +13,28 @@ from edge_runtime.pods.pod_status import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-    from edge_runtime.objects.pod import Pod
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.container_status import WaitingReason
     from edge_runtime.pods.pod_failure import PodFailure
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.probers import Probers
     from edge_runtime.status.status_manager import StatusManager
+
+
+class Allocations(Protocol):
+    """What pods were given (pods/allocation_manager.py)."""
+
+    def allocated(self, pod: Pod) -> Pod:
+        """Return the pod with what is allocated to it."""
+        ...
+
+    def conditions(self, uid: PodUID) -> Sequence[Json]:
+        """Return the conditions of a resize."""
+        ...
 
 
 class StatusUpdater:
@@ -33,12 +46,14 @@ class StatusUpdater:
         cache: PodCache,
         statuses: StatusManager,
         probers: Probers,
+        allocations: Allocations,
         settings: PodSettings,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._cache = cache
         self._statuses = statuses
         self._probers = probers
+        self._allocations = allocations
         self._settings = settings
         self._now = now
 
@@ -70,7 +85,8 @@ class StatusUpdater:
 
     def _update(self, pod: Pod, context: StatusContext) -> None:
         old, status = self._statuses.get(pod.uid), self._cache.get(pod.uid)
-        self._statuses.set(pod.uid, compute_pod_status(pod, status, old, context))
+        held = self._allocations.allocated(pod)
+        self._statuses.set(pod.uid, compute_pod_status(held, status, old, context))
 
     def _context(
         self,
@@ -88,4 +104,5 @@ class StatusUpdater:
             runtime_name=self._settings.runtime_name,
             probes=self._probers.view(pod.uid),
             failure=failure,
+            resize=self._allocations.conditions(pod.uid),
         )

@@ -16,8 +16,10 @@ class SyncMemory:
 
     Attributes:
         waiting: Why containers could not be started, by name.
+        resize_failed: What is allocated could not be given to all containers.
         ending: Set once the pod is to end: nothing more is started.
     """
 
     waiting: dict[str, WaitingReason] = field(default_factory=dict)
+    resize_failed: bool = False
     ending: asyncio.Event = field(default_factory=asyncio.Event)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_runtime.eviction.eviction_manager import EvictionSettings
 from edge_runtime.machine.cgroups import PodCgroups
 from edge_runtime.objects.cgroup_names import CgroupDriver
+from edge_runtime.objects.pod_resources import parse_resources
 from edge_runtime.objects.runtime_config import DnsConfig
+from edge_runtime.objects.sysctls import sysctl_allowlist
+from edge_runtime.pods.allocation_manager import AdmissionSettings
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.runtime.cri_resources import MachineResources
 
@@ -29,4 +33,13 @@ def make_pod_settings(folder: Path) -> PodSettings:
         machine=MachineResources(memory_bytes=8 << 30, cgroup_v2=True),
         host_ips=lambda: ("192.0.2.1",),
         host_dns=DnsConfig,
+        admission=AdmissionSettings(
+            allocatable=parse_resources(
+                {"cpu": "64", "memory": "64Gi", "ephemeral-storage": "64Gi", "pods": "110"}
+            ),
+            sysctls=sysctl_allowlist(kernel_version="6.1", unsafe=()),
+            architecture="amd64",
+        ),
+        # No threshold: what a test's machine lacks must not end its pods.
+        eviction=EvictionSettings(thresholds=()),
     )

@@ -4,79 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from edge_runtime.machine.conditions import (
-    Pressure,
-    disk_pressure,
-    memory_pressure,
-    node_conditions,
-    pid_pressure,
-    runtime_problems,
-)
-from edge_runtime.machine.usage import FilesystemSpace, MachineUsage
+from edge_runtime.machine.conditions import node_conditions, runtime_problems
 from edge_runtime.objects.runtime_info import RuntimeCondition, RuntimeStatus
 
-ROOMY = FilesystemSpace(available_bytes=50, capacity_bytes=100, inodes_free=50, inodes=100)
 READY = RuntimeCondition(type="RuntimeReady", status=True)
 NETWORK = RuntimeCondition(type="NetworkReady", status=True)
-
-
-def usage(
-    *,
-    memory: int = 1 << 30,
-    nodefs: FilesystemSpace = ROOMY,
-    imagefs: FilesystemSpace | None = ROOMY,
-    pids: int = 100,
-) -> MachineUsage:
-    """A machine with room for everything but what is said."""
-    return MachineUsage(
-        available_memory_bytes=memory, nodefs=nodefs, imagefs=imagefs, pids=pids, max_pids=1000
-    )
-
-
-def space(*, available: int = 50, inodes_free: int = 50, inodes: int = 100) -> FilesystemSpace:
-    """A filesystem in percent."""
-    return FilesystemSpace(
-        available_bytes=available, capacity_bytes=100, inodes_free=inodes_free, inodes=inodes
-    )
-
-
-@pytest.mark.parametrize(("memory", "expected"), [(100 << 20, False), ((100 << 20) - 1, True)])
-def test_memory(memory: int, expected: bool) -> None:
-    """Less than 100 MiB is too little."""
-    assert memory_pressure(usage(memory=memory)) is expected
-
-
-@pytest.mark.parametrize(
-    ("nodefs", "imagefs", "expected"),
-    [
-        (space(available=10), space(available=15), False),
-        (space(available=9), None, True),
-        (space(inodes_free=4), None, True),
-        (space(inodes_free=5), None, False),
-        (ROOMY, space(available=14), True),
-        (ROOMY, space(inodes_free=4), True),
-        (ROOMY, None, False),
-        (space(inodes_free=0, inodes=0), None, False),
-    ],
-)
-def test_disk(nodefs: FilesystemSpace, imagefs: FilesystemSpace | None, expected: bool) -> None:
-    """Space and inodes of both; a filesystem that counts no inodes never lacks them."""
-    assert disk_pressure(usage(nodefs=nodefs, imagefs=imagefs)) is expected
-
-
-def test_pids() -> None:
-    """One in a hundred must be free."""
-    assert not pid_pressure(usage(pids=990))
-    assert pid_pressure(usage(pids=991))
-
-
-def test_a_pressure_lasts_five_minutes() -> None:
-    """It begins at once and does not end with the first better measurement."""
-    pressure = Pressure()
-    assert not pressure.observe(is_short=False, now=0)
-    assert pressure.observe(is_short=True, now=10)
-    assert pressure.observe(is_short=False, now=309.9)
-    assert not pressure.observe(is_short=False, now=310)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +49,7 @@ def test_why_the_node_is_not_ready(
 
 def test_ready_comes_last() -> None:
     """Order, reasons and messages of a healthy node."""
-    found = node_conditions(memory=False, disk=False, pid=False, problems=[])
+    found = node_conditions((), problems=[])
     assert [(each["type"], each["status"], each["reason"]) for each in found] == [
         ("MemoryPressure", "False", "KubeletHasSufficientMemory"),
         ("DiskPressure", "False", "KubeletHasNoDiskPressure"),
@@ -129,7 +61,9 @@ def test_ready_comes_last() -> None:
 
 def test_a_node_in_trouble() -> None:
     """Several problems are one message, each of them once."""
-    found = node_conditions(memory=True, disk=True, pid=True, problems=["a", "b", "a"])
+    found = node_conditions(
+        ("DiskPressure", "MemoryPressure", "PIDPressure"), problems=["a", "b", "a"]
+    )
     assert [(each["status"], each["reason"]) for each in found] == [
         ("True", "KubeletHasInsufficientMemory"),
         ("True", "KubeletHasDiskPressure"),
@@ -137,5 +71,5 @@ def test_a_node_in_trouble() -> None:
         ("False", "KubeletNotReady"),
     ]
     assert found[-1]["message"] == "[a, b]"
-    single = node_conditions(memory=False, disk=False, pid=False, problems=["a"])
+    single = node_conditions((), problems=["a"])
     assert single[-1]["message"] == "a"

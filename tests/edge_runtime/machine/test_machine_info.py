@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import psutil
@@ -18,10 +19,14 @@ from edge_runtime.machine.machine_info import (
     nearest_folder,
     read_machine_info,
 )
+from edge_runtime.objects.eviction_thresholds import DEFAULT_EVICTION_HARD, parse_thresholds
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+THRESHOLDS = parse_thresholds(
+    hard=DEFAULT_EVICTION_HARD, soft={}, soft_grace_periods_s={}, minimum_reclaim={}
+)
 MACHINE = MachineInfo(
     cpus=4,
     memory_bytes=8 << 30,
@@ -85,10 +90,23 @@ def test_capacity() -> None:
 
 def test_allocatable_is_what_eviction_leaves() -> None:
     """Memory without huge pages and 100 MiB, storage without a tenth."""
-    found = allocatable(MACHINE, max_pods=110)
+    found = allocatable(MACHINE, max_pods=110, reserved={}, thresholds=THRESHOLDS)
     assert found["memory"] == "7068Mi"
-    assert found["ephemeral-storage"] == str(900 << 20)
+    # A kubelet's tenth has 32 bits: a byte or two less is left than one would think.
+    assert found["ephemeral-storage"] == str((900 << 20) - 1)
     assert (found["cpu"], found["pods"], found["hugepages-2Mi"]) == ("4", "110", "1Gi")
+
+
+def test_allocatable_is_without_what_is_reserved() -> None:
+    """For the machine and for edgelet, besides what eviction keeps free; never below nothing."""
+    reserved = {
+        "cpu": Fraction(1, 2),
+        "memory": Fraction(68 << 20),
+        "ephemeral-storage": Fraction(1 << 50),
+    }
+    found = allocatable(MACHINE, max_pods=110, reserved=reserved, thresholds=THRESHOLDS)
+    assert (found["cpu"], found["memory"]) == ("3500m", "7000Mi")
+    assert found["ephemeral-storage"] == "0"
 
 
 def test_nearest_folder(tmp_path: Path) -> None:

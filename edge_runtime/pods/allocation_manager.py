@@ -1,0 +1,443 @@
+"""AllocationManager: which pods may run here, and how much of the machine each of them has.
+
+    a new pod ──admission_rules──> admitted, on disk ──> never asked again
+    a resized one ── the same rules ──> allocated, on disk ──> pod_resize.py applies it
+                          └── not now ──> PodResizePending, tried again
+
+A kubelet asks its admission again after each restart; this one remembers, since a pod that ran
+must go on where the Node's labels or the configuration changed while the cloud was away.
+
+Source: kubernetes pkg/kubelet/allocation/allocation_manager.go, pkg/kubelet/kubelet.go
+``HandlePodAdditions``.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Protocol
+
+from edge_runtime.events import reasons
+from edge_runtime.objects.node import initial_node
+from edge_runtime.pods.admission_rules import (
+    AdmissionContext,
+    rejection_of,
+    resize_rejection,
+)
+from edge_runtime.pods.node_fit import is_critical
+from edge_runtime.pods.pod_events import REJECTED
+from edge_runtime.pods.pod_failure import PodFailure
+from edge_runtime.pods.preemption import (
+    DISRUPTED,
+    PREEMPTED,
+    NothingToPreempt,
+    pods_to_preempt,
+)
+from edge_runtime.pods.resize import (
+    container_updates,
+    resizable_resources,
+    resize_message,
+    resize_order,
+    running_resources,
+    same_resources,
+    with_resources,
+)
+from edge_runtime.store.allocation_store import AllocationStore, PodAllocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from fractions import Fraction
+
+    from edge_runtime.objects.container import Json
+    from edge_runtime.objects.node import Node
+    from edge_runtime.objects.pod import Pod, PodUID
+    from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.objects.sysctls import SysctlAllowlist
+    from edge_runtime.pods.admission_rules import Rejection
+    from edge_runtime.policy.edge_policy import EdgePolicy
+
+# How long a pod waits for labels of its Node that may have come to the scheduler before us.
+NODE_WAIT_S = 2.0
+AGAIN_S = 0.5
+# A pod whose resize waits for room is looked at again so often.
+PENDING_AGAIN_S = 5.0
+INFEASIBLE = "Infeasible"
+DEFERRED = "Deferred"
+
+logger = logging.getLogger(__name__)
+
+
+class HeldPods(Protocol):
+    """The pods of this machine (pods/pod_workers.py)."""
+
+    def active(self) -> Sequence[Pod]:
+        """Return the pods that run, will run, or still end."""
+        ...
+
+    def fail(self, uid: PodUID, failure: PodFailure) -> bool:
+        """End a pod in phase Failed; False when it ended before."""
+        ...
+
+    def is_stopped(self, uid: PodUID) -> bool:
+        """Tell whether nothing of a pod runs any more."""
+        ...
+
+
+class AllocationEvents(Protocol):
+    """Where events go (pods/pod_events.py)."""
+
+    def preempted(self, pod: Pod) -> None:
+        """The pod makes room for a critical one."""
+        ...
+
+    def resize(self, pod: Pod, *, reason: str, message: str, is_warning: bool) -> None:
+        """Something happened to a resize."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionSettings:
+    """What does not change while the process runs.
+
+    Attributes:
+        allocatable: What pods may have in all, in units and bytes.
+        architecture: As the API names it.
+        supplemental_groups_policy: Whether the runtime honours ``Strict``.
+        apparmor_problem: Why the machine cannot confine with AppArmor, None when it can.
+    """
+
+    allocatable: Mapping[str, Fraction]
+    sysctls: SysctlAllowlist
+    architecture: str
+    supplemental_groups_policy: bool = False
+    apparmor_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether a pod may run now.
+
+    Attributes:
+        pod: The pod with what is allocated to it; work with this one.
+        failure: Why it may not run; it ends.
+        again_in_s: Not decided yet, or a resize waits: ask again after so long.
+        is_admitted: Whether anything may be started.
+    """
+
+    pod: Pod
+    failure: PodFailure | None = None
+    again_in_s: float | None = None
+    is_admitted: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pending:
+    reason: str
+    message: str
+    generation: int
+    since: float
+    since_time: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Progress:
+    generation: int
+    since_time: str
+
+
+class AllocationManager:
+    """Asked at every sync of every pod; the first answer for a pod stays."""
+
+    def __init__(
+        self,
+        store: AllocationStore,
+        *,
+        settings: AdmissionSettings,
+        policy: EdgePolicy,
+        pods: Callable[[], HeldPods],
+        node: Callable[[], Node | None],
+        pressures: Callable[[], Sequence[str]],
+        events: AllocationEvents,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._policy = policy
+        self._held_pods = pods
+        self._node = node
+        self._pressures = pressures
+        self._events = events
+        self._monotonic = monotonic
+        self._now = now
+        # Pods whose admission is decided and on its way to the disk.
+        self._admitting: dict[PodUID, Mapping[str, Json]] = {}
+        self._waiting_since: dict[PodUID, float] = {}
+        self._preempted: dict[PodUID, tuple[PodUID, ...]] = {}
+        self._pending: dict[PodUID, _Pending] = {}
+        self._started: dict[PodUID, _Progress] = {}
+        self._errors: dict[PodUID, str] = {}
+
+    async def admit(self, pod: Pod, status: PodRuntimeStatus) -> Verdict:
+        """Decide whether a pod may run, and with which resources.
+
+        Raises:
+            StoreError: The decision cannot be kept; nothing was decided.
+            QuantityError: A request is no quantity.
+        """
+        # What the machine's owner forbids ends, also where it ran before that was forbidden.
+        forbidden = self._policy.pod_refusal(pod)
+        if forbidden is not None:
+            return _failed(pod, reasons.FORBIDDEN_BY_POLICY, forbidden)
+        allocation = self._store.get(pod.uid)
+        if allocation is not None:
+            return await self._resized(pod, allocation, status)
+        # What runs was admitted: by an edgelet that did not remember it.
+        if status.is_empty:
+            verdict = self._decide(pod)
+            if verdict is not None:
+                return verdict
+        await self._admit(pod)
+        return Verdict(pod=pod)
+
+    def allocated(self, pod: Pod) -> Pod:
+        """Return the pod with what is allocated to it; as it is, if nothing is."""
+        allocation = self._store.get(pod.uid)
+        return pod if allocation is None else with_resources(pod, allocation.allocated)
+
+    def actuated(self, uid: PodUID) -> Mapping[str, Json]:
+        """Return what running containers have that is not what is allocated, by id."""
+        allocation = self._store.get(uid)
+        return {} if allocation is None else allocation.actuated
+
+    async def set_actuated(self, pod: Pod, status: PodRuntimeStatus) -> None:
+        """Note that all running containers have what is allocated.
+
+        Raises:
+            StoreError: The disk refuses.
+        """
+        self._errors.pop(pod.uid, None)
+        allocation = self._store.get(pod.uid)
+        if allocation is not None and allocation.actuated:
+            await self._store.put(pod.uid, PodAllocation(allocated=allocation.allocated))
+        self.note_progress(pod, status)
+
+    def note_progress(self, pod: Pod, status: PodRuntimeStatus) -> None:
+        """Tell of a resize that is over: no running container lacks what is allocated."""
+        if container_updates(pod, self.actuated(pod.uid), status):
+            self._started.setdefault(pod.uid, self._begun(pod))
+            return
+        self._errors.pop(pod.uid, None)
+        done = self._started.pop(pod.uid, None)
+        if done is not None:
+            message = resize_message(pod, "Pod resize completed", generation=done.generation)
+            self._tell(pod, reasons.RESIZE_COMPLETED, message, is_warning=False)
+
+    def note_error(self, pod: Pod, message: str) -> None:
+        """Tell of a resize that cannot be applied now; it is tried again."""
+        if self._errors.get(pod.uid) == message:
+            return
+        self._errors[pod.uid] = message
+        generation = self._started.setdefault(pod.uid, self._begun(pod)).generation
+        text = resize_message(pod, "Pod resize error", generation=generation, error=message)
+        self._tell(pod, reasons.RESIZE_ERROR, text, is_warning=True)
+
+    def conditions(self, uid: PodUID) -> tuple[Json, ...]:
+        """Return the conditions PodResizePending and PodResizeInProgress, as far as they hold."""
+        found: list[Json] = []
+        pending = self._pending.get(uid)
+        if pending is not None:
+            found.append(
+                _condition(
+                    "PodResizePending",
+                    reason=pending.reason,
+                    message=pending.message,
+                    generation=pending.generation,
+                    since=pending.since_time,
+                )
+            )
+        progress = self._started.get(uid)
+        if progress is not None:
+            error = self._errors.get(uid, "")
+            found.append(
+                _condition(
+                    "PodResizeInProgress",
+                    reason="Error" if error else "",
+                    message=error,
+                    generation=progress.generation,
+                    since=progress.since_time,
+                )
+            )
+        return tuple(found)
+
+    def forget(self, uid: PodUID) -> None:
+        """Drop what is known of a pod that is gone."""
+        self._store.forget(uid)
+        for known in (
+            self._admitting,
+            self._waiting_since,
+            self._preempted,
+            self._pending,
+            self._started,
+            self._errors,
+        ):
+            known.pop(uid, None)
+
+    @property
+    def _pods(self) -> HeldPods:
+        return self._held_pods()
+
+    # Admission.
+
+    def _decide(self, pod: Pod) -> Verdict | None:
+        """Return what stands against a new pod, None when it may run."""
+        victims = self._preempted.get(pod.uid, ())
+        if not all(self._pods.is_stopped(each) for each in victims):
+            return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
+        rejection = rejection_of(pod, self._context(pod))
+        if rejection is None:
+            return None
+        now = self._monotonic()
+        waited_s = now - self._waiting_since.setdefault(pod.uid, now)
+        if rejection.may_be_outdated and waited_s < NODE_WAIT_S:
+            return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
+        if rejection.lacking and is_critical(pod):
+            return self._preempt(pod, rejection)
+        return _failed(pod, rejection.reason, rejection.message)
+
+    def _preempt(self, pod: Pod, rejection: Rejection) -> Verdict:
+        try:
+            victims = pods_to_preempt(pod, self._others(pod), rejection.lacking)
+        except NothingToPreempt as exc:
+            message = (
+                "Unexpected error while attempting to recover from admission failure: preemption:"
+                f" error finding a set of pods to preempt: {exc}"
+            )
+            return _failed(pod, "UnexpectedAdmissionError", message)
+        self._preempted[pod.uid] = tuple(each.uid for each in victims)
+        for victim in victims:
+            self._events.preempted(victim)
+            failure = PodFailure(reason=reasons.PREEMPTING, message=PREEMPTED, is_disruption=True)
+            self._pods.fail(victim.uid, failure)
+        logger.warning(
+            DISRUPTED,
+            extra={"pod": pod.full_name, "preempted": [each.uid for each in victims]},
+        )
+        return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
+
+    async def _admit(self, pod: Pod) -> None:
+        held = resizable_resources(pod)
+        # Before the first await: the next pod that is decided on must see this one.
+        self._admitting[pod.uid] = held
+        try:
+            await self._store.put(pod.uid, PodAllocation(allocated=held))
+        finally:
+            self._admitting.pop(pod.uid, None)
+        self._waiting_since.pop(pod.uid, None)
+        self._preempted.pop(pod.uid, None)
+
+    def _context(self, pod: Pod, others: Sequence[Pod] | None = None) -> AdmissionContext:
+        return AdmissionContext(
+            node=self._node() or initial_node(architecture=self._settings.architecture),
+            others=self._others(pod) if others is None else others,
+            allocatable=self._settings.allocatable,
+            sysctls=self._settings.sysctls,
+            pressures=self._pressures(),
+            supplemental_groups_policy=self._settings.supplemental_groups_policy,
+            apparmor_problem=self._settings.apparmor_problem,
+        )
+
+    def _others(self, pod: Pod) -> list[Pod]:
+        """Return the other admitted pods with what they hold."""
+        return [
+            self.allocated(each)
+            for each in self._pods.active()
+            if each.uid != pod.uid
+            and (each.uid in self._admitting or self._store.get(each.uid) is not None)
+        ]
+
+    # Resize.
+
+    async def _resized(
+        self, pod: Pod, allocation: PodAllocation, status: PodRuntimeStatus
+    ) -> Verdict:
+        wanted = resizable_resources(pod)
+        held = with_resources(pod, allocation.allocated)
+        if same_resources(wanted, allocation.allocated):
+            self._pending.pop(pod.uid, None)
+            return Verdict(pod=held)
+        rejection = self._resize_rejection(pod)
+        if rejection is not None:
+            self._note_pending(pod, rejection)
+            return Verdict(pod=held, again_in_s=PENDING_AGAIN_S)
+        actuated = running_resources(status, allocation.allocated, allocation.actuated)
+        await self._store.put(pod.uid, PodAllocation(allocated=wanted, actuated=actuated))
+        self._pending.pop(pod.uid, None)
+        self._errors.pop(pod.uid, None)
+        self._started[pod.uid] = self._begun(pod)
+        message = resize_message(pod, "Pod resize started", generation=pod.generation)
+        self._tell(pod, reasons.RESIZE_STARTED, message, is_warning=False)
+        return Verdict(pod=pod)
+
+    def _resize_rejection(self, pod: Pod) -> Rejection | None:
+        """Say what stands against a resize, after those that come before it have had theirs."""
+        waiting = [each for each in self._pods.active() if each.uid in self._pending]
+        candidates = {each.uid: each for each in (*waiting, pod)}
+        held = {uid: self.allocated(each) for uid, each in candidates.items()}
+        since = {uid: each.since for uid, each in self._pending.items()}
+        others = {each.uid: each for each in self._others(pod)}
+        for each in resize_order(candidates.values(), held, since):
+            # Everybody else, this pod among them unless it is its turn, with what it has.
+            beside = {**others, pod.uid: held[pod.uid]}
+            beside.pop(each.uid, None)
+            rejection = resize_rejection(each, self._context(each, tuple(beside.values())))
+            if each.uid == pod.uid:
+                return rejection
+            if rejection is None:
+                others[each.uid] = each
+        return None
+
+    def _note_pending(self, pod: Pod, rejection: Rejection) -> None:
+        before = self._pending.get(pod.uid)
+        self._pending[pod.uid] = _Pending(
+            reason=DEFERRED,
+            message=rejection.message,
+            generation=pod.generation,
+            since=before.since if before is not None else self._monotonic(),
+            since_time=before.since_time if before is not None else self._time(),
+        )
+        if before is None or before.generation != pod.generation:
+            message = resize_message(
+                pod,
+                f"Pod resize {rejection.reason}",
+                generation=pod.generation,
+                error=rejection.message,
+            )
+            self._tell(pod, reasons.RESIZE_DEFERRED, message, is_warning=True)
+
+    def _begun(self, pod: Pod) -> _Progress:
+        return _Progress(generation=pod.generation, since_time=self._time())
+
+    def _time(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def _tell(self, pod: Pod, reason: str, message: str, *, is_warning: bool) -> None:
+        self._events.resize(pod, reason=reason, message=message, is_warning=is_warning)
+
+
+def _failed(pod: Pod, reason: str, message: str) -> Verdict:
+    failure = PodFailure(reason=reason, message=f"{REJECTED}{message}")
+    return Verdict(pod=pod, failure=failure, is_admitted=False)
+
+
+def _condition(name: str, *, reason: str, message: str, generation: int, since: str) -> Json:
+    condition: Json = {
+        "type": name,
+        "status": "True",
+        "lastProbeTime": since,
+        "lastTransitionTime": since,
+    }
+    optional = {"reason": reason, "message": message, "observedGeneration": generation}
+    return condition | {key: value for key, value in optional.items() if value}
