@@ -95,9 +95,9 @@ def _larger(kind: str, name: str, used: str, wanted: str, resource: str) -> str:
 
 
 def _threshold_text(threshold: Threshold, capacity: int) -> str:
-    if threshold.value.text.endswith("%"):
-        return format_quantity(threshold.value.of(capacity), binary=True)
-    return threshold.value.text
+    text = threshold.value.text
+    is_binary = text.endswith(("%", "i"))
+    return format_quantity(threshold.value.of(capacity), binary=is_binary)
 
 
 def _used(container: ContainerUse, resource: str) -> int | None:
