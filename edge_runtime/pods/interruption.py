@@ -47,9 +47,14 @@ async def outcome_of(call: Coroutine[None, None, _T]) -> Outcome[_T]:
 async def unless(interrupt: asyncio.Event, call: Coroutine[None, None, _T]) -> _T | None:
     """Return what the call returns, or None if the event is set before; the call is then over.
 
+    It does not begin if the event is set already.
+
     Raises:
         Exception: Whatever the call raises, not wrapped into a group.
     """
+    if interrupt.is_set():
+        call.close()
+        return None
     async with asyncio.TaskGroup() as group:
         task = group.create_task(outcome_of(call))
         guard = group.create_task(_cancel_when(interrupt, task))

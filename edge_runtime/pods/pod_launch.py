@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
     from edge_runtime.pods.container_starts import ContainerStart
     from edge_runtime.pods.pod_actions import PodActions
-    from edge_runtime.pods.pod_sandbox import SandboxMaker
     from edge_runtime.pods.sync_memory import SyncMemory
 
 
@@ -40,6 +39,18 @@ class Images(Protocol):
         self, pod: Pod, container: Container, *, sandbox: SandboxConfig | None = None
     ) -> ResolvedImage:
         """Return a container's image; raises ImageError."""
+        ...
+
+
+class Sandboxes(Protocol):
+    """What makes sandboxes (pods/pod_sandbox.py)."""
+
+    async def config(self, pod: Pod, *, attempt: int) -> SandboxConfig:
+        """Return the sandbox to ask for; raises SandboxFailed, RuntimeServiceError, OSError."""
+        ...
+
+    async def make(self, pod: Pod, config: SandboxConfig) -> SandboxID:
+        """Make it; raises SandboxFailed, RuntimeServiceError."""
         ...
 
 
@@ -71,7 +82,7 @@ class PodLauncher:
         self,
         *,
         images: Images,
-        sandboxes: SandboxMaker,
+        sandboxes: Sandboxes,
         starter: ContainerStarter,
         killer: Killer,
     ) -> None:
@@ -188,8 +199,15 @@ class PodLauncher:
         name = pull.container.name
         try:
             container_id = await self._starter.start(
-                pod, pull.container, pull.start, sandbox=sandbox, image=image
+                pod,
+                pull.container,
+                pull.start,
+                sandbox=sandbox,
+                image=image,
+                ending=memory.ending,
             )
+            if container_id is None:
+                return False
             # A hook may hang: the pod's end does not wait for it.
             await unless(
                 memory.ending, self._starter.run_post_start(pod, pull.container, container_id)

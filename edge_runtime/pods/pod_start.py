@@ -156,9 +156,11 @@ class ContainerStarter:
         *,
         sandbox: StartedIn,
         image: ResolvedImage,
-    ) -> ContainerID:
+        ending: asyncio.Event,
+    ) -> ContainerID | None:
         """Create and start a container; when this returns the cache shows it.
 
+        Neither is begun once `ending` is set; then a container that is not there has no id.
         Cancelling leaves what was created to the next look at the runtime.
 
         Raises:
@@ -167,21 +169,22 @@ class ContainerStarter:
             StoreError: The attempt cannot be remembered.
         """
         try:
-            container_id = await self._create(pod, container, start, sandbox, image)
+            config = await self._config(pod, container, start, sandbox, image)
+            if ending.is_set():
+                return None
+            container_id = await self._create(pod, container, config, sandbox)
             async with asyncio.TaskGroup() as group:
                 # The runtime holds the attempt too, so both may go on at the same time.
                 remembered = group.create_task(outcome_of(self._remember(pod, start)))
                 started = group.create_task(
-                    outcome_of(self._start(pod, container, container_id))
+                    outcome_of(self._start(pod, container, container_id, ending))
                 )
             # Also after a failure: what was created must be seen, or it is created twice.
             await self._look(pod, container_id, sandbox.id)
             started.result().get()
             remembered.result().get()
         except StartError as exc:
-            self._events.failed(
-                pod, container.name, exc.message, container_id=exc.container_id
-            )
+            self._events.failed(pod, container.name, exc.message, container_id=exc.container_id)
             raise
         await self._link(pod, container, container_id, start.attempt)
         return container_id
@@ -216,11 +219,7 @@ class ContainerStarter:
             ) from exc
 
     def _ips(self, pod: Pod) -> tuple[str, ...]:
-        return (
-            self._settings.host_ips()
-            if pod.host_network
-            else self._cache.get(pod.uid).ips
-        )
+        return self._settings.host_ips() if pod.host_network else self._cache.get(pod.uid).ips
 
     def _target_id(self, pod: Pod, container: Container) -> str:
         """Return whose processes an ephemeral container is to see, "" for its own alone.
@@ -236,19 +235,19 @@ class ContainerStarter:
             raise StartError(reason="CreateContainerConfigError", message=message)
         return target.id
 
-    async def _create(
+    async def _config(
         self,
         pod: Pod,
         container: Container,
         start: ContainerStart,
         sandbox: StartedIn,
         image: ResolvedImage,
-    ) -> ContainerID:
+    ) -> ContainerConfig:
         try:
             mounts = await self._mounts.mounts(
                 pod, container, attempt=start.attempt, ips=self._ips(pod)
             )
-            config = container_config(
+            return container_config(
                 pod,
                 container,
                 restart_count=start.attempt,
@@ -261,23 +260,23 @@ class ContainerStarter:
                 target_id=self._target_id(pod, container),
             )
         except (SecurityConfigError, QuantityError, OSError) as exc:
-            raise StartError(
-                reason="CreateContainerConfigError", message=str(exc)
-            ) from exc
+            raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
+
+    async def _create(
+        self, pod: Pod, container: Container, config: ContainerConfig, sandbox: StartedIn
+    ) -> ContainerID:
         try:
-            container_id = await self._runtime.create_container(
-                sandbox.id, config, sandbox.config
-            )
+            container_id = await self._runtime.create_container(sandbox.id, config, sandbox.config)
         except RuntimeServiceError as exc:
-            raise StartError(
-                reason="CreateContainerError", message=exc.message
-            ) from exc
+            raise StartError(reason="CreateContainerError", message=exc.message) from exc
         self._events.created(pod, container.name)
         return container_id
 
     async def _start(
-        self, pod: Pod, container: Container, container_id: ContainerID
+        self, pod: Pod, container: Container, container_id: ContainerID, ending: asyncio.Event
     ) -> None:
+        if ending.is_set():
+            return
         try:
             await self._runtime.start_container(container_id)
         except RuntimeServiceError as exc:
@@ -299,12 +298,8 @@ class ContainerStarter:
         )
         await self._records.put(pod.uid, [record])
 
-    async def _look(
-        self, pod: Pod, container_id: ContainerID, sandbox_id: SandboxID
-    ) -> None:
-        status = await self._inspector.container_status(
-            container_id, sandbox_id=sandbox_id
-        )
+    async def _look(self, pod: Pod, container_id: ContainerID, sandbox_id: SandboxID) -> None:
+        status = await self._inspector.container_status(container_id, sandbox_id=sandbox_id)
         self._cache.put_container(pod.uid, status)
 
     async def _link(

@@ -31,6 +31,18 @@ async def test_event_ends_the_call() -> None:
     assert loop.time() == 1
 
 
+async def test_call_does_not_begin_after_the_event() -> None:
+    """Not even its first step, which may be one that cannot be taken back."""
+    interrupt, begun = asyncio.Event(), []
+
+    async def begin() -> None:
+        begun.append(True)
+
+    interrupt.set()
+    assert await unless(interrupt, begin()) is None
+    assert not begun
+
+
 async def test_error_comes_through_unwrapped() -> None:
     """Callers catch what the call raises, no group."""
 

@@ -1,0 +1,382 @@
+"""Random valid pods, random events of the runtime, random probe results: what always holds.
+
+The real workers over a runtime in memory, in virtual time. A life is a list of events; after each
+one some time passes. Then the runtime behaves, nobody is woken any more, and within one resync
+everything that is to be done must have been done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest import mock
+
+import looptime
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_runtime.objects.container import ProbeKind
+from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.probe_results import ContainerProbes
+from edge_runtime.objects.runtime_status import ContainerState
+from edge_runtime.pods.pod_actions import compute_pod_actions
+from edge_runtime.pods.pod_failure import PodFailure
+from edge_runtime.pods.pod_work import WorkState
+from edge_runtime.pods.pod_workers import RESYNC_JITTER, RESYNC_S
+from tests.fakes.edge_pods import deleted
+from tests.fakes.memory_edge import (
+    EPOCH_S,
+    MemoryDatabase,
+    MemoryEdge,
+    MemoryHooks,
+    MemoryProbers,
+)
+from tests.fakes.memory_runtime import MemoryRuntime
+from tests.fakes.pod_settings import make_pod_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_runtime.objects.container import Json
+
+UID = PodUID("u")
+TERMINAL = ("Succeeded", "Failed")
+ONE_RESYNC_S = RESYNC_S * (1 + RESYNC_JITTER) + 1
+FAILURE = PodFailure(reason="Evicted", message="The node was low on resource: memory.")
+CODES = st.sampled_from([0, 1, 3, 42, 137])
+_T = TypeVar("_T")
+
+_rules = st.lists(
+    st.builds(
+        lambda operator, values: {
+            "action": "Restart",
+            "exitCodes": {"operator": operator, "values": values},
+        },
+        st.sampled_from(["In", "NotIn"]),
+        st.lists(CODES, min_size=1, max_size=2, unique=True),
+    ),
+    max_size=2,
+)
+_PROBE = {"exec": {"command": ["true"]}}
+
+
+@st.composite
+def _container(draw: st.DrawFn, name: str, policies: tuple[str | None, ...]) -> Json:
+    container: Json = {"name": name, "image": "i"}
+    policy = draw(st.sampled_from(policies))
+    is_init = name.startswith("i")
+    if policy is not None:
+        container["restartPolicy"] = policy
+        rules = [] if is_init and policy == "Always" else draw(_rules)
+        if rules:
+            container["restartPolicyRules"] = rules
+    if not is_init or policy == "Always":
+        for kind in (ProbeKind.STARTUP, ProbeKind.LIVENESS):
+            if draw(st.booleans()):
+                container[kind.value] = _PROBE
+        if draw(st.integers(0, 4)) == 0:
+            container["lifecycle"] = {"postStart": {"exec": {"command": ["true"]}}}
+    return container
+
+
+@st.composite
+def _pods(draw: st.DrawFn) -> Json:
+    own = (None, None, None, "Always", "OnFailure", "Never")
+    inits = [draw(_container(f"i{n}", own)) for n in range(draw(st.integers(0, 3)))]
+    regular = [draw(_container(f"c{n}", own)) for n in range(draw(st.integers(1, 3)))]
+    spec: Json = {
+        "restartPolicy": draw(st.sampled_from(["Always", "OnFailure", "Never"])),
+        "initContainers": inits,
+        "containers": regular,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": draw(st.sampled_from([0, 5, 30])),
+    }
+    if draw(st.integers(0, 5)) == 0:
+        spec["activeDeadlineSeconds"] = draw(st.sampled_from([1, 100, 1000]))
+    metadata = {"name": "p", "namespace": "ns", "uid": UID, "generation": 1}
+    return {"metadata": metadata, "spec": spec}
+
+
+_METHODS = (
+    "run_pod_sandbox",
+    "create_container",
+    "start_container",
+    "stop_container",
+    "stop_pod_sandbox",
+    "remove_container",
+    "pod_status",
+    "container_status",
+    "list_containers",
+)
+_ANY = st.integers(0, 7)
+_events = st.one_of(
+    st.tuples(st.just("exit"), _ANY, CODES),
+    st.tuples(st.just("exit"), _ANY, CODES),
+    st.tuples(st.just("probe"), _ANY, st.booleans(), st.booleans()),
+    st.tuples(st.just("fail_call"), st.sampled_from(_METHODS), st.integers(1, 3)),
+    st.tuples(st.just("lose_track"), _ANY),
+    st.tuples(st.just("lose"), _ANY),
+    st.tuples(st.just("reboot")),
+    st.tuples(st.just("restart")),
+    st.tuples(st.just("ephemeral")),
+    st.tuples(st.just("change_image"), _ANY),
+    st.tuples(st.just("hook"), st.integers(0, 2), st.booleans()),
+    st.tuples(st.just("stop_code"), CODES),
+    st.tuples(st.just("deaf"), st.booleans()),
+    st.tuples(st.just("fail")),
+    st.tuples(st.just("delete"), st.sampled_from([0, 5, 30])),
+    st.tuples(st.just("forget")),
+)
+_lives = st.lists(
+    st.tuples(_events, st.sampled_from([0.0, 0.5, 2.0, 15.0, 70.0, 700.0])), max_size=14
+)
+
+
+class _Life:
+    """One pod's life, over as many edge processes as it takes."""
+
+    def __init__(self, pod: Json, folder: Path, seed: int) -> None:
+        loop = asyncio.get_running_loop()
+        self.pod = pod
+        self.runtime = MemoryRuntime(now_s=lambda: EPOCH_S + loop.time())
+        self.runtime.ends = lambda _: self.has_ended or self._is_ending()
+        self.database = MemoryDatabase()
+        self.probers, self.hooks = MemoryProbers(), MemoryHooks()
+        self.seen: list[Json] = []
+        self.has_ended = self.is_forgotten = False
+        self._folder, self._seed = folder, seed
+        self.edge: MemoryEdge | None = None
+        self.gone: list[PodUID] = []
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether PodManager was told that nothing is left; it keeps a tombstone then."""
+        return bool(self.gone)
+
+    def _is_ending(self) -> bool:
+        state = self.edge.workers.state(UID) if self.edge is not None else None
+        return state is not None and state is not WorkState.SYNC
+
+    def new_edge(self) -> MemoryEdge:
+        """Start another process on what the one before left."""
+        self.edge = MemoryEdge(
+            self.runtime,
+            self.database,
+            settings=make_pod_settings(self._folder),
+            seen=self.seen,
+            probers=self.probers,
+            hooks=self.hooks,
+            seed=self._seed,
+            gone=self.gone,
+        )
+        return self.edge
+
+    def tell(self) -> None:
+        """Tell the process what is desired, as PodManager does after a start."""
+        assert self.edge is not None
+        if self.is_gone:
+            return
+        if self.is_forgotten:
+            self.edge.workers.forget(Pod(self.pod))
+        else:
+            self.edge.workers.update(Pod(self.pod))
+
+    def happen(self, event: tuple[Any, ...]) -> None:
+        """Let one event happen, if it can."""
+        name, *arguments = event
+        getattr(self, f"_{name}")(*arguments)
+
+    def _exit(self, number: int, exit_code: int) -> None:
+        running = self.runtime.running()
+        if running:
+            self.runtime.exit(running[number % len(running)].id, exit_code)
+
+    def _probe(self, number: int, started: bool, live: bool) -> None:  # an event
+        running = self.runtime.running()
+        if not running:
+            return
+        found = running[number % len(running)]
+        container = Pod(self.pod).container(found.name)
+        assert container is not None
+        known = self.probers.view(UID).of(found.name, found.id)
+        if container.probe(ProbeKind.STARTUP) is not None and known.started is not True:
+            known = dataclasses.replace(known, started=started)
+        elif container.probe(ProbeKind.LIVENESS) is not None:
+            known = dataclasses.replace(known, live=live)
+        self.probers.results[found.name] = known
+        assert self.edge is not None
+        self.edge.workers.wake(UID)
+
+    def _fail_call(self, method: str, times: int) -> None:
+        self.runtime.failures[method] += times
+
+    def _lose_track(self, number: int) -> None:
+        running = self.runtime.running()
+        if running:
+            self.runtime.lose_track(running[number % len(running)].id)
+
+    def _lose(self, number: int) -> None:
+        dead = [
+            each.id
+            for each in self.runtime.containers.values()
+            if each.state is ContainerState.EXITED
+        ]
+        if dead:
+            self.runtime.lose(dead[number % len(dead)])
+
+    def _reboot(self) -> None:
+        self.runtime.reboot()
+
+    def _ephemeral(self) -> None:
+        spec = dict(self.pod["spec"])
+        before = spec.get("ephemeralContainers") or []
+        target = {"targetContainerName": "c0"} if len(before) % 2 else {}
+        spec["ephemeralContainers"] = [*before, {"name": f"e{len(before)}", "image": "i", **target}]
+        self.pod = self.pod | {"spec": spec}
+        self.tell()
+
+    def _change_image(self, number: int) -> None:
+        spec = dict(self.pod["spec"])
+        containers = list(spec["containers"])
+        chosen = number % len(containers)
+        image = containers[chosen]["image"] + "x"
+        containers[chosen] = containers[chosen] | {"image": image}
+        self.pod = self.pod | {"spec": spec | {"containers": containers}}
+        self.tell()
+
+    def _hook(self, failures: int, hangs: bool) -> None:  # an event
+        self.hooks.failures, self.hooks.hangs = failures, hangs
+
+    def _stop_code(self, exit_code: int) -> None:
+        self.runtime.stop_exit_code = exit_code
+
+    def _deaf(self, is_deaf: bool) -> None:  # an event
+        assert self.edge is not None
+        self.edge.is_deaf = is_deaf
+
+    def _fail(self) -> None:
+        assert self.edge is not None
+        if self.edge.workers.fail(UID, FAILURE):
+            self.has_ended = True
+
+    def _delete(self, grace_period_s: int) -> None:
+        self.pod = deleted(self.pod, grace_period_s=grace_period_s)
+        self.has_ended = True
+        self.tell()
+
+    def _forget(self) -> None:
+        self.has_ended = self.is_forgotten = True
+        self.tell()
+
+    def behave(self) -> None:
+        """From now on nothing fails, every probe succeeds, and nobody is woken."""
+        assert self.edge is not None
+        self.runtime.failures.clear()
+        self.hooks.failures, self.hooks.hangs = 0, False
+        self.probers.results.clear()
+        self.edge.is_deaf = True
+
+    def probe_all(self) -> None:
+        """Let all probes succeed."""
+        for each in self.runtime.running():
+            self.probers.results[each.name] = ContainerProbes(
+                container_id=each.id, started=True, live=True
+            )
+
+
+async def _live(life: _Life, events: list[tuple[tuple[Any, ...], float]]) -> None:
+    rest = list(events)
+    while True:
+        async with life.new_edge().running() as edge:
+            life.tell()
+            while rest:
+                event, pause_s = rest.pop(0)
+                if event[0] == "restart":
+                    break
+                life.happen(event)
+                await asyncio.sleep(pause_s)
+            else:
+                await _settle(life, edge)
+                return
+
+
+async def _settle(life: _Life, edge: MemoryEdge) -> None:
+    """Check that what is to be done is done within one resync of when it can be."""
+    life.behave()
+    # What is in its back-off, and a sidecar behind which others wait, take a few rounds.
+    for _ in range(12):
+        life.probe_all()
+        await asyncio.sleep(ONE_RESYNC_S)
+    state = edge.workers.state(UID)
+    pod = Pod(life.pod)
+    if life.has_ended and (life.is_forgotten or pod.is_deleted):
+        assert life.gone == [UID]
+        assert not life.runtime.containers
+        assert not life.runtime.sandboxes
+        return
+    if state is WorkState.TERMINATED:
+        assert not life.runtime.running()
+        assert life.seen[-1]["phase"] in TERMINAL
+        return
+    assert state is WorkState.SYNC
+    status = await life.runtime.pod_status(UID)
+    left = compute_pod_actions(
+        pod,
+        status,
+        records=edge.records.containers(UID),
+        probes=life.probers.view(UID),
+        now_s=life.runtime.now_s(),
+    )
+    assert not left.kill
+    assert not left.kill_pod
+    assert not left.start
+
+
+def _check(life: _Life) -> None:
+    assert life.runtime.violations == []
+    phase = ""
+    counts: dict[str, int] = {}
+    for status in life.seen:
+        if phase in TERMINAL:
+            assert status["phase"] == phase, "a terminal phase changed"
+        phase = status["phase"]
+        for kind in ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"):
+            for each in status.get(kind) or ():
+                count = int(each["restartCount"])
+                assert count >= counts.get(each["name"], 0), f"count of {each['name']} fell"
+                counts[each["name"]] = count
+
+
+def _run_virtually(main: Callable[[], Any]) -> None:
+    """Run a coroutine in virtual time, with threads' work done at once."""
+
+    async def at_once(function: Callable[..., _T], *args: Any, **kwargs: Any) -> _T:  # noqa: ANN401
+        return function(*args, **kwargs)
+
+    with (
+        mock.patch.object(asyncio, "to_thread", at_once),
+        asyncio.Runner(loop_factory=looptime.new_event_loop) as runner,
+    ):
+        runner.run(main())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(pod=_pods(), events=_lives, seed=st.integers(0, 1000))
+def test_any_life_of_any_pod_keeps_the_laws(
+    pod: Json, events: list[tuple[tuple[Any, ...], float]], seed: int
+) -> None:
+    """However it is thrown about, and whatever its containers do."""
+
+    async def main() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            life = _Life(pod, Path(folder), seed)
+            try:
+                await _live(life, events)
+            finally:
+                life.database.connection.close()
+            _check(life)
+
+    _run_virtually(main)
