@@ -3,6 +3,7 @@
 pod: views over a pod's API JSON. container: the same over one of its containers.
 probe_results: what probes found. runtime_status: what the container runtime reports.
 runtime_config: what it is asked for. runtime_info: what it is. runtime_stats: what it measures.
-quantity: resource quantities. qos: quality-of-service class of a pod.
+quantity: resource quantities. pod_resources: a whole pod's requests and limits.
+qos: quality-of-service class of a pod.
 cgroup_names: names and paths of QoS and pod cgroups.
 """
