@@ -11,6 +11,7 @@ import contextlib
 import json
 import shutil
 import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 from tests.e2e.waiting import eventually
@@ -29,6 +30,16 @@ USER, PASSWORD = "me", "right"
 # bcrypt of PASSWORD, the only form that the registry takes.
 _HTPASSWD = "me:$2b$04$cxumqU9e1StKgWcfOG/XN.dPD0.E6dJR85t7.5qgIxTGf2XPqV9vK\n"
 _START_TIMEOUT_S = 20.0
+_HEAD = """
+import http.client, sys
+host, path, token = sys.argv[1:]
+kinds = ("oci.image.manifest.v1", "oci.image.index.v1", "docker.distribution.manifest.v2")
+accept = ", ".join(f"application/vnd.{kind}+json" for kind in kinds)
+connection = http.client.HTTPConnection(host, timeout=10)
+connection.request("HEAD", path, headers={"Accept": accept, "Authorization": f"Basic {token}"})
+answer = connection.getresponse()
+print(answer.status, answer.headers.get("Docker-Content-Digest", ""))
+"""
 PROGRAM = "docker-registry"
 
 
@@ -53,24 +64,9 @@ class Registry:
     def digest(self, name: str) -> str:
         """Return the digest of what the registry has under ``repository:tag``."""
         repository, _, tag = name.partition(":")
-        accept = "application/vnd.oci.image.manifest.v1+json"
-        accept += ", application/vnd.oci.image.index.v1+json"
-        accept += ", application/vnd.docker.distribution.manifest.v2+json"
-        token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-        request = (
-            f"HEAD /v2/{repository}/manifests/{tag} HTTP/1.1\r\nHost: {HOST}\r\n"
-            f"Accept: {accept}\r\nAuthorization: Basic {token}\r\nConnection: close\r\n\r\n"
-        )
-        done = subprocess.run(
-            [*_in_site(self._cluster), "busybox", "nc", "127.0.0.1", str(PORT)],
-            input=request,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=True,
-        )
-        headers = dict(line.split(": ", 1) for line in done.stdout.splitlines()[1:] if ": " in line)
-        return {key.lower(): value for key, value in headers.items()}["docker-content-digest"]
+        answer = _ask(self._cluster, f"/v2/{repository}/manifests/{tag}")
+        assert answer.startswith("200 "), answer
+        return answer.split()[1]
 
     def _ctr_in_site(self, *args: str) -> None:
         address = self._cluster.environment["DEVCLUSTER_CONTAINERD_ADDRESS"]
@@ -130,13 +126,20 @@ def running_registry(cluster: Cluster, folder: Path) -> Iterator[Registry]:
 
 
 def _answers(cluster: Cluster) -> bool:
+    return _ask(cluster, "/v2/").startswith("200")
+
+
+def _ask(cluster: Cluster, path: str) -> str:
+    """Ask the registry from within the site; return status and digest."""
+    token = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
     done = subprocess.run(
-        [*_in_site(cluster), "busybox", "nc", "-z", "127.0.0.1", str(PORT)],
+        [*_in_site(cluster), sys.executable, "-c", _HEAD, HOST, path, token],
         capture_output=True,
-        timeout=10,
+        text=True,
+        timeout=20,
         check=False,
     )
-    return done.returncode == 0
+    return done.stdout
 
 
 def _in_site(cluster: Cluster) -> list[str]:
