@@ -106,6 +106,8 @@ def compute_pod_actions(
         sandbox_id=newest.id if newest is not None else None,
         sandbox_attempt=newest.attempt if newest is not None else 0,
     )
+    if _has_ended(pod, status):
+        return replace(same, kill_pod=True)
     inits = compute_init_actions(pod, status, probes=probes)
     regular = _Regular()
     if inits.is_initialized and not inits.has_failed:
@@ -128,6 +130,20 @@ def compute_pod_actions(
         back_off=back_offs,
         remove=_superfluous(pod, status),
         remove_sandboxes=_superfluous_sandboxes(status),
+    )
+
+
+def _has_ended(pod: Pod, status: PodRuntimeStatus) -> bool:
+    """Whether all regular containers ended for good: no sidecar is started for them again.
+
+    Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPhase``, which a kubelet asks first.
+    """
+    latest = [(each, status.latest(each.name)) for each in pod.containers]
+    return all(
+        attempt is not None
+        and attempt.state is ContainerState.EXITED
+        and not should_restart(pod, container, attempt)
+        for container, attempt in latest
     )
 
 
