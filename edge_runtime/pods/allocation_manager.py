@@ -36,6 +36,7 @@ from edge_runtime.pods.preemption import (
     pods_to_preempt,
 )
 from edge_runtime.pods.resize import (
+    POD_CGROUP,
     container_updates,
     resizable_resources,
     resize_message,
@@ -373,6 +374,8 @@ class AllocationManager:
             self._note_pending(pod, rejection)
             return Verdict(pod=held, again_in_s=PENDING_AGAIN_S)
         actuated = running_resources(status, allocation.allocated, allocation.actuated)
+        # The pod's own cgroup lacks it too, also where nothing runs.
+        actuated[POD_CGROUP] = {}
         await self._store.put(pod.uid, PodAllocation(allocated=wanted, actuated=actuated))
         self._pending.pop(pod.uid, None)
         self._errors.pop(pod.uid, None)

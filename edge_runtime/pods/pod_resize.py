@@ -168,8 +168,9 @@ class PodResizer:
             await self._ensure(pod, grown)
         for update in _shrinking_first([each for each in updates if each.changes(CPU)], CPU):
             await self._update(pod, update, keep=None)
-        if wanted != grown:
-            await self._ensure(pod, wanted)
+        # Also without any change above: containers may have ended, or start anew with more than
+        # the pod's cgroup had for them.
+        await self._ensure(pod, wanted)
 
     async def _update(self, pod: Pod, update: ContainerUpdate, *, keep: str | None) -> None:
         """Update one container; ``keep`` names the resource that it still has as before."""

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 CPU, MEMORY = "cpu", "memory"
+# Stands for the pod's own cgroup where container ids are keys.
+POD_CGROUP = ""
 _KINDS = ("requests", "limits")
 
 

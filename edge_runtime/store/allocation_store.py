@@ -32,7 +32,8 @@ class PodAllocation:
     Attributes:
         allocated: ``resources`` of each resizable container, by name, as the API writes them.
         actuated: The same by container id, of running containers to which the runtime has not
-            applied what is allocated yet; a container that is not here runs with what is.
+            applied what is allocated yet; a container that is not here runs with what is. "" stands
+            for the pod's own cgroup.
     """
 
     allocated: Mapping[str, Json] = field(default_factory=dict)
