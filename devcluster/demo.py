@@ -193,7 +193,8 @@ def _show_joining(stage: Stage, site: SiteLayout) -> None:
         another = f"{scratch}/another-machine.yaml"
         Path(another).write_text(f"rootDirectory: {scratch}/edgelet\n")
         stage.show(
-            f"{provider} token create --ttl 1m {config} | nsenter --net=/run/netns/$DEVCLUSTER_EDGE_NETNS "
+            f"{provider} token create --ttl 1m {config} | "
+            "nsenter --net=/run/netns/$DEVCLUSTER_EDGE_NETNS "
             f"python -m edge_runtime join --config {another} "
             f"--server {site.provider_address}:{EDGE_PORT} --token-file -",
             fails=True,
