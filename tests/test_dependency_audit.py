@@ -6,7 +6,7 @@ import importlib.util
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,9 +37,9 @@ def module() -> ModuleType:
 def fake_pip_audit(
     folder: Path,
     *,
-    probe: Any,
-    rest: Any,
-    stderr: str = "",  # JSON
+    probe: object,
+    rest: object,
+    stderr: str = "",
 ) -> Path:
     """Write an interpreter that answers as pip-audit does, first for one package, then for all."""
     answers = [
@@ -74,8 +74,8 @@ def test_what_fails_the_check(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    probe: Any,  # noqa: ANN401
-    rest: Any,  # noqa: ANN401
+    probe: object,
+    rest: object,
     stderr: str,
     status: int,
     text: str,
