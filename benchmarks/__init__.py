@@ -9,5 +9,6 @@ stuck_reader       what a reader that stops costs the others, and in memory
 setting            what the measurements on a devcluster share: kubectl, API server, containerd
 pod_start          pod created to Running, against bare CRI calls
 exec_calls         one short `kubectl exec`, and the throughput of a long one
+kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """
