@@ -307,9 +307,10 @@ async def lying_site(folder: Path) -> AsyncIterator[LyingSite]:
         serving = tasks.create_task(
             serve(files.config(), stop=stop, started=started.set_result), name="provider"
         )
+        # A provider that does not start says why by itself.
+        serving.add_done_callback(lambda _: started.cancel())
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                yield LyingSite(api, files, await started)
+            yield LyingSite(api, files, await started)
         finally:
             stop.set()
             await serving
