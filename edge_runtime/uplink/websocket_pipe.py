@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from tunnel.errors import SessionClosed
 
@@ -48,10 +49,21 @@ class ClientWebSocketPipe:
         Raises:
             SessionClosed: The WebSocket ended.
         """
+        connection = self._connection
         try:
-            await self._connection.send(message)
+            if connection.protocol.state is not State.OPEN:
+                # Waits for the end, and raises what it was.
+                await connection.send(message)
+            # What send() does for a whole message, without its context manager, which takes a
+            # tenth of the time that the message takes.
+            connection.protocol.send_binary(message)
+            connection.send_data()
+            if connection.paused or connection.transport.is_closing():
+                await connection.drain()
         except ConnectionClosed as exc:
             raise SessionClosed(describe_closed(exc)) from exc
+        except (OSError, RuntimeError) as exc:
+            raise SessionClosed(f"the connection was lost: {exc}") from exc
 
     def abort(self) -> None:
         """Drop the connection at once, without a closing handshake."""
