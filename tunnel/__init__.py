@@ -12,6 +12,7 @@ frames      lengths and floods, judged before HTTP/2 is parsed (pure)
 heads       request and response heads <-> header lists (pure)
 flow        receive windows and the memory they may take (pure)
 schedule    whose frame is next (pure)
+send_rate   how fast the link is, and how much may wait unsent then (pure)
 liveness    when to PING, when to give up (pure)
 events      what the protocol reports of bytes that arrived (pure)
 profile     names, roles, settings and errors that both ends agree on (pure)
@@ -20,6 +21,7 @@ stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
 outbox      what goes into the next message
 handlers    the tasks that answer the client's streams
+send_gate   waits until the kernel has little unsent
 attachment  one WebSocket while it carries a session, and the tasks that do it
 metrics     what one end counts, for Prometheus
 exchange    messages of the pipe on one side, streams on the other
