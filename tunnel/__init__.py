@@ -2,7 +2,8 @@
 
 errors      the TunnelError tree
 identity    site name <-> certificate names (pure)
-sync        messages of the sync stream and their fragments (pure)
+sync        messages of the sync stream (pure)
+sync_fragments  the fragments that carry them (pure)
 byte_queue  bytes on their way through a buffer (pure)
 data_path   DATA frames past h2 (pure)
 spdy        frame headers and header blocks of SPDY, as both ends follow them (pure)
