@@ -17,6 +17,7 @@ send_rate   how fast the link is, and how much may wait unsent then (pure)
 liveness    when to PING, when to give up (pure)
 events      what the protocol reports of bytes that arrived (pure)
 profile     names, roles, settings and errors that both ends agree on (pure)
+translation  h2's events as ours (pure)
 protocol    our HTTP/2 profile over h2: bytes in, events out, and back (pure)
 stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
