@@ -1,7 +1,7 @@
 """How fast the link takes what this end sends, and how much may wait unsent below HTTP/2.
 
 What waits in the kernel goes before a keystroke that is typed now. A fixed bound is too little for
-a fast link or milliseconds on a slow one, so the bound is a time: what the link takes in two
+a fast link or milliseconds on a slow one, so the bound is a time: what the link takes in three
 milliseconds, between 16 KiB, one turn, and 64 KiB.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 MAX_UNSENT_BYTES = 64 << 10
 MIN_UNSENT_BYTES = 16 << 10
-UNSENT_S = 0.002
+UNSENT_S = 0.003
 # A sample of the rate: so long and so much at least. Less would measure clocks and single ACKs.
 SAMPLE_S = 0.02
 SAMPLE_BYTES = 64 << 10

@@ -53,7 +53,7 @@ async def ends() -> AsyncIterator[tuple[ClientWebSocketPipe, ServerConnection]]:
         accepted.put_nowait(connection)
         await connection.wait_closed()
 
-    async with serve(accept, "127.0.0.1", 0, compression=None) as server:
+    async with serve(accept, "127.0.0.1", 0, compression=None, close_timeout=0.1) as server:
         port = server.sockets[0].getsockname()[1]
         async with connect(f"ws://127.0.0.1:{port}/", compression=None) as connection:
             pipe = ClientWebSocketPipe(connection)
