@@ -23,7 +23,6 @@ from tunnel.sync import (
     Ack,
     Desired,
     EventAck,
-    FragmentReader,
     FromEdge,
     FromProvider,
     Hello,
@@ -39,9 +38,9 @@ from tunnel.sync import (
     StatusWant,
     TokenPut,
     decode_from_provider,
-    encode_fragments,
     encode_message,
 )
+from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable

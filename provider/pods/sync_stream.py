@@ -15,7 +15,6 @@ from tunnel.sync import (
     SYNC_PROTOCOL,
     Desired,
     EventAck,
-    FragmentReader,
     FromEdge,
     FromProvider,
     Hello,
@@ -28,9 +27,9 @@ from tunnel.sync import (
     StatusWant,
     TokenPut,
     decode_from_edge,
-    encode_fragments,
     encode_message,
 )
+from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

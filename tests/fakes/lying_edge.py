@@ -33,7 +33,8 @@ from tunnel.errors import TunnelError
 from tunnel.identity import provider_dns_name
 from tunnel.protocol import INSTANCE_HEADER, TUNNEL_PATH, TUNNEL_SUBPROTOCOL, ResponseHead
 from tunnel.session import Role, Session
-from tunnel.sync import FromEdge, Hello, encode_fragments, encode_message
+from tunnel.sync import FromEdge, Hello, encode_message
+from tunnel.sync_fragments import encode_fragments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -109,9 +109,8 @@ async def test_a_clock_that_is_set_is_noticed() -> None:
 async def test_an_overlap_ends_in_time() -> None:
     """The context that no longer takes the old CA is made at that moment."""
     site = Site(lifetime_s=90 * 86400.0)
-    new = rotate_authority(
-        site.authority, SITE, now=START, overlap_until=START + datetime.timedelta(seconds=500)
-    )
+    until = site.start + datetime.timedelta(seconds=500)
+    new = rotate_authority(site.authority, SITE, now=site.start, overlap_until=until)
     site.credentials.use(encode_authority({}, new))
     assert site.credentials.authorities_pem().count("BEGIN") == 2
     async with asyncio.TaskGroup() as tasks:
