@@ -28,11 +28,13 @@ down: $(INSTALLED) ## take the cluster down; nothing stays behind
 test: $(INSTALLED) deps ## run the unit tests, then the end-to-end tests on a devcluster
 	@$(RUN)/pytest --durations=10
 
-check: $(INSTALLED) ## check format, lint, types and the import contracts
+check: $(INSTALLED) ## check format, lint, types, import contracts, and what bandit and pip-audit know
 	@$(RUN)/ruff format --check .
 	@$(RUN)/ruff check .
 	@$(RUN)/mypy
 	@$(RUN)/lint-imports
+	@$(RUN)/bandit --quiet --configfile pyproject.toml --recursive provider edge_runtime tunnel devcluster
+	@$(RUN)/python .ci/dependency_audit.py
 
 format: $(INSTALLED) ## put the code into its format
 	@$(RUN)/ruff format .

@@ -7,7 +7,9 @@ tunnel_throughput  one stream and eight, against bare WebSocket messages
 long_link          one stream and a keystroke on 100 Mbit/s and 100 ms, against bare TCP
 stuck_reader       what a reader that stops costs the others, and in memory
 setting            what the measurements on a devcluster share: kubectl, API server, containerd
+join_ready         a machine joins until its Node is Ready, against a start without joining
 pod_start          pod created to Running, against bare CRI calls
 exec_calls         one short `kubectl exec`, and the throughput of a long one
+kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """

@@ -12,6 +12,7 @@ import uvloop
 
 from benchmarks import (
     exec_calls,
+    join_ready,
     kubelet_port,
     long_link,
     memory,
@@ -55,6 +56,8 @@ def _cluster(progress: Progress, tunnel: list[Figure]) -> int:
         return error.exit_status
     setting.create_namespace()
     try:
+        with progress.step("joining"):
+            joining = join_ready.measure(setting)
         shell = setting.start_shell_pod("shell")
         with progress.step("exec"):
             figures = [
@@ -71,7 +74,7 @@ def _cluster(progress: Progress, tunnel: list[Figure]) -> int:
             figures.insert(0, pod_start.compare(setting, created_s))
     finally:
         setting.delete_namespace()
-    print(table([*tunnel, *figures]))
+    print(table([*tunnel, *figures, joining]))
     return 0
 
 

@@ -5,21 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
-import ssl
-import subprocess
-import sys
 import time
 import uuid
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import aiohttp
 import psutil
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import load_kube_config
 
 from benchmarks.figure import Figure, median_figure
-from benchmarks.setting import IN, NAMESPACE, Json, Setting
+from benchmarks.setting import IN, NAMESPACE, Json, Setting, devcluster
 from edge_runtime.objects.cgroup_names import CgroupDriver, pod_cgroup_parent
 from edge_runtime.objects.pod import Pod
 from edge_runtime.objects.qos import compute_qos_class
@@ -29,10 +22,9 @@ from edge_runtime.runtime.cri_config import container_config, sandbox_config
 from edge_runtime.runtime.cri_resources import MachineResources
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
 PODS = 8
-RUNNING_TIMEOUT_S = 60
 PODS_PATH = f"/api/v1/namespaces/{NAMESPACE}/pods"
 
 
@@ -45,11 +37,11 @@ def compare(setting: Setting, created_s: Sequence[float]) -> Figure:
     """Make as many pods by bare calls, while the edge is stopped, and return the figure."""
     sample: Json = json.loads(setting.kubectl(*IN, "get", "pod", "start-0", "-o", "json"))
     # The edge would take the baseline's sandboxes for leftovers of pods that it does not know.
-    _devcluster("stop", "edge", setting.site.name)
+    devcluster("stop", "edge", setting.site.name)
     try:
         bare_s = asyncio.run(_make_bare(setting, sample))
     finally:
-        _devcluster("start", "edge", setting.site.name)
+        devcluster("start", "edge", setting.site.name)
     return median_figure(
         f"pod created to Running, {PODS} serial, p50",
         created_s,
@@ -59,28 +51,10 @@ def compare(setting: Setting, created_s: Sequence[float]) -> Figure:
     )
 
 
-@asynccontextmanager
-async def _api(setting: Setting) -> AsyncIterator[aiohttp.ClientSession]:
-    """Open a session with the API server as the administrator."""
-    configuration = Configuration()
-    await load_kube_config(
-        config_file=setting.variables["KUBECONFIG"], client_configuration=configuration
-    )
-    context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
-    assert configuration.cert_file is not None, "the administrator's kubeconfig has a certificate"
-    context.load_cert_chain(configuration.cert_file, configuration.key_file)
-    async with aiohttp.ClientSession(
-        base_url=configuration.host,
-        connector=aiohttp.TCPConnector(ssl=context),
-        timeout=aiohttp.ClientTimeout(total=RUNNING_TIMEOUT_S),
-    ) as session:
-        yield session
-
-
 async def _create_pods(setting: Setting) -> list[float]:
     """Return the seconds from each POST to the watch event that says Running."""
     took_s = []
-    async with _api(setting) as session:
+    async with setting.api_session() as session:
         for number in range(PODS):
             name = f"start-{number}"
             query = {"watch": "1", "fieldSelector": f"metadata.name={name}"}
@@ -138,7 +112,3 @@ async def _make_bare(setting: Setting, sample: Json) -> list[float]:
                 await client.stop_pod_sandbox(sandbox_id)
                 await client.remove_pod_sandbox(sandbox_id)
     return took_s
-
-
-def _devcluster(*args: str) -> None:
-    subprocess.run([sys.executable, "-m", "devcluster", *args], timeout=60, check=True)

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
+import sys
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import aiohttp
+from kubernetes_asyncio.client import Configuration
+from kubernetes_asyncio.config import load_kube_config
 
 from devcluster import environment
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from devcluster.cluster import Cluster
     from devcluster.layout import SiteLayout
@@ -21,6 +28,7 @@ Json = dict[str, Any]
 NAMESPACE = "bench"
 IN = ("--namespace", NAMESPACE)
 KUBECTL_TIMEOUT_S = 180
+WATCH_TIMEOUT_S = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +100,23 @@ class Setting:
             },
         }
 
+    @asynccontextmanager
+    async def api_session(self) -> AsyncIterator[aiohttp.ClientSession]:
+        """Open a session with the API server as the administrator; a call has 60 s."""
+        configuration = Configuration()
+        await load_kube_config(
+            config_file=self.variables["KUBECONFIG"], client_configuration=configuration
+        )
+        context = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        assert configuration.cert_file is not None, "the administrator has a certificate"
+        context.load_cert_chain(configuration.cert_file, configuration.key_file)
+        async with aiohttp.ClientSession(
+            base_url=configuration.host,
+            connector=aiohttp.TCPConnector(ssl=context),
+            timeout=aiohttp.ClientTimeout(total=WATCH_TIMEOUT_S),
+        ) as session:
+            yield session
+
     def create_namespace(self) -> None:
         """Make the benchmark's namespace anew; its service account is there afterwards."""
         self.delete_namespace()
@@ -108,3 +133,12 @@ class Setting:
         self.kubectl(*IN, "wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
         found: Json = json.loads(self.kubectl(*IN, "get", "pod", name, "-o", "json"))
         return found
+
+
+def devcluster(*args: str) -> None:
+    """Run a command of the devcluster.
+
+    Raises:
+        subprocess.CalledProcessError: It failed.
+    """
+    subprocess.run([sys.executable, "-m", "devcluster", *args], timeout=60, check=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -27,26 +28,30 @@ STREAMS = 8
 MB = 1_000_000
 SIZE = 200 * MB
 WARM_UP_SIZE = 40 * MB
+# The largest message, and the largest that TCP takes in one piece on loopback. Which of them is
+# faster depends on who waits for whom; the baseline is the faster one.
+BARE_MESSAGE_BYTES = (MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES - 256)
 
 
 async def measure() -> list[Figure]:
     """Return the figures; the kinds take turns, so that a busy moment slows all of them."""
-    bare, one, eight = [], [], []
+    bare: dict[int, list[float]] = {size: [] for size in BARE_MESSAGE_BYTES}
+    one, eight = [], []
     with site_pki() as pki:
         async with tunnel_ends(pki) as port, bare_websocket(pki) as websocket:
             await _tunnel_mb_per_s(port, streams=1, size=WARM_UP_SIZE)
-            await _bare_mb_per_s(websocket, size=WARM_UP_SIZE)
             for _ in range(ROUNDS):
-                bare.append(await _bare_mb_per_s(websocket, size=SIZE))
+                for message_bytes, seen in bare.items():
+                    seen.append(await _bare_mb_per_s(websocket, message_bytes=message_bytes))
                 one.append(await _tunnel_mb_per_s(port, streams=1, size=SIZE))
                 eight.append(await _tunnel_mb_per_s(port, streams=STREAMS, size=SIZE))
     return [
         median_figure(
             f"tunnel, one stream of {SIZE // MB} MB, mTLS loopback (aim: 0.8)",
             one,
-            bare,
+            max(bare.values(), key=statistics.median),
             unit="MB/s",
-            baseline_name="the same bytes as bare WebSocket messages, same libraries and size",
+            baseline_name="the same bytes as bare WebSocket messages, same libraries, best size",
         ),
         median_figure(
             f"tunnel, {STREAMS} streams together (aim: 1)",
@@ -109,12 +114,12 @@ def _context(pki: SitePki) -> ssl.SSLContext:
     )
 
 
-async def _bare_mb_per_s(websocket: web.WebSocketResponse, *, size: int) -> float:
+async def _bare_mb_per_s(websocket: web.WebSocketResponse, *, message_bytes: int) -> float:
     started = time.perf_counter()
-    await websocket.send_str(str(size))
+    await websocket.send_str(f"{SIZE} {message_bytes}")
     received = 0
-    while received < size:
+    while received < SIZE:
         message = await websocket.receive()
         assert message.type is WSMsgType.BINARY, message
         received += len(message.data)
-    return size / MB / (time.perf_counter() - started)
+    return SIZE / MB / (time.perf_counter() - started)

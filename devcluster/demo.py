@@ -193,13 +193,14 @@ def _show_joining(stage: Stage, site: SiteLayout) -> None:
         another = f"{scratch}/another-machine.yaml"
         Path(another).write_text(f"rootDirectory: {scratch}/edgelet\n")
         stage.show(
-            f"{provider} token create {config} | nsenter --net=/run/netns/$DEVCLUSTER_EDGE_NETNS "
+            f"{provider} token create --ttl 1m {config} | "
+            "nsenter --net=/run/netns/$DEVCLUSTER_EDGE_NETNS "
             f"python -m edge_runtime join --config {another} "
             f"--server {site.provider_address}:{EDGE_PORT} --token-file -",
             fails=True,
-            expects=["has an edge"],
+            expects=["the site has a machine"],
         )
-    stage.show(f"{provider} token list {config}", expects=["used", "valid"])
+    stage.show(f"{provider} token list {config}", expects=["0 of 1"])
 
 
 def _show_isolation(stage: Stage, site: SiteLayout) -> None:

@@ -105,7 +105,7 @@ def join(
     differ, 18 provider not reached, 19 not an edgelet provider, 20 TLS is intercepted, 21 joined
     before, 22 folder cannot be written, 23 the site has an edge, 24 provider is busy, 25 answer
     cannot be used, 26 proxy, 27 certificate revoked, 28 superseded, 29 unknown, 32 provider
-    hung up, 1 anything else.
+    hung up, 33 the identity is in use, 1 anything else.
     """
     edge_config = _config_or_refuse(config)
     try:

@@ -166,9 +166,13 @@ class Provider:
 
     def __init__(self, config: Config, kube: KubeClient) -> None:
         self._config = config
-        site = config.site
-        self.edge = EdgeClient(site=site)
+        self.edge = EdgeClient(site=config.site)
         self.metrics = ProviderMetrics()
+        self._wire_controllers(config, kube)
+        self._wire_ports(config, kube)
+
+    def _wire_controllers(self, config: Config, kube: KubeClient) -> None:
+        site = config.site
         outbox = SyncOutbox()
         self._events = EventWriter(
             kube.as_node, node_name=site, acknowledge=lambda key: outbox.put(EventAck(id=key))
@@ -203,6 +207,9 @@ class Provider:
             namespace=config.site_namespace,
             identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
         )
+
+    def _wire_ports(self, config: Config, kube: KubeClient) -> None:
+        site = config.site
         self._health = HealthPort(why_not_ready=self._why_not_ready)
         self._site_session = SiteSession(
             edge_client=self.edge,

@@ -36,11 +36,14 @@ class WebSocketPipe(typing.Protocol):
         """
 
     async def send(self, message: bytes) -> None:
-        """Send one message; waits while more than 64 KiB wait below.
+        """Send one message; then waits while more than the limit waits below.
 
         Raises:
             SessionClosed: The WebSocket ended.
         """
+
+    def limit_unsent(self, limit_bytes: int) -> None:
+        """Set how much may wait below; 64 KiB until it is called."""
 
     def abort(self) -> None:
         """Drop the connection at once (``transport.abort()``); may be called again."""
@@ -57,6 +60,10 @@ class AttachmentOwner(typing.Protocol):
 
     def has_full_message(self) -> bool:
         """Whether the next message will be full already."""
+
+    @property
+    def unsent_limit_bytes(self) -> int:
+        """How much may wait below, at the rate that the link has now."""
 
     def keep_alive(self) -> float:
         """Queue a PING when one is due, and return after how many seconds to ask again.
@@ -165,6 +172,7 @@ class Attachment:
         while self.reason is None or self._is_finishing:
             message = self._owner.next_message()
             if message is not None:
+                self._pipe.limit_unsent(self._owner.unsent_limit_bytes)
                 await self._send(message)
                 if not self._owner.has_full_message():
                     # Let those who wait for room write first.

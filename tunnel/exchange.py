@@ -17,6 +17,7 @@ from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
 from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
 from tunnel.outbox import Outbox
 from tunnel.protocol import Protocol, Role, error_name
+from tunnel.send_rate import SendRate
 from tunnel.slots import StreamSlots
 from tunnel.streams import Streams
 
@@ -75,6 +76,7 @@ class Exchange:
         counts: The pipe under it.
         outbox: What is sent next.
         liveness: Whether the peer is there.
+        send_rate: How fast the link takes what is sent.
         streams: What is open.
         wake: Is set when ``next_message`` is worth asking again.
         has_heard: Whether the peer's SETTINGS have come.
@@ -87,6 +89,7 @@ class Exchange:
         self.counts = wire.Pipe()
         self.outbox = Outbox(self.protocol, self.counts)
         self.liveness = Liveness(ping_every_s=limits.ping_every_s, dead_after_s=limits.dead_after_s)
+        self.send_rate = SendRate()
         self.wake = asyncio.Event()
         self.has_heard = False
         self._dead_after_s = limits.dead_after_s
@@ -117,6 +120,7 @@ class Exchange:
         """
         epoch = self.counts.attach(peer_received_bytes=peer_received_bytes)
         self.liveness.restart(now=_now())
+        self.send_rate.restart()
         self.streams.resume()
         return epoch
 
@@ -172,8 +176,11 @@ class Exchange:
                 self._watch_ack()
                 if self.protocol.output_bytes or self.counts.is_ack_due(now=now):
                     self.output_queued()
-            case wire.Ack():
+            case wire.Ack(count):
                 self.liveness.acknowledged(now=now)
+                self.send_rate.acknowledged(
+                    acknowledged_bytes=count, sent_bytes=self.counts.sent_bytes, now=now
+                )
                 self.wake.set()
             case wire.Drain():
                 # It overtakes frames: a server still answers what the client opened before it.
@@ -185,11 +192,18 @@ class Exchange:
 
     def next_message(self) -> bytes | None:
         """Choose what is sent next."""
-        return self.outbox.next_message(now=_now(), with_data=not self._is_over)
+        return self.outbox.next_message(
+            now=_now(), with_data=not self._is_over, max_bytes=self.unsent_limit_bytes
+        )
 
     def has_full_message(self) -> bool:
         """Whether the next message will be full already."""
         return self.outbox.has_full_message()
+
+    @property
+    def unsent_limit_bytes(self) -> int:
+        """How much may wait below, at the rate that the link has now."""
+        return self.send_rate.unsent_limit_bytes
 
     def keep_alive(self) -> float:
         """Queue a PING when one is due, and return after how many seconds to ask again.

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tunnel.errors import HeadError
 from tunnel.frames import FRAME_HEADER_BYTES
-from tunnel.pipe import MAX_PAYLOAD_BYTES, Pipe
+from tunnel.pipe import MAX_MESSAGE_BYTES, MAX_PAYLOAD_BYTES, Pipe
 from tunnel.schedule import MAX_FRAME_BYTES, Schedule
 from tunnel.stream import INTERNAL_ERROR, Stream
 
@@ -71,12 +71,15 @@ class Outbox:
         """Send one whole message of the pipe, other than DATA, before anything else."""
         self._urgent = message
 
-    def next_message(self, *, now: float, with_data: bool) -> bytes | None:
+    def next_message(
+        self, *, now: float, with_data: bool, max_bytes: int = MAX_MESSAGE_BYTES
+    ) -> bytes | None:
         """Return the next message, None when there is nothing to send or no room for it.
 
         Args:
             now: On the session's clock.
             with_data: False to send only what HTTP/2 has queued already.
+            max_bytes: New messages are no longer than this, which is at least 16 KiB.
         """
         message = self._pipe.encode_ack_if_due(now=now)
         if message is not None:
@@ -87,7 +90,7 @@ class Outbox:
         message = self._pipe.take_replay()
         if message is not None:
             return message
-        room = min(MAX_PAYLOAD_BYTES, self._pipe.room_bytes)
+        room = min(max_bytes - 1, MAX_PAYLOAD_BYTES, self._pipe.room_bytes)
         if with_data:
             self._fill(room)
         if room <= 0 or not self._protocol.output_bytes:

@@ -8,13 +8,12 @@ holds the GOAWAY that answers it.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import h2.config
 import h2.connection
 import h2.events
 import h2.exceptions
-from h2.settings import SettingCodes
 from hyperframe.exceptions import HyperframeError
 
 from tunnel.data_path import DataPath
@@ -26,15 +25,9 @@ from tunnel.errors import (
 )
 from tunnel.events import (
     DataArrived,
-    EndArrived,
     Event,
     PeerLeft,
-    PingAnswered,
-    RequestArrived,
     ResetArrived,
-    ResponseArrived,
-    SettingsArrived,
-    WindowOpened,
 )
 from tunnel.flow import (
     CONNECTION_WINDOW_BYTES,
@@ -47,8 +40,6 @@ from tunnel.heads import (
     RequestHead,
     ResponseHead,
     declared_length,
-    decode_request,
-    decode_response,
     encode_request,
     encode_response,
 )
@@ -68,9 +59,10 @@ from tunnel.profile import (
     protocol_error,
 )
 from tunnel.schedule import MAX_FRAME_BYTES as MAX_DATA_BYTES
+from tunnel.translation import MAX_REASON_BYTES, Translation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from tunnel.byte_queue import Piece
 
@@ -90,11 +82,7 @@ __all__ = [
     "error_name",
 ]
 
-# HPACK's own default. A peer may announce more, and our encoder would keep that much for it.
-_MAX_ENCODER_TABLE_BYTES = 4096
 _FIRST_CONNECTION_WINDOW_BYTES = 65535
-_MAX_REASON_BYTES = 1024
-_KNOWN_SETTINGS = frozenset(int(code) for code in SettingCodes)
 
 
 class Protocol:
@@ -114,17 +102,12 @@ class Protocol:
         # Body bytes that content-length still promises, and requests whose responses have no body.
         self._promised_bytes: dict[int, int] = {}
         self._head_requests: set[int] = set()
-        self._translations: dict[type, Callable[[Any], Event | None]] = {
-            h2.events.DataReceived: _translate_data,
-            h2.events.StreamEnded: self._translate_end,
-            h2.events.WindowUpdated: lambda event: WindowOpened(event.stream_id or 0),
-            h2.events.RequestReceived: self._translate_request,
-            h2.events.ResponseReceived: self._translate_response,
-            h2.events.StreamReset: self._translate_reset,
-            h2.events.RemoteSettingsChanged: self._translate_settings,
-            h2.events.PingAckReceived: lambda event: PingAnswered(event.ping_data),
-            h2.events.ConnectionTerminated: self._translate_goaway,
-        }
+        self._translation = Translation(
+            self._h2,
+            is_client=is_client,
+            data_path=self._data_path,
+            head_requests=self._head_requests,
+        )
 
     # What is known of the connection.
 
@@ -190,7 +173,7 @@ class Protocol:
         open_streams = self._data_path.open_streams
         for index, (stream_id, start, end) in enumerate(runs):
             if stream_id not in open_streams:
-                events += self._translate(self._h2.receive_data(data[start:end]))
+                events += self._translate(data[start:end])
                 continue
             payload.append(data[start + FRAME_HEADER_BYTES : end])
             if index + 1 == count or runs[index + 1][0] != stream_id:
@@ -200,59 +183,16 @@ class Protocol:
                 events.append(DataArrived(stream_id, joined, len(joined)))
         return events
 
-    def _translate(self, events: list[h2.events.Event]) -> list[Event]:
-        translated: list[Event] = []
-        for event in events:
-            translation = self._translations.get(type(event))
-            if translation is not None:
-                ours = translation(event)
-                if ours is not None:
-                    translated.append(ours)
-        return translated
-
-    def _translate_request(self, event: h2.events.RequestReceived) -> Event:
-        if self._is_client:
-            raise ProtocolError("the server opened a stream towards the client")
-        head = decode_request(event.headers)
-        if head.method == "HEAD":
-            self._head_requests.add(event.stream_id)
-        self._open_data_path(event.stream_id, event.headers)
-        return RequestArrived(event.stream_id, head)
-
-    def _translate_response(self, event: h2.events.ResponseReceived) -> Event:
-        if event.stream_id not in self._head_requests:
-            self._open_data_path(event.stream_id, event.headers)
-        return ResponseArrived(event.stream_id, decode_response(event.headers))
-
-    def _open_data_path(self, stream_id: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
-        # h2 compares bodies with their content-length, so it has to see those.
-        if all(name != b"content-length" for name, _ in headers):
-            self._data_path.open(stream_id)
-
-    def _translate_end(self, event: h2.events.StreamEnded) -> Event:
-        self._data_path.close(event.stream_id)
-        return EndArrived(event.stream_id)
-
-    def _translate_reset(self, event: h2.events.StreamReset) -> Event:
-        self._forget(event.stream_id)
-        return ResetArrived(event.stream_id, int(event.error_code or 0), event.remote_reset)
-
-    def _translate_settings(self, _event: h2.events.RemoteSettingsChanged) -> Event:
-        settings = self._h2.remote_settings
-        # h2 keeps settings that nobody knows, and lets the peer choose how much our encoder keeps.
-        for code in [code for code in settings if code not in _KNOWN_SETTINGS]:
-            del settings[code]
-        if self._h2.encoder.header_table_size > _MAX_ENCODER_TABLE_BYTES:
-            self._h2.encoder.header_table_size = _MAX_ENCODER_TABLE_BYTES
-        return SettingsArrived()
-
-    def _translate_goaway(self, event: h2.events.ConnectionTerminated) -> Event:
-        # h2 sends nothing after it, not even for what came in the same message before.
-        self._is_over = True
-        text = (event.additional_data or b"")[:_MAX_REASON_BYTES].decode("utf-8", "replace")
-        # It goes to logs and terminals: no line breaks, no escape sequences.
-        reason = "".join(character if character.isprintable() else "?" for character in text)
-        return PeerLeft(int(event.error_code or 0), reason)
+    def _translate(self, data: memoryview) -> list[Event]:
+        events: list[Event] = []
+        for event in self._translation.translate(self._h2.receive_data(data)):
+            if type(event) is ResetArrived:
+                self._forget(event.stream_id)
+            elif type(event) is PeerLeft:
+                # h2 sends nothing after it, not even for what came in the same message before.
+                self._is_over = True
+            events.append(event)
+        return events
 
     # What is sent.
 
@@ -357,7 +297,7 @@ class Protocol:
         if self._is_over:
             return
         self._is_over = True
-        self._h2.close_connection(error_code, reason.encode()[:_MAX_REASON_BYTES])
+        self._h2.close_connection(error_code, reason.encode()[:MAX_REASON_BYTES])
         self._collect()
 
     def take_output(self, max_bytes: int) -> list[Piece]:
@@ -387,7 +327,3 @@ class Protocol:
     def _max_list_bytes(self) -> int:
         theirs = self._h2.remote_settings.max_header_list_size
         return MAX_HEADER_LIST_BYTES if theirs is None else min(theirs, MAX_HEADER_LIST_BYTES)
-
-
-def _translate_data(event: h2.events.DataReceived) -> Event:
-    return DataArrived(event.stream_id, event.data, event.flow_controlled_length)

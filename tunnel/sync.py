@@ -1,9 +1,8 @@
-"""Messages of the sync stream, and the fragments that carry them.
+"""Messages of the sync stream.
 
-A message is one JSON object with a ``type``; on the stream it travels as fragments ``length ‖ flags
-‖ payload``, so that a large object does not block what is urgent for longer than one fragment
-takes. Fields that a reader does not know are ignored, types that it does not know are refused: a
-newer peer may add the former, and must not rely on the latter.
+A message is one JSON object with a ``type``; on the stream it travels in fragments
+(``tunnel/sync_fragments.py``). Fields that a reader does not know are ignored, types that it does
+not know are refused: a newer peer may add the former, and must not rely on the latter.
 
 Pods and objects stay plain JSON (``dict``), so that no field is lost on the way. Keys of the fields
 are snake_case; what is inside ``pod``, ``object`` and ``status`` is the Kubernetes API's own JSON.
@@ -12,24 +11,16 @@ are snake_case; what is inside ``pod``, ``object`` and ``status`` is the Kuberne
 from __future__ import annotations
 
 import hashlib
-import struct
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from tunnel.errors import SyncError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 SYNC_PROTOCOL = "edgelet.sync.v1"
 SYNC_PATH = "/sync"
-# One whole fragment, header included.
-MAX_FRAGMENT_BYTES = 64 << 10
 # A Secret of 1 MiB is up to 4 MiB as JSON with base64 and managed fields; twice that leaves room.
 MAX_MESSAGE_BYTES = 8 << 20
-_HEADER = struct.Struct(">IB")
-_MORE = 0x01
 
 Json = dict[str, Any]
 _M = TypeVar("_M")
@@ -332,64 +323,3 @@ def _decode(decoder: msgspec.json.Decoder[_M], payload: bytes) -> _M:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
         # The text may hold what the peer wrote.
         raise SyncError(f"sync message refused: {str(exc)[:200]!a}") from exc
-
-
-def encode_fragments(payload: bytes) -> Iterator[bytes]:
-    """Cut a message into fragments of at most MAX_FRAGMENT_BYTES, 5 bytes of header included."""
-    room = MAX_FRAGMENT_BYTES - _HEADER.size
-    for start in range(0, max(len(payload), 1), room):
-        part = payload[start : start + room]
-        more = _MORE if start + room < len(payload) else 0
-        yield _HEADER.pack(len(part), more) + part
-
-
-class FragmentReader:
-    """Put fragments together again, whatever the boundaries of the reads were.
-
-    Holds at most one message of MAX_MESSAGE_BYTES and one fragment.
-    """
-
-    def __init__(self) -> None:
-        self._buffer = bytearray()
-        self._message = bytearray()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the stream may end here without tearing a message."""
-        return not self._buffer and not self._message
-
-    def receive_data(self, data: bytes) -> list[bytes]:
-        """Take bytes as they came and return the messages that they completed, in order.
-
-        Raises:
-            SyncError: A fragment or message is longer than allowed, or a flag is unknown.
-        """
-        self._buffer += data
-        messages: list[bytes] = []
-        start = 0
-        while len(self._buffer) >= start + _HEADER.size:
-            length, flags = _HEADER.unpack_from(self._buffer, start)
-            self._check(length, flags)
-            end = start + _HEADER.size + length
-            if len(self._buffer) < end:
-                break
-            self._message += self._buffer[start + _HEADER.size : end]
-            start = end
-            if not flags & _MORE:
-                messages.append(bytes(self._message))
-                self._message.clear()
-        # Once, and not per fragment: there may be thousands of small ones.
-        del self._buffer[:start]
-        return messages
-
-    def _check(self, length: int, flags: int) -> None:
-        if length > MAX_FRAGMENT_BYTES - _HEADER.size:
-            raise SyncError(
-                f"sync fragment of {length} bytes, at most {MAX_FRAGMENT_BYTES} are allowed"
-            )
-        if flags & ~_MORE:
-            raise SyncError(f"sync fragment with unknown flags {flags:#x}")
-        if flags & _MORE and not length:
-            raise SyncError("sync fragment that is empty, and not the last")
-        if len(self._message) + length > MAX_MESSAGE_BYTES:
-            raise SyncError(f"sync message of more than {MAX_MESSAGE_BYTES} bytes")

@@ -23,7 +23,6 @@ from tunnel.sync import (
     Ack,
     Desired,
     EventAck,
-    FragmentReader,
     FromEdge,
     FromProvider,
     Hello,
@@ -40,10 +39,10 @@ from tunnel.sync import (
     StatusWant,
     TokenPut,
     decode_from_provider,
-    encode_fragments,
     encode_message,
     object_key,
 )
+from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable

@@ -10,6 +10,10 @@ RECENT_MAX_DELAY_S = 2.0
 RECENT_S = 120.0
 # A provider that has refused the edge for good changes its mind when a person does something.
 FINAL_MAX_DELAY_S = 300.0
+# A connection was a good one when it lasted so long, or brought more than HTTP/2's own greeting
+# (preface, SETTINGS, WINDOW_UPDATE). Whoever upgrades and hangs up is not dialled at once for ever.
+GOOD_AFTER_S = 5.0
+GREETING_BYTES = 256
 
 
 class Backoff:
@@ -18,7 +22,8 @@ class Backoff:
     The n-th delay is uniform in (0, min(cap, base * 2^n)] ("full jitter": a thousand edges that
     lost one provider do not come back at one instant). The cap is ``recent_max_s`` while a
     session was lost less than ``recent_s`` ago or can still be resumed, else ``max_s``; after a
-    refusal that is final it is ``final_max_s``.
+    refusal that is final it is ``final_max_s``. Only a connection that was a good one starts the
+    delays anew: one that ends right after its upgrade is a failed dial like any other.
 
     Args:
         base_s: Upper bound of the first delay.
@@ -43,16 +48,24 @@ class Backoff:
         self._recent_s = recent_s
         self._final_max_s = final_max_s
         self._failures = 0
+        self._attached_at = 0.0
         self._lost_at: float | None = None
 
-    def attached(self) -> None:
-        """A dial ended in an attached session: the next delay is the first one again."""
-        self._failures = 0
-        self._lost_at = None
+    def attached(self, *, now: float) -> None:
+        """A dial ended in an attached session at ``now`` (monotonic seconds)."""
+        self._attached_at = now
 
-    def lost(self, *, now: float) -> None:
-        """The attached session was lost at ``now`` (monotonic seconds)."""
-        self._lost_at = now
+    def lost(self, *, now: float, received_bytes: int) -> None:
+        """The attached session's connection was lost.
+
+        Args:
+            now: Monotonic seconds.
+            received_bytes: What it brought.
+        """
+        lasted_s = now - self._attached_at
+        if lasted_s >= GOOD_AFTER_S or received_bytes > GREETING_BYTES:
+            self._failures = 0
+            self._lost_at = now
 
     def next_delay_s(
         self, *, now: float, chance: float, resumable: bool = False, is_final: bool = False

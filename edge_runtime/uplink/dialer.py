@@ -213,7 +213,8 @@ class Dialer:
             self._hurry.set()
             return
         session = self._session_of(tasks, asked, dialled)
-        self._backoff.attached()
+        received_bytes = session.received_bytes
+        self._backoff.attached(now=self._clock())
         self._last_problem = None
         if self._cause is not None:
             self._metrics.reconnected(self._cause)
@@ -222,7 +223,9 @@ class Dialer:
         over = self._over = asyncio.Event()
         tasks.create_task(self._attach(session, dialled, over))
         await over.wait()
-        self._backoff.lost(now=self._clock())
+        self._backoff.lost(
+            now=self._clock(), received_bytes=session.received_bytes - received_bytes
+        )
 
     def _session_of(
         self, tasks: asyncio.TaskGroup, asked: Session | None, dialled: Dialled

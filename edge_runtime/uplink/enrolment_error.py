@@ -52,6 +52,8 @@ class Trouble(enum.Enum):
     EXPIRED = (31, "edgelet run recovers it by itself")
     # Python's TLS servers refuse a client certificate like this, without the alert that says so.
     HUNG_UP = (32, "run the same command again, it takes up where it was")
+    # The other one may be switched off at any moment: worth asking again.
+    DUPLICATE = (33, "stop one of the two machines, or join one of them to a site of its own")
 
     def __init__(self, exit_status: int, remedy: str) -> None:
         self.exit_status = exit_status
@@ -69,6 +71,9 @@ REFUSALS = {
     RefusalReason.CERTIFICATE_REVOKED: Trouble.REVOKED,
     RefusalReason.CERTIFICATE_SUPERSEDED: Trouble.SUPERSEDED,
     RefusalReason.CERTIFICATE_UNKNOWN: Trouble.UNKNOWN,
+    RefusalReason.CERTIFICATE_EXPIRED: Trouble.EXPIRED,
+    RefusalReason.NO_CERTIFICATE: Trouble.INTERCEPTED,
+    RefusalReason.DUPLICATE_SITE: Trouble.DUPLICATE,
     RefusalReason.RECOVERY_TOO_LATE: Trouble.RECOVERY_TOO_LATE,
     RefusalReason.TOO_MANY_REQUESTS: Trouble.BUSY,
     RefusalReason.UNAVAILABLE: Trouble.BUSY,

@@ -131,10 +131,21 @@ class Join:
     async def _enrol(self, site: SiteName) -> None:
         authority = await self._enrolment.fetch_authority(self._token, site)
         self._check_clock(authority.provider_time)
+        earlier = self._earlier_key()
+        try:
+            await self._ask(site, authority.pem, key=earlier)
+        except EnrolmentError as exc:
+            if exc.trouble is not Trouble.REVOKED or not earlier:
+                raise
+            # The answer to that key was lost, and the site revoked since: it never gets another
+            # certificate, and a token is not spent on it.
+            await self._ask(site, authority.pem, key="")
+
+    async def _ask(self, site: SiteName, authority: str, *, key: str) -> None:
         # In this process: it ends before long, and with it what cryptography takes.
-        request = make_request(Wanted(site=site, key=self._earlier_key()))
+        request = make_request(Wanted(site=site, key=key))
         self._files.keep_pending(request.key.encode(), note=self._note())
-        issued = await self._enrolment.join(self._token, site, request, authority=authority.pem)
+        issued = await self._enrolment.join(self._token, site, request, authority=authority)
         joined = JoinedSite(site=site, server=self._server, token=self._token_hash())
         self._files.keep(request.key.encode(), issued, joined=joined)
 

@@ -17,7 +17,13 @@ from edge_runtime.uplink.certificate_request import RequestError, Wanted, reques
 from edge_runtime.uplink.credentials import CredentialsError
 from edge_runtime.uplink.enrolment_error import EnrolmentError, Trouble
 from edge_runtime.uplink.identity_files import IdentityFolderError, without_note
-from edge_runtime.uplink.renewal_times import Act, compute_renewal, compute_retry_s
+from edge_runtime.uplink.renewal_times import (
+    LONGEST_RETRY_S,
+    Act,
+    compute_pause_s,
+    compute_renewal,
+    compute_retry_s,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,8 +35,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# A clock may be set, and somebody may join anew meanwhile: no wait is longer.
-LONGEST_WAIT_S = 600.0
 _NOTE = "of a renewal"
 _chance = random.SystemRandom().random
 
@@ -77,7 +81,7 @@ class Renewal:
         """Renew for ever. Cancelling leaves a state that the next run takes up."""
         while True:
             delay_s = await self.step()
-            await asyncio.sleep(min(delay_s, LONGEST_WAIT_S))
+            await asyncio.sleep(compute_pause_s(delay_s, has_failed=self._failures > 0))
 
     async def step(self) -> float:
         """Do what is due, and return after how many seconds to look again."""
@@ -88,7 +92,7 @@ class Renewal:
             decision = self._decide(facts)
             if decision[0] is Act.WAIT:
                 return decision[1]
-            await self._renew(decision[0])
+            facts = await self._renew(decision[0])
         except EnrolmentError as exc:
             self._has_expired_there = await self._is_expired_there(exc)
             return self._note_failure(exc, left_s)
@@ -96,6 +100,8 @@ class Renewal:
             return self._note_failure(exc, left_s)
         self._failures = 0
         self._has_expired_there = False
+        if self._clock() >= facts.not_after:
+            return self._note_wrong_clock()
         self._last_problem = None
         return 0.0
 
@@ -124,7 +130,8 @@ class Renewal:
             act = Act.RECOVER
         return act, decision.wait_s
 
-    async def _renew(self, act: Act) -> None:
+    async def _renew(self, act: Act) -> CertificateFacts:
+        """Get the next certificate; the disk, which may be slow, is written in a thread."""
         with self._files.locked():
             identity = self._files.read_identity()
             wanted = Wanted(
@@ -134,13 +141,13 @@ class Renewal:
             )
             request = await self._make_request(wanted)
             key = request.key.encode()
-            self._files.keep_pending(key, note=_NOTE)
+            await asyncio.to_thread(self._files.keep_pending, key, note=_NOTE)
             if act is Act.RECOVER:
                 issued = await self._enrolment.recover(self._credentials, request)
             else:
                 issued = await self._enrolment.renew(self._credentials, request)
-            self._files.keep(key, issued)
-            self._files.drop_pending()
+            await asyncio.to_thread(self._files.keep, key, issued)
+            await asyncio.to_thread(self._files.drop_pending)
         facts = self._credentials.facts()
         self._renewed()
         logger.info(
@@ -149,6 +156,7 @@ class Renewal:
             extra={"serial": facts.serial, "valid_until": _utc(facts.not_after)},
         )
         await self._show()
+        return facts
 
     async def _show(self) -> None:
         """Let the provider see the new certificate, so that it refuses the old one from now on."""
@@ -163,6 +171,18 @@ class Renewal:
         key = without_note(self._files.pending_key() or b"")
         # One that a power cut left behind after it had done its work is in use.
         return "" if key in identity else key.decode(errors="replace")
+
+    def _note_wrong_clock(self) -> float:
+        """Wait with a certificate that has expired by our clock, though it was just issued.
+
+        The provider accepts it. Recovering it at once would go on without end.
+        """
+        problem = "this machine's clock is ahead: a new certificate has expired by it"
+        self._failures = 1
+        if problem != self._last_problem:
+            self._last_problem = problem
+            logger.error(problem)
+        return LONGEST_RETRY_S
 
     def _note_failure(self, exc: Exception, left_s: float) -> float:
         self._failures += 1

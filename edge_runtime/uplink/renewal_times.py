@@ -21,6 +21,10 @@ MAX_RECOVERY_RETRY_S = 30.0
 # Of what is left of the life, at most so much is waited between two attempts.
 RETRY_SHARE = 0.1
 MIN_RETRY_CAP_S = 0.5
+# A clock may be set, a machine may sleep, and somebody may join anew meanwhile: no wait is longer.
+LOOK_AGAIN_S = 60.0
+# The same after a failure, which costs the provider something each time.
+LONGEST_RETRY_S = 600.0
 
 
 class Act(enum.Enum):
@@ -82,3 +86,8 @@ def compute_retry_s(*, failures: int, left_s: float, chance: float, is_final: bo
     bound_s = min(cap_s, BASE_RETRY_S * 2.0 ** min(failures - 1, 32))
     # Half of it at least: a provider that is overloaded is not asked again at once.
     return bound_s * (1.0 - 0.5 * chance)
+
+
+def compute_pause_s(delay_s: float, *, has_failed: bool) -> float:
+    """Return for how long to sleep of a delay before the time is looked at again."""
+    return min(delay_s, LONGEST_RETRY_S if has_failed else LOOK_AGAIN_S)

@@ -9,12 +9,14 @@ from aiohttp import WSMsgType, web
 
 from tunnel.errors import SessionClosed
 from tunnel.pipe import MAX_MESSAGE_BYTES
+from tunnel.send_gate import SendGate
+from tunnel.send_rate import MAX_UNSENT_BYTES
 
 if TYPE_CHECKING:
     import asyncio
 
 # What may wait below HTTP/2: more, and a keystroke queues behind a log.
-WRITE_BUFFER_BYTES = 64 << 10
+WRITE_BUFFER_BYTES = MAX_UNSENT_BYTES
 # The kernel gives up on a peer that acknowledges nothing for so long; PINGs of the session notice
 # earlier.
 TCP_USER_TIMEOUT_MS = 20_000
@@ -31,6 +33,7 @@ class ServerPipe:
     def __init__(self, websocket: web.WebSocketResponse, transport: asyncio.Transport) -> None:
         self._websocket = websocket
         self._transport = transport
+        self._gate = SendGate(transport.get_extra_info("socket"))
         transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
         _set_socket_options(transport)
 
@@ -63,18 +66,24 @@ class ServerPipe:
                     raise SessionClosed("the connection to the edge was lost")
 
     async def send(self, message: bytes) -> None:
-        """Send one message; waits while more than WRITE_BUFFER_BYTES are under way.
+        """Send one message; then waits while more than the limit waits below.
 
         Raises:
             SessionClosed: The WebSocket ended.
         """
         try:
             await self._websocket.send_bytes(message)
+            await self._gate.wait_room()
         except (ConnectionError, RuntimeError) as exc:
             raise SessionClosed("the connection to the edge was lost") from exc
 
+    def limit_unsent(self, limit_bytes: int) -> None:
+        """Let so many bytes wait unsent below; at most WRITE_BUFFER_BYTES, as in the beginning."""
+        self._gate.limit(limit_bytes)
+
     def abort(self) -> None:
         """Reset the connection; what was not sent yet is dropped."""
+        self._gate.close()
         self._transport.abort()
 
     async def _pong(self, payload: bytes) -> None:

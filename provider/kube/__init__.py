@@ -5,6 +5,7 @@ credentials    where the API server is and how the provider proves who it is
 answers        reading answers, bounded, with every failure as an ApiError
 client         one connection pool, two identities: as_self and as_node
 watch          list, then watch, for ever
+pace           how fast writes may follow each other that an edge brings about
 timestamps     moments as the API writes them
 event_writer   Events, written as the node
 """

@@ -113,7 +113,7 @@ async def pass_answer(
         while data := await stream.read():
             passed_bytes += len(data)
             if max_body_bytes is not None and passed_bytes > max_body_bytes:
-                logger.warning("%s has no end: cut off", request.raw_path)
+                logger.warning("%s has no end: cut off", request.path)
                 _abort(request)
             await response.write(data)
     except (StreamReset, SessionClosed):

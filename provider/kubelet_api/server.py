@@ -142,15 +142,15 @@ class KubeletServer(HttpsServer):
             raise asyncio.CancelledError from None
         except _REFUSALS as exc:
             if isinstance(exc, BadAnswer):
-                logger.warning("an answer to %s was refused: %s", request.raw_path, exc)
+                logger.warning("an answer to %s was refused: %s", _path(request), exc)
             return _refusal(exc, site=self._edge.site)
         except Exception:
-            logger.exception("a call of %s failed", request.raw_path)
+            logger.exception("a call of %s failed", _path(request))
             return _refuse(500, "the provider failed; its log tells more")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         user = await self._authenticator.authenticate(request)
-        path = request.raw_path.partition("?")[0]
+        path = _path(request)
         await self._authorizer.authorize(user, method=request.method, path=path)
         if not _PATH.fullmatch(request.raw_path):
             return _refuse(400, "400 bad request path")
@@ -203,6 +203,11 @@ def _refusal(error: Exception, *, site: SiteName) -> web.Response:
             return _refuse(502, f"{site} answered with {error}")
         case _:
             return _refuse(504, f"{site} did not answer in time")
+
+
+def _path(request: web.BaseRequest) -> str:
+    """Return the path as it came. The query is a command with its arguments: not for a log."""
+    return request.raw_path.partition("?")[0]
 
 
 def _refuse(status: int, text: str, **headers: str) -> web.Response:

@@ -1,6 +1,7 @@
 """Pods of the site: desired state down, statuses up, and the deletion that only a node may finish.
 
 desired_state    what the edge is told of a pod, and the revision that names it (pure)
+edge_claims      what an edge may say of pods (pure)
 status_patch     what to patch so that the API's status becomes the edge's (pure)
 pod_controller   watches the node's pods and keeps the edge's desired state equal to the API's
 sync_stream      the sync stream of one session, and the messages that wait for it

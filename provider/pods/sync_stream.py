@@ -15,7 +15,6 @@ from tunnel.sync import (
     SYNC_PROTOCOL,
     Desired,
     EventAck,
-    FragmentReader,
     FromEdge,
     FromProvider,
     Hello,
@@ -29,10 +28,10 @@ from tunnel.sync import (
     StatusWant,
     TokenPut,
     decode_from_edge,
-    encode_fragments,
     encode_message,
     object_key,
 )
+from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -153,6 +153,10 @@ class AcceptedCertificates:
 
     async def certificate_used(self, accepted: AcceptedCertificate) -> None:
         """Drop the predecessor of a certificate that was used; what fails is left to ``run``."""
+        if not accepted.is_current:
+            # It ends nothing, and must not make us forget the use of its successor, which may wait
+            # to be written.
+            return
         self._used = accepted.serial
         if not self._is_unsettled():
             return

@@ -139,7 +139,7 @@ async def dial(*, server: tuple[str, int], credentials: Credentials, instance_id
 
 
 async def send_bare(*, server: tuple[str, int], credentials: Credentials) -> None:
-    """Send as many bytes as each message asks for, in messages of the tunnel's size."""
+    """Send as many bytes as each message asks for, in messages of the size that it names."""
     host, port = server
     async with connect(
         f"wss://{host}:{port}/bare",
@@ -152,9 +152,9 @@ async def send_bare(*, server: tuple[str, int], credentials: Credentials) -> Non
     ) as connection:
         with contextlib.suppress(ConnectionClosed):
             while True:
-                left = int(await connection.recv())
+                left, message_bytes = map(int, (await connection.recv(decode=True)).split())
                 while left:
-                    size = min(left, MAX_MESSAGE_BYTES)
+                    size = min(left, message_bytes)
                     await connection.send(PIECE[:size])
                     left -= size
 

@@ -13,15 +13,8 @@ from typing import TYPE_CHECKING, TypeVar, cast
 from provider.edge_link.edge_client import LinkState, SiteOffline
 from tunnel.errors import SessionClosed, StreamReset
 from tunnel.heads import RequestHead, ResponseHead
-from tunnel.sync import (
-    FragmentReader,
-    FromEdge,
-    FromProvider,
-    Hello,
-    decode_from_provider,
-    encode_fragments,
-    encode_message,
-)
+from tunnel.sync import FromEdge, FromProvider, Hello, decode_from_provider, encode_message
+from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
     from tunnel.stream import Stream

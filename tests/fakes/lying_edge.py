@@ -33,7 +33,8 @@ from tunnel.errors import TunnelError
 from tunnel.identity import provider_dns_name
 from tunnel.protocol import INSTANCE_HEADER, TUNNEL_PATH, TUNNEL_SUBPROTOCOL, ResponseHead
 from tunnel.session import Role, Session
-from tunnel.sync import FromEdge, Hello, encode_fragments, encode_message
+from tunnel.sync import FromEdge, Hello, encode_message
+from tunnel.sync_fragments import encode_fragments
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -307,9 +308,10 @@ async def lying_site(folder: Path) -> AsyncIterator[LyingSite]:
         serving = tasks.create_task(
             serve(files.config(), stop=stop, started=started.set_result), name="provider"
         )
+        # A provider that does not start says why by itself.
+        serving.add_done_callback(lambda _: started.cancel())
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                yield LyingSite(api, files, await started)
+            yield LyingSite(api, files, await started)
         finally:
             stop.set()
             await serving

@@ -87,6 +87,9 @@ class MemoryPipe:
         self.max_waiting_bytes = max(self.max_waiting_bytes, line.waiting_bytes)
         line.changed.set()
 
+    def limit_unsent(self, limit_bytes: int) -> None:
+        """Do nothing: what was sent is under way here, not unsent."""
+
     def abort(self) -> None:
         """Drop the connection; the other end still receives what was sent before."""
         self._out.end(HUNG_UP)

@@ -5,15 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunnel.protocol import RequestHead
-from tunnel.sync import (
-    SYNC_PATH,
-    SYNC_PROTOCOL,
-    FragmentReader,
-    FromEdge,
-    decode_from_edge,
-    encode_fragments,
-    encode_message,
-)
+from tunnel.sync import SYNC_PATH, SYNC_PROTOCOL, FromEdge, decode_from_edge, encode_message
+from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
     from tunnel.session import Session

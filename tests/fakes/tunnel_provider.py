@@ -45,6 +45,9 @@ class ServerPipe:
         except ConnectionClosed as exc:
             raise SessionClosed("the edge went away") from exc
 
+    def limit_unsent(self, limit_bytes: int) -> None:
+        """Leave it to the kernel."""
+
     def abort(self) -> None:
         """Drop the connection."""
         self._connection.transport.abort()

@@ -7,7 +7,8 @@ import struct
 from hpack import Encoder
 
 from tests.fakes.spdy import HeaderWriter, data_frame, rst_stream
-from tunnel.sync import Ack, Hello, PodGone, StatusWant, encode_fragments, encode_message
+from tunnel.sync import Ack, Hello, PodGone, StatusWant, encode_message
+from tunnel.sync_fragments import encode_fragments
 
 
 def seeds(target: str) -> list[bytes]:

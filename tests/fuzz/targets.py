@@ -17,7 +17,8 @@ from tunnel.errors import PipeError, ProtocolError, SyncError
 from tunnel.frames import PREFACE, FrameGuard
 from tunnel.pipe import MAX_UNACKNOWLEDGED_BYTES, Data, Pipe
 from tunnel.protocol import Protocol, Role
-from tunnel.sync import FragmentReader, decode_from_edge, decode_from_provider
+from tunnel.sync import decode_from_edge, decode_from_provider
+from tunnel.sync_fragments import FragmentReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -202,9 +202,9 @@ async def test_certificate_that_expired_too_long_ago_is_told_once(
 ) -> None:
     """With what to do, and it is asked again only once an hour."""
     caplog.set_level(logging.INFO)
-    async with trusted_edge_port(settings=settings(life_s=1.0, grace_s=0.5)) as port:
+    async with trusted_edge_port(settings=settings(life_s=3.0, grace_s=0.5)) as port:
         edge = await join(port, tmp_path)
-        await asyncio.sleep(2.6)
+        await asyncio.sleep(4.6)
         delays = [await edge.renewal.step() for _ in range(3)]
     assert min(delays) >= 1800
     told = [record for record in caplog.records if record.levelno >= logging.WARNING]

@@ -486,3 +486,20 @@ async def test_all_of_it_against_the_real_edge_port(tmp_path: Path, machine: Mac
         )
         third = await port.administration.create_token(ttl_s=600.0)
         assert_refused(await join(machine, third.token), Trouble.ALREADY_JOINED)
+
+
+async def test_a_join_whose_key_was_revoked_meanwhile_takes_a_new_one(machine: Machine) -> None:
+    """The answer was lost, the operator replaced the site: the next token must do."""
+    async with trusted_edge_port() as port:
+        address = f"127.0.0.1:{port.listener.port}"
+        made = await port.administration.create_token(ttl_s=600.0)
+        ended = await machine.join(address, "--token-file", "-", stdin=str(made.token))
+        assert ended.status == 0
+        # The disk of a machine that never got its answer: the key alone.
+        files = IdentityFiles(machine.root)
+        files.keep_pending(files.read_identity().partition(b"-----BEGIN CERT")[0], note="of a join")
+        for path in (files.identity_file, files.ca_file, files.site_file):
+            path.unlink()
+        _, replacing = await port.administration.replace_site(by="the test", ttl_s=600.0)
+        ended = await machine.join(address, "--token-file", "-", stdin=str(replacing.token))
+        assert ended == Ended(0, "joined as site-a\n", "")

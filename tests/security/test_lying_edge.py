@@ -366,7 +366,7 @@ async def test_floods_are_paced_and_hold_up_nobody(tmp_path: Path) -> None:
 
 async def _tail(liar: SyncLiar, *pieces: bytes, times: int = 1) -> None:
     """Send fragments until the provider has had enough, and raise what it ended the stream with."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         for _ in range(times):
             for piece in pieces:
                 await liar.stream.write(piece)

@@ -34,6 +34,8 @@ class Owner:
         self.taken.append((message, epoch))
         self.arrived.set()
 
+    unsent_limit_bytes = 64 << 10
+
     def next_message(self) -> bytes | None:
         """Hand out what waits."""
         return self.outgoing.pop(0) if self.outgoing else None

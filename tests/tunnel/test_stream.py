@@ -53,6 +53,9 @@ class SocketPipe:
         except ConnectionClosed as exc:
             raise SessionClosed("the connection was lost") from exc
 
+    def limit_unsent(self, limit_bytes: int) -> None:
+        """Leave it to the kernel."""
+
     def abort(self) -> None:
         """Drop the connection."""
         self._connection.transport.abort()

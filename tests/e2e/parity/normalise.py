@@ -103,4 +103,4 @@ def _flat(value: Any) -> str:  # noqa: ANN401 - any JSON
     if isinstance(value, dict):
         inside = (f"{key}: {_flat(one)}" for key, one in sorted(value.items()) if one != {})
         return "{" + ", ".join(inside) + "}"
-    return str(value)
+    return " ".join(str(value).split())

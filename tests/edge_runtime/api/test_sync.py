@@ -29,9 +29,9 @@ from tunnel.sync import (
     PodStatus,
     StatusAck,
     StatusWant,
-    encode_fragments,
     encode_message,
 )
+from tunnel.sync_fragments import encode_fragments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -428,6 +428,48 @@ async def test_final_refusal_is_said_with_what_to_do(pki: SitePki, problems: Pro
     assert all(delays)
 
 
+class WrittenDown(Backoff):
+    """Writes its delays down, and hands out short ones of the same proportions."""
+
+    def __init__(self) -> None:
+        super().__init__(base_s=1.0, max_s=64.0, recent_max_s=64.0)
+        self.delays: list[float] = []
+
+    def next_delay_s(
+        self, *, now: float, chance: float, resumable: bool = False, is_final: bool = False
+    ) -> float:
+        """Write one down."""
+        delay_s = super().next_delay_s(
+            now=now, chance=chance, resumable=resumable, is_final=is_final
+        )
+        self.delays.append(delay_s)
+        return delay_s / 1000.0
+
+
+async def test_provider_that_fails_behind_its_101_is_dialled_ever_more_seldom(
+    pki: SitePki,
+) -> None:
+    """Until a connection carries something: then a loss is answered quickly again."""
+    backoff = WrittenDown()
+    async with tunnel_provider(pki) as fake:
+        dialing = Dialer(
+            dial=dial_to(fake.port, pki.credentials()),
+            handler=echo,
+            backoff=backoff,
+            chance=lambda: 0.0,
+        )
+        async with running(dialing):
+            for number in range(5):
+                await fake.sessions.get()
+                fake.connections[number].transport.abort()
+            session = await fake.sessions.get()
+            assert backoff.delays == [1.0, 2.0, 4.0, 8.0, 16.0]
+            assert await fetch(session, "/works", bytes(1024)) == b"/works" + bytes(1024)
+            fake.connections[5].transport.abort()
+            await fake.sessions.get()
+    assert backoff.delays[5] == 1.0
+
+
 async def test_wait_between_dials_can_be_ended(pki: SitePki, problems: Problems) -> None:
     """By a new certificate, which nobody has refused yet."""
     async with tunnel_provider(pki) as fake:

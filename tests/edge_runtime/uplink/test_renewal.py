@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_runtime.uplink.certificate_request import RequestError, Wanted, make_request
+from edge_runtime.uplink.durable_files import DurableFiles
 from edge_runtime.uplink.enrolment import Enrolment
 from edge_runtime.uplink.enrolment_error import Trouble
 from edge_runtime.uplink.identity_files import IdentityFiles
@@ -157,6 +159,56 @@ async def test_provider_whose_clock_is_ahead_makes_it_recover(
     assert await renewing.renewal.step() == 0.0
 
     assert "POST /edge.crt recovery" in provider.requests
+
+
+async def test_clock_that_is_far_ahead_is_no_reason_to_recover_without_end(
+    tmp_path: Path, provider: EnrollingProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By it even the certificate that has just come has expired; the provider accepts it."""
+    renewing = Renewing(tmp_path, days=45.0)
+    delays = [await renewing.renewal.step() for _ in range(2)]
+
+    assert min(delays) >= 60.0
+    assert provider.state.issued == 3
+    assert caplog.text.count("this machine's clock is ahead") == 1
+
+
+class SlowDisk(DurableFiles):
+    """A disk that is not ready before the event loop has turned."""
+
+    def __init__(self) -> None:
+        self.has_turned = threading.Event()
+        self.waited: list[bool] = []
+
+    def sync(self, path: Path) -> None:
+        """Wait, and note whether it was to any purpose."""
+        self.waited.append(self.has_turned.wait(timeout=5.0))
+        super().sync(path)
+
+
+async def test_slow_disk_does_not_stop_the_edge(
+    tmp_path: Path, provider: EnrollingProvider
+) -> None:
+    """Its tunnel would be taken for dead while a certificate is written."""
+    disk = SlowDisk()
+    edge = open_joined_edge(tmp_path, server=None)
+
+    async def request(wanted: Wanted) -> CertificateRequest:
+        asyncio.get_running_loop().call_later(0.01, disk.has_turned.set)
+        return make_request(wanted)
+
+    renewal = Renewal(
+        credentials=edge.credentials,
+        files=IdentityFiles(tmp_path, files=disk),
+        enrolment=Enrolment(server=edge.server),
+        make_request=request,
+        clock=lambda: time.time() + 25 * DAY_S,
+        chance=lambda: 0.5,
+    )
+    assert await renewal.step() == 0.0
+    assert disk.waited
+    assert all(disk.waited)
+    assert provider.state.issued == 2
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from edge_runtime.uplink.renewal_times import (
     MAX_RETRY_S,
     Act,
     RenewalTime,
+    compute_pause_s,
     compute_renewal,
     compute_retry_s,
 )
@@ -102,3 +103,17 @@ def test_retries_grow_and_a_final_refusal_is_asked_again_slowly() -> None:
     ]
     assert delays == [1.0, 2.0, 4.0, 3600.0]
     assert compute_retry_s(failures=1, left_s=0.0, chance=0.9, is_final=True) >= 1800.0
+
+
+@pytest.mark.parametrize(
+    ("delay_s", "has_failed", "expected"),
+    [
+        (20 * DAY_S, False, 60.0),
+        (3600.0, True, 600.0),
+        (5.0, True, 5.0),
+        (0.0, False, 0.0),
+    ],
+)
+def test_time_is_looked_at_again_soon(delay_s: float, expected: float, *, has_failed: bool) -> None:
+    """A clock that was set, or a machine that slept, is noticed within a minute."""
+    assert compute_pause_s(delay_s, has_failed=has_failed) == expected

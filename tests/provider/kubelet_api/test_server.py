@@ -194,3 +194,22 @@ async def test_requests_share_a_connection(pki: ClusterPki) -> None:
 def test_every_route_has_a_leading_slash_and_methods() -> None:
     """The table is complete in itself."""
     assert all(route.path.startswith("/") and route.methods for route in ROUTES)
+
+
+async def redirect(stream: Stream) -> None:
+    """Answer as no kubelet does."""
+    await stream.respond(ResponseHead(status=302), end=True)
+
+
+async def test_a_command_is_in_no_log(pki: ClusterPki, caplog: pytest.LogCaptureFixture) -> None:
+    """It may hold a password; the audit log of the machine is the place for it."""
+    caplog.set_level("DEBUG", logger="provider")
+    async with (
+        connected_edge(redirect) as edge,
+        kubelet_port(edge.client, pki) as port,
+        port.connect() as client,
+    ):
+        await client.request("POST", "/run/ns/pod/c?cmd=s3cret", "Connection: close")
+        assert (await client.head())[0] == 502
+    assert "/run/ns/pod/c" in caplog.text
+    assert "s3cret" not in caplog.text

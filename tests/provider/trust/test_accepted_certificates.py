@@ -39,6 +39,24 @@ async def test_a_predecessor_that_could_not_be_dropped_is_dropped_later(
 
 
 @on_api_server
+async def test_a_predecessor_that_shows_itself_is_dropped_all_the_same(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Whoever holds the old one keeps it no longer by using it while the API server is away."""
+    site = await load_site(server, kube)
+    old = await site.joined()
+    new = await site.renewed(old)
+    server.fail("update", CERTIFICATES, 503, times=1)
+    await site.use(new)
+    await site.use(old)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        loop = tasks.create_task(site.trust.run())
+        await until(lambda: site.issued.previous is None)
+        loop.cancel()
+    assert site.refusal_of(old) is RefusalReason.CERTIFICATE_SUPERSEDED
+
+
+@on_api_server
 async def test_a_use_seen_before_the_secret_was_is_not_forgotten(
     server: FakeAPIServer, kube: KubeClient
 ) -> None:

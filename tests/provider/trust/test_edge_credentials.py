@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import ssl
 
 SITE = SiteName("site-a")
-START = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
 # Two renewals are within the five minutes by which certificates are backdated.
 LIFETIME_S = 100.0
 
@@ -31,9 +30,11 @@ class Site:
 
     def __init__(self, *, lifetime_s: float = LIFETIME_S) -> None:
         self.skew_s = 0.0
+        # Of this test: the handshakes judge the certificates by the real clock.
+        self.start = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
         self.changes: list[float] = []
         self.events: list[str] = []
-        self.authority = make_authority(SITE, now=START)
+        self.authority = make_authority(SITE, now=self.start)
         self.credentials = EdgeCredentials(
             site=SITE,
             settings=TrustSettings(namespace="edgelet-site-a", serving_lifetime_s=lifetime_s),
@@ -57,7 +58,7 @@ class Site:
 
     def now(self) -> datetime.datetime:
         """Return the wall clock."""
-        return START + datetime.timedelta(seconds=self.loop_s() + self.skew_s)
+        return self.start + datetime.timedelta(seconds=self.loop_s() + self.skew_s)
 
 
 def serial_of(context: ssl.SSLContext, authority_pem: bytes) -> str:
@@ -108,9 +109,8 @@ async def test_a_clock_that_is_set_is_noticed() -> None:
 async def test_an_overlap_ends_in_time() -> None:
     """The context that no longer takes the old CA is made at that moment."""
     site = Site(lifetime_s=90 * 86400.0)
-    new = rotate_authority(
-        site.authority, SITE, now=START, overlap_until=START + datetime.timedelta(seconds=500)
-    )
+    until = site.start + datetime.timedelta(seconds=500)
+    new = rotate_authority(site.authority, SITE, now=site.start, overlap_until=until)
     site.credentials.use(encode_authority({}, new))
     assert site.credentials.authorities_pem().count("BEGIN") == 2
     async with asyncio.TaskGroup() as tasks:

@@ -105,6 +105,8 @@ def test_junk_is_refused(data: bytes) -> None:
 DER = certificate_of(new_key()).public_bytes(Encoding.DER)
 
 
+# A serial number that is not positive is read today and will be refused by a later cryptography.
+@pytest.mark.filterwarnings("ignore:Parsed a serial number:Warning")
 @given(index=st.integers(0, len(DER) - 1), value=st.integers(1, 255))
 def test_a_changed_certificate_does_no_harm(index: int, value: int) -> None:
     """It names something, or is refused."""
