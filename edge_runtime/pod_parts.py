@@ -200,6 +200,7 @@ def build_pod_parts(
         records=records,
         events=events,
     )
+    image_gc = ImageGC(runtime, pulls=pulls, policy=settings.images.gc, event=recorder.record_node)
     eviction = EvictionManager(
         settings.eviction,
         look=MachineLook(runtime, root_dir=settings.pods_dir.parent),
@@ -208,6 +209,7 @@ def build_pod_parts(
         node_event=lambda reason, message: recorder.record_node(
             event_type=WARNING, reason=reason, message=message
         ),
+        reclaim=[image_gc.delete_unused],
     )
     return PodParts(
         statuses=statuses,
@@ -223,9 +225,7 @@ def build_pod_parts(
         probers=probers,
         qos_cgroups=_qos_cgroups(settings, workers),
         pull_records=pull_records,
-        image_gc=ImageGC(
-            runtime, pulls=pulls, policy=settings.images.gc, event=recorder.record_node
-        ),
+        image_gc=image_gc,
         log_rotation=LogRotation(
             runtime, containers=cache.containers, policy=settings.log_rotation
         ),
@@ -252,9 +252,7 @@ def _sandbox_maker(
 ) -> SandboxMaker:
     users = UserNamespaces(pods_dir=settings.pods_dir, max_pods=settings.max_pods)
     isolation = SandboxIsolation(objects=objects, runtime=runtime, users=users)
-    return SandboxMaker(
-        runtime, cache=cache, events=events, isolation=isolation, settings=settings
-    )
+    return SandboxMaker(runtime, cache=cache, events=events, isolation=isolation, settings=settings)
 
 
 def _qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups:

@@ -102,7 +102,7 @@ class EvictionManager:
         usage: Usage,
         pods: EvictablePods,
         node_event: Callable[[str, str], None],
-        reclaim: Iterable[Callable[[], Awaitable[None]]] = (),
+        reclaim: Iterable[Callable[[], Awaitable[object]]] = (),
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare; nothing is looked at before ``run``.
