@@ -25,8 +25,10 @@ from edge_runtime.eviction.thresholds import (
     advance,
     thresholds_met,
 )
+from edge_runtime.images.image_gc import ImageGCError
 from edge_runtime.objects.eviction_thresholds import Signal
 from edge_runtime.runtime.errors import RuntimeServiceError
+from edge_runtime.store.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -46,6 +48,7 @@ IMMEDIATE_GRACE_PERIOD_S = 1
 LOOK_TIMEOUT_S = 60.0
 # All that reclaiming may take; images are removed one by one.
 RECLAIM_TIMEOUT_S = 300.0
+_RECLAIM_ERRORS = (ImageGCError, RuntimeServiceError, StoreError, OSError, TimeoutError)
 _MEASURED_ON_IMAGEFS = (Signal.IMAGEFS_AVAILABLE, Signal.IMAGEFS_INODES_FREE)
 _MEASURED_ON_NODEFS = (Signal.NODEFS_AVAILABLE, Signal.NODEFS_INODES_FREE)
 
@@ -115,7 +118,7 @@ class EvictionManager:
             pods: The pods.
             node_event: Records a warning about the Node: reason and message.
             reclaim: What frees disk space without ending a pod, in this order; each may raise
-                RuntimeServiceError or OSError, which is logged.
+                ImageGCError, RuntimeServiceError, StoreError or OSError, which is logged.
             monotonic: Clock, seconds.
         """
         self._settings = settings
@@ -218,7 +221,7 @@ class EvictionManager:
             try:
                 async with asyncio.timeout(RECLAIM_TIMEOUT_S):
                     await reclaim()
-            except (RuntimeServiceError, OSError, TimeoutError) as exc:
+            except _RECLAIM_ERRORS as exc:
                 logger.warning("nothing was reclaimed", extra={"reason": str(exc)})
         observations, _ = await self._observe()
         return not thresholds_met(self._settings.thresholds, observations, enforce_reclaim=True)
