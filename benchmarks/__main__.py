@@ -2,6 +2,7 @@
 
 python -m benchmarks            all; brings the devcluster up
 python -m benchmarks tunnel     the tunnel alone: needs neither root nor a cluster
+python -m benchmarks pods       a site beside a real kubelet, alone
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 import uvloop
 
 from benchmarks import (
+    beside_kubelet,
     exec_calls,
     join_ready,
     kubelet_port,
@@ -30,11 +32,12 @@ from devcluster.startup import UpOptions, up
 def main() -> int:
     """Run the measurements; the devcluster stays up afterwards."""
     progress = Progress()
-    tunnel = _tunnel(progress)
-    if sys.argv[1:] != ["tunnel"]:
-        return _cluster(progress, tunnel)
-    print(table(tunnel))
-    return 0
+    if sys.argv[1:] == ["tunnel"]:
+        print(table(_tunnel(progress)))
+        return 0
+    if sys.argv[1:] == ["pods"]:
+        return _cluster(progress, [], only_pods=True)
+    return _cluster(progress, _tunnel(progress))
 
 
 def _tunnel(progress: Progress) -> list[Figure]:
@@ -48,34 +51,41 @@ def _tunnel(progress: Progress) -> list[Figure]:
     return figures
 
 
-def _cluster(progress: Progress, tunnel: list[Figure]) -> int:
+def _cluster(progress: Progress, tunnel: list[Figure], *, only_pods: bool = False) -> int:
     try:
-        setting = Setting.of(up(UpOptions(), progress))
+        setting = Setting.of(up(UpOptions(kubelet=True), progress))
     except DevclusterError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return error.exit_status
     setting.create_namespace()
     try:
-        with progress.step("joining"):
-            joining = join_ready.measure(setting)
-        shell = setting.start_shell_pod("shell")
-        with progress.step("exec"):
-            figures = [
-                exec_calls.measure_latency(setting),
-                exec_calls.measure_throughput(setting, shell),
-            ]
-        with progress.step("kubelet port"):
-            figures += uvloop.run(kubelet_port.measure(setting))
-        with progress.step("pods"):
-            created_s = pod_start.create_pods(setting)
-        with progress.step("memory"):
-            figures += memory.measure(setting)
-        with progress.step("bare CRI calls"):
-            figures.insert(0, pod_start.compare(setting, created_s))
+        figures = [] if only_pods else _calls(setting, progress)
+        with progress.step("a site beside a kubelet"):
+            figures += beside_kubelet.measure(setting)
     finally:
         setting.delete_namespace()
-    print(table([*tunnel, *figures, joining]))
+    print(table([*tunnel, *figures]))
     return 0
+
+
+def _calls(setting: Setting, progress: Progress) -> list[Figure]:
+    with progress.step("joining"):
+        joining = join_ready.measure(setting)
+    shell = setting.start_shell_pod("shell")
+    with progress.step("exec"):
+        figures = [
+            exec_calls.measure_latency(setting),
+            exec_calls.measure_throughput(setting, shell),
+        ]
+    with progress.step("kubelet port"):
+        figures += uvloop.run(kubelet_port.measure(setting))
+    with progress.step("pods"):
+        created_s = pod_start.create_pods(setting)
+    with progress.step("memory"):
+        figures += memory.measure(setting)
+    with progress.step("bare CRI calls"):
+        figures.insert(0, pod_start.compare(setting, created_s))
+    return [*figures, joining]
 
 
 sys.exit(main())

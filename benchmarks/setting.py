@@ -73,15 +73,15 @@ class Setting:
         self.kubectl(*args)
         return time.perf_counter() - started
 
-    def pod(self, name: str) -> Json:
-        """Return a busybox pod for the site, ready to be created."""
+    def pod(self, name: str, *, node: str = "") -> Json:
+        """Return a busybox pod, ready to be created, for a node or else the site."""
         return {
             "apiVersion": "v1",
             "kind": "Pod",
             "metadata": {"name": name, "namespace": NAMESPACE},
             "spec": {
-                "nodeSelector": {"kubernetes.io/hostname": self.site.name},
-                "tolerations": [{"key": "edgelet.dev/site", "operator": "Exists"}],
+                "nodeSelector": {"kubernetes.io/hostname": node or self.site.name},
+                "tolerations": [{"operator": "Exists"}],
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "terminationGracePeriodSeconds": 1,
