@@ -138,14 +138,15 @@ def compute_final_status(pod: Pod, old: Json, context: StatusContext) -> Json:
     lists[_LISTS[ContainerKind.REGULAR]] = [
         _ended(each) if is_initialized else each for each in regular
     ]
-    phase = str(old.get("phase"))
-    if phase not in TERMINAL_PHASES:
-        phase = FAILED
+    shown = str(old.get("phase"))
+    phase = shown if shown in TERMINAL_PHASES else FAILED
     conditions = compute_conditions(
         pod,
         ConditionContext(
-            phase=phase,
-            statuses=_by_name(lists),
+            # A kubelet turns the phase when the conditions have been told: what never ran keeps
+            # "ContainersNotReady".
+            phase=shown,
+            statuses=_by_name(old),
             has_sandbox=False,
             old=old.get("conditions") or (),
             now=context.now,

@@ -273,7 +273,7 @@ def test_final_status_is_always_terminal() -> None:
     assert final["phase"] == "Failed"
     state = final["containerStatuses"][0]["state"]["terminated"]
     assert (state["exitCode"], state["reason"]) == (137, "ContainerStatusUnknown")
-    assert _condition(final, "Ready")["reason"] == "PodFailed"
+    assert _condition(final, "Ready")["reason"] == "ContainersNotReady"
     done = _compute(_runtime(_ended(0)), pod=pod, is_terminal=True)
     assert compute_final_status(pod, done, context)["phase"] == "Succeeded"
 
