@@ -129,9 +129,7 @@ class EventRecorder:
 
     def record_node(self, *, event_type: str, reason: str, message: str) -> None:
         """Record that something happened to the node; the provider knows which one it is."""
-        key = EventKey(
-            uid="", field_path="", event_type=event_type, reason=reason, message=message
-        )
+        key = EventKey(uid="", field_path="", event_type=event_type, reason=reason, message=message)
         self._record(key, {"kind": "Node"})
 
     def _record(self, key: EventKey, regarding: dict[str, str]) -> None:

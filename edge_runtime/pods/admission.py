@@ -175,9 +175,7 @@ def unsupported_message(fields: tuple[str, ...]) -> str:
 def _check_pod(pod: Pod) -> Iterator[str]:
     spec = pod.spec
     yield from _check(spec, _POD, "spec")
-    yield from _check(
-        spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext"
-    )
+    yield from _check(spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext")
     # Absent means true, as the API defines it; true was found above.
     if spec.get("enableServiceLinks") is None:
         yield "spec.enableServiceLinks"

@@ -26,9 +26,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.sysctls import SysctlAllowlist
 
 _MEMORY_PRESSURE = "MemoryPressure"
-_MEMORY_PRESSURE_TAINT = Taint(
-    key="node.kubernetes.io/memory-pressure", effect="NoSchedule"
-)
+_MEMORY_PRESSURE_TAINT = Taint(key="node.kubernetes.io/memory-pressure", effect="NoSchedule")
 _OS_LABEL = "kubernetes.io/os"
 _LINUX = "linux"
 _APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/"
@@ -73,9 +71,7 @@ class Rejection:
     @property
     def may_be_outdated(self) -> bool:
         """Whether only the Node's labels stand against it: newer ones may be on their way."""
-        return bool(self.misfits) and all(
-            each.reason == NODE_AFFINITY for each in self.misfits
-        )
+        return bool(self.misfits) and all(each.reason == NODE_AFFINITY for each in self.misfits)
 
     @property
     def lacking(self) -> Mapping[str, int]:
@@ -133,9 +129,7 @@ def _common_rejections(pod: Pod, context: AdmissionContext) -> Iterator[Rejectio
             reason="SupplementalGroupsPolicyNotSupported",
             message="SupplementalGroupsPolicy=Strict is not supported in this node",
         )
-    found = misfits(
-        pod, context.others, node=context.node, allocatable=context.allocatable
-    )
+    found = misfits(pod, context.others, node=context.node, allocatable=context.allocatable)
     if is_critical(pod) and not all(each.resource for each in found):
         # Others would make room for it, so that is not what it is rejected for.
         found = tuple(each for each in found if not each.resource)

@@ -67,9 +67,7 @@ def misfits(
         text = "node(s) didn't match Pod's node affinity/selector"
         found.append(_predicate(NODE_AFFINITY, text))
     if node.name and pod.node_name and pod.node_name != node.name:
-        found.append(
-            _predicate("NodeName", "node(s) didn't match the requested node name")
-        )
+        found.append(_predicate("NodeName", "node(s) didn't match the requested node name"))
     if _ports_conflict(pod, others):
         text = "node(s) didn't have free ports for the requested pod ports"
         found.append(_predicate("NodePorts", text))
@@ -132,9 +130,7 @@ def _insufficient(
     for name in (*_ALWAYS_FIRST, *sorted(set(requests) - set(_ALWAYS_FIRST))):
         wanted, total = requests.get(name, 0), capacity.get(name, 0)
         if wanted > total - used.get(name, 0) and wanted:
-            yield _out_of(
-                name, requested=wanted, used=used.get(name, 0), capacity=total
-            )
+            yield _out_of(name, requested=wanted, used=used.get(name, 0), capacity=total)
 
 
 def _used(pods: Iterable[Pod]) -> dict[str, int]:

@@ -24,9 +24,7 @@ class NothingToPreempt(Exception):
     """No set of pods would make enough room; the text says what is missing."""
 
 
-def pods_to_preempt(
-    pod: Pod, others: Sequence[Pod], lacking: Mapping[str, int]
-) -> tuple[Pod, ...]:
+def pods_to_preempt(pod: Pod, others: Sequence[Pod], lacking: Mapping[str, int]) -> tuple[Pod, ...]:
     """Choose the pods that end so that a critical one fits; as few and as unimportant as possible.
 
     Args:
@@ -48,12 +46,8 @@ def pods_to_preempt(
     if missing:
         raise _nothing(missing)
     # Of each class only what is needed although all less important ones were ended.
-    ended_guaranteed = _nearest(
-        guaranteed, _without(lacking, [*best_effort, *burstable])
-    )
-    ended_burstable = _nearest(
-        burstable, _without(lacking, [*best_effort, *ended_guaranteed])
-    )
+    ended_guaranteed = _nearest(guaranteed, _without(lacking, [*best_effort, *burstable]))
+    ended_burstable = _nearest(burstable, _without(lacking, [*best_effort, *ended_guaranteed]))
     ended = [*ended_burstable, *ended_guaranteed]
     return (*_nearest(best_effort, _without(lacking, ended)), *ended)
 
@@ -61,11 +55,7 @@ def pods_to_preempt(
 def _may_preempt(pod: Pod, other: Pod) -> bool:
     if is_critical(pod) and not is_critical(other):
         return True
-    return (
-        pod.priority is not None
-        and other.priority is not None
-        and pod.priority > other.priority
-    )
+    return pod.priority is not None and other.priority is not None and pod.priority > other.priority
 
 
 def _nearest(pods: Sequence[Pod], lacking: Mapping[str, int]) -> list[Pod]:
@@ -84,9 +74,7 @@ def _nearest(pods: Sequence[Pod], lacking: Mapping[str, int]) -> list[Pod]:
 
 def _distance(pod: Pod, lacking: Mapping[str, int]) -> float:
     requests = _freed(pod)
-    missing = (
-        (amount, amount - requests.get(name, 0)) for name, amount in lacking.items()
-    )
+    missing = ((amount, amount - requests.get(name, 0)) for name, amount in lacking.items())
     return sum((rest / amount) ** 2 for amount, rest in missing if rest > 0)
 
 
@@ -108,9 +96,5 @@ def _freed(pod: Pod) -> dict[str, int]:
 
 
 def _nothing(lacking: Mapping[str, int]) -> NothingToPreempt:
-    parts = "".join(
-        f"(res: {name}, q: {amount}), " for name, amount in sorted(lacking.items())
-    )
-    return NothingToPreempt(
-        f"no set of running pods found to reclaim resources: [{parts}]"
-    )
+    parts = "".join(f"(res: {name}, q: {amount}), " for name, amount in sorted(lacking.items()))
+    return NothingToPreempt(f"no set of running pods found to reclaim resources: [{parts}]")

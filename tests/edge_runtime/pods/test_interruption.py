@@ -35,8 +35,9 @@ async def test_call_does_not_begin_after_the_event() -> None:
     """Not even its first step, which may be one that cannot be taken back."""
     interrupt, begun = asyncio.Event(), []
 
-    async def begin() -> None:
+    async def begin() -> int:
         begun.append(True)
+        return 1
 
     interrupt.set()
     assert await unless(interrupt, begin()) is None

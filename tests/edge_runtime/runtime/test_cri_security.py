@@ -121,8 +121,8 @@ def test_an_ephemeral_container_sees_its_targets_processes() -> None:
     """Unless all processes of the pod, or of the machine, are in sight anyway."""
     found = namespace_options(pod(), target_id="id")
     assert (found.pid, found.target_id) == (NamespaceMode.TARGET, "id")
-    for spec in ({"shareProcessNamespace": True}, {"hostPID": True}):
-        found = namespace_options(pod(**spec), target_id="id")
+    for field in ("shareProcessNamespace", "hostPID"):
+        found = namespace_options(pod(None, None, **{field: True}), target_id="id")
         assert found.pid is not NamespaceMode.TARGET
         assert found.target_id == ""
 

@@ -114,7 +114,7 @@ def test_statuses_of_all_kinds_of_containers_replace_each_other() -> None:
 
 def test_fields_that_an_older_api_server_drops_are_found() -> None:
     """Only those that were sent and did not arrive."""
-    patch = {"status": {"resources": {}, "allocatedResources": None, "phase": "Running"}}
+    patch: Json = {"status": {"resources": {}, "allocatedResources": None, "phase": "Running"}}
     assert dropped_fields(patch, {"status": {"phase": "Running"}}) == {"resources"}
     assert dropped_fields(patch, {"status": {"resources": {}}}) == frozenset()
 
