@@ -10,13 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.config import (
-    EDGELET_VERSION,
-    ConfigError,
-    decode_config,
-    parse_duration_s,
-    parse_server,
-)
+from edge_runtime.config import EDGELET_VERSION, ConfigError, decode_config, parse_server
 
 MINIMAL: dict[str, Any] = {"server": "cloud.example:10443"}
 
@@ -113,28 +107,6 @@ def test_any_text_is_a_server_or_a_value_error(text: str) -> None:
         return
     assert host
     assert 0 < port < 65536
-
-
-@given(st.text())
-def test_any_text_is_a_positive_duration_or_a_value_error(text: str) -> None:
-    """No other exception, whatever stands in the file."""
-    try:
-        seconds = parse_duration_s(text)
-    except ValueError:
-        return
-    assert seconds > 0
-
-
-@given(
-    st.integers(min_value=0, max_value=99),
-    st.integers(min_value=0, max_value=99),
-    st.integers(min_value=1, max_value=99),
-)
-def test_duration_adds_its_units(hours: int, minutes: int, seconds: int) -> None:
-    """Units in descending order, each once."""
-    assert (
-        parse_duration_s(f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
-    )
 
 
 def test_version_is_the_distributions() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 
-from edge_runtime.images.image_eviction import ImageGCPolicy, format_size
+from edge_runtime.images.image_eviction import ImageGCPolicy
 from edge_runtime.images.image_gc import PERIOD_S, ImageGC, ImageGCError
 from edge_runtime.images.image_pull_manager import ImagePullManager
 from edge_runtime.images.pull_verification import Verification
@@ -236,12 +236,3 @@ async def test_failure_is_an_event_when_it_lasts() -> None:
         await asyncio.sleep(PERIOD_S)
         assert events == ["ImageGCFailed"]
         task.cancel()
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(512, "512 B"), (1536, "1.5 KiB"), (20 * GIB, "20.0 GiB"), (3 << 50, "3072.0 TiB")],
-)
-def test_sizes_for_people(size: int, text: str) -> None:
-    """As in the kubelet's message."""
-    assert format_size(size) == text
