@@ -23,12 +23,13 @@ from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
 from edge_runtime.config import EDGELET_VERSION
 from edge_runtime.events.reasons import OOM_SCORE_ADJ_FORBIDDEN, WARNING
+from edge_runtime.machine.cgroups import CGROUP_MOUNT
 from edge_runtime.machine.node_reporter import NodeReporter
 from edge_runtime.machine.oom_score import refusal
 from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.pods.interruption import unless
 from edge_runtime.runtime.cri_client import CriClient
-from edge_runtime.startup import ask_pod_settings
+from edge_runtime.startup import NoSystemd, ask_pod_settings
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
 from edge_runtime.telemetry.logging import configure_logging
@@ -58,21 +59,26 @@ KUBELET_VERSION = "v1.36.3"
 
 
 class StartRefused(Exception):
-    """The edge cannot start with what it was given; one sentence that names the file."""
+    """The edge cannot start with what it was given; one sentence that names what is wrong."""
 
 
 class _PlannedStop(Exception):  # ends the TaskGroup, is no error
     """All is drained."""
 
 
-def run_edge(config: EdgeConfig) -> int:
+def run_edge(config: EdgeConfig, *, cgroup_mount: Path = CGROUP_MOUNT) -> int:
     """Run the edge until a signal stops it.
+
+    Args:
+        config: All that it is told.
+        cgroup_mount: Where control groups are mounted.
 
     Returns:
         The exit status: 0 after a planned stop, 1 when a part failed (the log says which).
 
     Raises:
-        StartRefused: A file is not what it must be, or another edgelet runs in the same folder.
+        StartRefused: A file or the machine is not what it must be, or another edgelet runs in the
+            same folder.
     """
     configure_logging(config.logging)
     root = Path(config.root_directory)
@@ -84,15 +90,21 @@ def run_edge(config: EdgeConfig) -> int:
         _opened(root / DATABASE_NAME) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_serve(config, joined, database))
+        return runner.run(_serve(config, joined, database, cgroup_mount))
 
 
-async def _serve(config: EdgeConfig, joined: JoinedEdge, database: Database) -> int:
+async def _serve(
+    config: EdgeConfig, joined: JoinedEdge, database: Database, cgroup_mount: Path
+) -> int:
     stop = _stop_on_signals()
     async with CriClient(config.container_runtime_endpoint) as runtime:
         site = joined.credentials.site
         logger.info("edge starts", extra={"site": site, "version": EDGELET_VERSION})
-        found = await unless(stop, ask_pod_settings(config, runtime))
+        asking = ask_pod_settings(config, runtime, cgroup_mount=cgroup_mount)
+        try:
+            found = await unless(stop, asking)
+        except NoSystemd as exc:
+            raise StartRefused(str(exc)) from exc
         if found is None:
             return 0
         machine, settings = found

@@ -13,10 +13,10 @@ from edge_runtime.images.image_settings import ImageSettings
 from edge_runtime.images.pull_verification import Verification, VerificationPolicy
 from edge_runtime.logs.log_rotation import LogRotationPolicy
 from edge_runtime.machine.apparmor import apparmor_problem
-from edge_runtime.machine.cgroups import PodCgroups, read_machine_resources
+from edge_runtime.machine.cgroups import CGROUP_MOUNT, PodCgroups, read_machine_resources
 from edge_runtime.machine.machine_info import HostAddresses, allocatable, read_machine_info
 from edge_runtime.machine.oom_score import lower_own_score
-from edge_runtime.machine.systemd_slices import SystemdSlices
+from edge_runtime.machine.systemd_slices import SystemdSlices, is_systemd_running
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod_resources import parse_resources
 from edge_runtime.objects.sysctls import sysctl_allowlist
@@ -39,6 +39,10 @@ SECCOMP_FOLDER = "seccomp"
 logger = logging.getLogger(__name__)
 
 
+class NoSystemd(Exception):
+    """Nobody here makes control groups as runtime or configuration ask for; one sentence."""
+
+
 class AskedRuntime(Protocol):
     """What is asked (runtime/cri_client.py); every method raises RuntimeServiceError."""
 
@@ -56,23 +60,36 @@ class AskedRuntime(Protocol):
 
 
 async def ask_pod_settings(
-    config: EdgeConfig, runtime: AskedRuntime
+    config: EdgeConfig, runtime: AskedRuntime, *, cgroup_mount: Path = CGROUP_MOUNT
 ) -> tuple[MachineInfo, PodSettings]:
     """Ask for what does not change while the process runs; wait for a runtime that starts.
 
     A guess would put pods into cgroups of the wrong driver. Cancelling is safe.
 
+    Args:
+        config: The edge's configuration.
+        runtime: Who is asked.
+        cgroup_mount: Where control groups are mounted.
+
     Raises:
+        NoSystemd: The cgroup driver is systemd's, but systemd does not run here.
         OSError: A file that every Linux has cannot be read.
     """
     name, driver, features = await _ask_runtime(config, runtime)
+    slices = SystemdSlices() if driver is CgroupDriver.SYSTEMD else None
+    if slices is not None and not is_systemd_running():
+        # No pod could ever start: as a kubelet, say so before the machine looks like a ready Node.
+        raise NoSystemd(
+            "cgroupDriver is systemd, but systemd does not run on this machine: set cgroupfs, here"
+            " and in the container runtime"
+        )
     machine = await asyncio.to_thread(read_machine_info, config.root_directory)
     resources = await asyncio.to_thread(
         read_machine_resources,
         machine,
+        mount=cgroup_mount,
         min_oom_score_adj=lower_own_score(config.oom_score_adj),
     )
-    slices = SystemdSlices() if driver is CgroupDriver.SYSTEMD else None
     resolv_conf = Path(config.resolv_conf)
     return machine, PodSettings(
         pods_dir=Path(config.root_directory) / PODS_FOLDER,
@@ -80,7 +97,7 @@ async def ask_pod_settings(
         container_logs_dir=Path(config.container_logs_dir),
         cgroup_root=config.cgroup_root,
         cgroup_driver=driver,
-        cgroups=PodCgroups(driver=driver, slices=slices),
+        cgroups=PodCgroups(driver=driver, mount=cgroup_mount, slices=slices),
         cluster_dns=config.cluster_dns,
         cluster_domain=config.cluster_domain,
         machine=resources,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.machine.cgroup_files import cpu_weight
@@ -37,6 +38,14 @@ Property = tuple[str, str, tuple[str, ...]]
 
 class SliceError(Exception):
     """systemd does not make, change or stop a slice; the message is what it said."""
+
+
+def is_systemd_running(*, root: Path = Path("/")) -> bool:
+    """Tell whether systemd is this machine's first process.
+
+    Source: opencontainers/cgroups systemd/common.go ``IsRunningSystemd``.
+    """
+    return (root / "run/systemd/system").is_dir()
 
 
 def unit_name(group: str) -> str:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from edge_runtime.machine.systemd_slices import is_systemd_running
 from edge_runtime.store.database import Database
+from tests.fakes import edge_beside_cgroups
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.site_pki import SitePki
 from tests.fakes.sync_end import SyncEnd
@@ -42,18 +44,23 @@ TIMEOUT_S = 30
 
 
 class EdgeProcess:
-    """``python -m edge_runtime`` and its files."""
+    """``edgelet run`` and its files."""
 
-    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, config: dict[str, Any], *, groups: Path | None = None) -> None:
+        """Prepare; with ``groups``, a folder in place of the machine's control groups."""
         self.config = config
+        self._groups = groups
         self._file = folder / "edge.yaml"
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self) -> None:
         """Write the configuration and start the process."""
         self._file.write_text(yaml.safe_dump(self.config))
+        arguments: tuple[str, ...] = ("-m", "edge_runtime", "run", "--config", str(self._file))
+        if self._groups is not None:
+            arguments = edge_beside_cgroups.arguments(config=self._file, groups=self._groups)
         self._process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "edge_runtime", "run", "--config", str(self._file)),
+            *(sys.executable, *arguments),
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
         )
@@ -86,8 +93,6 @@ def configuration(folder: Path, pki: SitePki, *, port: int, endpoint: str) -> di
         "containerLogsDir": str(folder / "containers"),
         "containerRuntimeEndpoint": endpoint,
         "drainTimeout": "500ms",
-        # Nothing runs, so nothing needs a group of this machine's.
-        "cgroupDriver": "systemd",
         "logging": {"format": "json", "level": "debug"},
     }
 
@@ -98,7 +103,7 @@ async def edge(folder: Path) -> AsyncIterator[tuple[EdgeProcess, FakeProvider, F
     pki = SitePki(folder / "pki", site="site-a")
     async with FakeCri(folder) as cri, tunnel_provider(pki) as provider:
         config = configuration(folder, pki, port=provider.port, endpoint=cri.endpoint)
-        process = EdgeProcess(folder, config)
+        process = EdgeProcess(folder, config, groups=folder / "cgroup")
         await process.start()
         try:
             async with asyncio.timeout(TIMEOUT_S):
@@ -284,6 +289,20 @@ async def test_edge_waits_for_a_runtime_that_is_not_there(tmp_path: Path) -> Non
     status, _ = await process.ended()
 
     assert status == 0
+
+
+@pytest.mark.skipif(is_systemd_running(), reason="needs a machine without systemd")
+async def test_cgroup_driver_without_systemd_is_one_sentence(tmp_path: Path) -> None:
+    """A ready Node on which no pod can start would be worse."""
+    pki = SitePki(tmp_path / "pki", site="site-a")
+    async with FakeCri(tmp_path) as cri:
+        config = configuration(tmp_path, pki, port=1, endpoint=cri.endpoint)
+        process = EdgeProcess(tmp_path, {**config, "cgroupDriver": "systemd"})
+        await process.start()
+        status, log = await process.ended()
+    assert status == 2
+    assert "systemd does not run on this machine: set cgroupfs" in log
+    assert "Traceback" not in log
 
 
 async def test_unreadable_row_is_one_sentence(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import yaml
 
+from tests.fakes import edge_beside_cgroups
 from tests.fakes.provider_files import ProviderFiles
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ class SiteProcesses:
     @contextlib.asynccontextmanager
     async def edge(self, machine: str = "edge") -> AsyncIterator[LoggedProcess]:
         """Run the edge of a machine until the block is left."""
-        arguments = ("-m", "edge_runtime", "run", "--config", str(self._edge_config(machine)))
+        arguments = edge_beside_cgroups.arguments(
+            config=self._edge_config(machine), groups=self.folder / machine / "cgroup"
+        )
         async with self._running("edge", *arguments) as process:
             yield process
 
@@ -120,7 +123,6 @@ class SiteProcesses:
             "containerLogsDir": str(self.folder / machine / "containers"),
             "containerRuntimeEndpoint": self._endpoint,
             "drainTimeout": "500ms",
-            "cgroupDriver": "systemd",
             "auditLog": {"file": str(self.folder / machine / "audit.log")},
             "logging": {"format": "json", "level": "debug"},
         }

@@ -15,6 +15,7 @@ from edge_runtime.machine.systemd_slices import (
     Property,
     SliceError,
     SystemdSlices,
+    is_systemd_running,
     limit_properties,
     slice_properties,
     weight_property,
@@ -193,3 +194,11 @@ async def test_a_pods_group_is_systemds_and_then_the_kernels(
     programs.answer("busctl", when="call", error="no bus")
     with pytest.raises(CgroupError, match="no bus"):
         await groups.ensure(GROUP, LIMITS)
+
+
+def test_whether_systemd_runs(tmp_path: Path) -> None:
+    """It is installed on machines where another program is the first process."""
+    (tmp_path / "run/systemd").mkdir(parents=True)
+    assert not is_systemd_running(root=tmp_path)
+    (tmp_path / "run/systemd/system").mkdir()
+    assert is_systemd_running(root=tmp_path)
