@@ -95,7 +95,7 @@ class SiteProcesses:
     async def edge(self, machine: str = "edge") -> AsyncIterator[LoggedProcess]:
         """Run the edge of a machine until the block is left."""
         arguments = edge_beside_cgroups.arguments(
-            config=self._edge_config(machine), groups=self.folder / machine / "cgroup"
+            config=self._edge_config(machine), groups=self.folder / "cgroups" / machine
         )
         async with self._running("edge", *arguments) as process:
             yield process
