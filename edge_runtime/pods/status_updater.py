@@ -73,9 +73,10 @@ class StatusUpdater:
     def finish(self, pod: Pod, failure: PodFailure | None) -> None:
         """Take over the end of a pod of which nothing runs any more: always a terminal phase."""
         context = self._context(pod, {}, is_terminal=True, failure=failure)
-        self._update(pod, context)
-        final = compute_final_status(pod, self._statuses.get(pod.uid) or {}, context)
-        self._statuses.set(pod.uid, final)
+        # In one step: between two, others would see a terminal phase with a sandbox that is ready.
+        self._statuses.set(
+            pod.uid, compute_final_status(pod, self._computed(pod, context), context)
+        )
 
     def reject(self, pod: Pod, failure: PodFailure) -> None:
         """Show that a pod of which the runtime has nothing may not run here."""
@@ -84,9 +85,12 @@ class StatusUpdater:
         self._statuses.set(pod.uid, status)
 
     def _update(self, pod: Pod, context: StatusContext) -> None:
+        self._statuses.set(pod.uid, self._computed(pod, context))
+
+    def _computed(self, pod: Pod, context: StatusContext) -> Json:
         old, status = self._statuses.get(pod.uid), self._cache.get(pod.uid)
         held = self._allocations.allocated(pod)
-        self._statuses.set(pod.uid, compute_pod_status(held, status, old, context))
+        return compute_pod_status(held, status, old, context)
 
     def _context(
         self,
