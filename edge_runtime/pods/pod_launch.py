@@ -38,7 +38,7 @@ class Images(Protocol):
     async def ensure_image(
         self, pod: Pod, container: Container, *, sandbox: SandboxConfig | None = None
     ) -> ResolvedImage:
-        """Return a container's image; raises ImageError."""
+        """Return a container's image; raises ImageError, StoreError."""
         ...
 
 
@@ -145,15 +145,20 @@ class PodLauncher:
         found: dict[str, ResolvedImage],
         changed: Callable[[], None],
     ) -> None:
-        for each in pulls:
-            name = each.container.name
-            try:
-                found[name] = await self._images.ensure_image(pod, each.container)
-            except ImageError as exc:
-                memory.waiting[name] = WaitingReason(reason=exc.reason, message=exc.message)
-                # The next pull may take long: what failed is shown before.
-                changed()
-            finally:
+        try:
+            for each in pulls:
+                name = each.container.name
+                try:
+                    found[name] = await self._images.ensure_image(pod, each.container)
+                except ImageError as exc:
+                    memory.waiting[name] = WaitingReason(reason=exc.reason, message=exc.message)
+                    # The next pull may take long: what failed is shown before.
+                    changed()
+                each.done.set()
+        finally:
+            # Whatever ended this: whoever starts the containers MUST NOT wait for an image that
+            # nobody looks for any more.
+            for each in pulls:
                 each.done.set()
 
     async def _start_all(
