@@ -64,7 +64,7 @@ def lifecycle_pods(site: str) -> list[Json]:
         pod("sleep-hook", container(lifecycle={"preStop": {"sleep": {"seconds": 2}}}), site=site,
             terminationGracePeriodSeconds=20),
         pod("http-hook",
-            container(script="mkdir /tmp/w; echo ok > /tmp/w/hook; httpd -f -v -p 8080 -h /tmp/w"
+            container(script="mkdir /tmp/w; echo ok > /tmp/w/hook; httpd -f -vv -p 8080 -h /tmp/w"
                       " & trap 'exit 0' TERM; " + WAIT_FOR_TERM,
                       lifecycle={"preStop": {"httpGet": {"port": 8080, "path": "/hook"}}}),
             site=site, terminationGracePeriodSeconds=10),
