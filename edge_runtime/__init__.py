@@ -3,6 +3,8 @@
 cli.py        the command ``edgelet``
 config.py     EdgeConfig: the configuration file as a value, pure
 policy_config.py  the parts of it with which a machine's owner guards it, pure
+reserve_config.py  the parts that keep pods from taking all of the machine, pure
+housekeeping_config.py  the parts that keep its disk from filling up, pure
 app.py        the process: every loop in one TaskGroup, planned stop, exit status
 startup.py    what is asked of runtime and machine once
 pod_parts.py  PodParts: all that runs pods, put together

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_runtime.admission.allocation_manager import AllocationManager
 from edge_runtime.events.event_recorder import EventRecorder
 from edge_runtime.events.reasons import WARNING
 from edge_runtime.eviction.eviction_manager import EvictionManager
@@ -22,7 +23,6 @@ from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
-from edge_runtime.pods.allocation_manager import AllocationManager
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_evictions import PodEvictions

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.admission.allocation_manager import AdmissionSettings
 from edge_runtime.eviction.eviction_manager import EvictionSettings
 from edge_runtime.images.image_eviction import ImageGCPolicy
 from edge_runtime.images.image_settings import ImageSettings
@@ -20,7 +21,6 @@ from edge_runtime.machine.systemd_slices import SystemdSlices, is_systemd_runnin
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod_resources import parse_resources
 from edge_runtime.objects.sysctls import sysctl_allowlist
-from edge_runtime.pods.allocation_manager import AdmissionSettings
 from edge_runtime.pods.dns_config import parse_resolv_conf
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.policy.edge_policy import policy_of

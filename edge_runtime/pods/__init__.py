@@ -3,9 +3,10 @@
 pod_manager.py      PodManager: desired pods, persisted, handed to the workers; what is gone
 pod_work.py         PodWork: where one pod stands between sync and gone, pure
 pod_workers.py      PodWorkers: one worker per UID, the newest update wins, failures stay alone
-pod_failure.py      PodFailure: why a pod is ended although it might go on, pure
 pod_worker.py       PodWorker: where one pod stands and what is remembered of it
 pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
+pod_resize.py       PodResizer: gives running containers what is newly allocated
+pod_evictions.py    PodEvictions: the pods that eviction may end, and how
 pod_launch.py       PodLauncher: starts sandbox and containers, one after the other
 sync_memory.py      SyncMemory: what a worker remembers between syncs
 status_updater.py   StatusUpdater: computes statuses and keeps them
@@ -36,7 +37,6 @@ container_status.py statuses of containers, pure
 container_state.py  their states, pure
 container_readiness.py  whether they have started and are ready, pure
 pod_events.py       texts of events, as a kubelet words them
-admission.py        what this edgelet cannot run yet, pure
 crash_backoff.py    when a crashed container may start again, pure
 dns_config.py       a pod's resolv.conf, pure
 pod_hostname.py     a pod's host name and domain, pure

@@ -8,18 +8,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.events import reasons
+from edge_runtime.objects.pod_failure import REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.objects.pod_failure import PodFailure
     from edge_runtime.pods.dns_config import DnsWarning
-    from edge_runtime.pods.pod_failure import PodFailure
-
-
-# What status.message says before why a pod is rejected; its event says only why.
-REJECTED = "Pod was rejected: "
 
 
 class Recorder(Protocol):

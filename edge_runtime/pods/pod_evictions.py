@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.admission.node_fit import is_critical
 from edge_runtime.events.reasons import EVICTED
-from edge_runtime.pods.node_fit import is_critical
-from edge_runtime.pods.pod_failure import PodFailure
+from edge_runtime.objects.pod_failure import PodFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

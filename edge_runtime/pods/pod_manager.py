@@ -40,7 +40,7 @@ class ImageMemory(Protocol):
 
 
 class AllocationMemory(Protocol):
-    """What is remembered of what a pod was given (pods/allocation_manager.py)."""
+    """What is remembered of what a pod was given (admission/allocation_manager.py)."""
 
     def forget(self, uid: PodUID) -> None:
         """Drop what is known of a pod that is gone."""

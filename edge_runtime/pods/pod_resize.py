@@ -14,23 +14,24 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.machine.cgroups import CgroupError
-from edge_runtime.objects.qos import compute_qos_class
-from edge_runtime.objects.quantity import whole_value
-from edge_runtime.pods.container_kills import ContainerKill
-from edge_runtime.pods.resize import (
+from edge_runtime.admission.resize import (
     CPU,
     MEMORY,
     container_updates,
     mixed_resources,
     with_current,
 )
+from edge_runtime.machine.cgroups import CgroupError
+from edge_runtime.objects.qos import compute_qos_class
+from edge_runtime.objects.quantity import whole_value
+from edge_runtime.pods.container_kills import ContainerKill
 from edge_runtime.runtime.cri_resources import container_resources, pod_cgroup_limits
 from edge_runtime.runtime.errors import RuntimeServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from edge_runtime.admission.resize import ContainerUpdate
     from edge_runtime.objects.container import ContainerID, Json
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_stats import ContainerStats
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from edge_runtime.pods.pod_actions import PodActions
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.pod_termination import Refresher
-    from edge_runtime.pods.resize import ContainerUpdate
     from edge_runtime.runtime.cri_resources import PodCgroupLimits
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class ResizingRuntime(Protocol):
 
 
 class Allocations(Protocol):
-    """What pods were given (pods/allocation_manager.py)."""
+    """What pods were given (admission/allocation_manager.py)."""
 
     def actuated(self, uid: PodUID) -> Mapping[str, Json]:
         """Return what running containers have that is not what is allocated, by id."""

@@ -14,13 +14,13 @@ from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_runtime.admission.allocation_manager import AdmissionSettings
     from edge_runtime.eviction.eviction_manager import EvictionSettings
     from edge_runtime.machine.cgroups import PodCgroups
     from edge_runtime.objects.cgroup_names import CgroupDriver
     from edge_runtime.objects.pod import PodUID
     from edge_runtime.objects.qos import QOSClass
     from edge_runtime.objects.runtime_config import DnsConfig
-    from edge_runtime.pods.allocation_manager import AdmissionSettings
     from edge_runtime.runtime.cri_resources import MachineResources
 
 

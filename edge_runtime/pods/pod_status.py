@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.objects.pod_failure import PodFailure
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
-    from edge_runtime.pods.pod_failure import PodFailure
 
 _LISTS = {
     ContainerKind.REGULAR: "containerStatuses",

@@ -2,7 +2,7 @@
 
 The steps of `PodSync.sync`, in order:
 
-    0. what may not run here ends (pods/admission.py)
+    0. what may not run here ends (admission/supported_fields.py)
     1. what cannot be honoured is not started
     2. a pod that was active for too long ends
     3. probes are set up, then all is decided (pod_actions.py)
@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.admission.supported_fields import unsupported_fields, unsupported_message
 from edge_runtime.images.image_manager import format_duration
 from edge_runtime.objects.pod import parse_time
+from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.runtime_status import ContainerState
-from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from edge_runtime.pods.container_status import WaitingReason
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
-from edge_runtime.pods.pod_failure import PodFailure
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed
 from edge_runtime.pods.pod_start import POST_START_HOOK_ERROR
@@ -39,11 +39,11 @@ from edge_runtime.pods.pod_termination import StillRunning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from edge_runtime.admission.allocation_manager import Verdict
     from edge_runtime.objects.container import ContainerID
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
-    from edge_runtime.pods.allocation_manager import Verdict
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_launch import PodLauncher
     from edge_runtime.pods.pod_settings import PodSettings
@@ -83,7 +83,7 @@ class RemovingRuntime(Protocol):
 
 
 class Admission(Protocol):
-    """Whether a pod may run here, and with what (pods/allocation_manager.py)."""
+    """Whether a pod may run here, and with what (admission/allocation_manager.py)."""
 
     async def admit(self, pod: Pod, status: PodRuntimeStatus) -> Verdict:
         """Decide; asked at every sync, the first answer for a pod stays; raises StoreError."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod
-    from edge_runtime.pods.pod_failure import PodFailure
+    from edge_runtime.objects.pod_failure import PodFailure
 
 # Source: kubernetes pkg/kubelet/pod_workers.go ``calculateEffectiveGracePeriod``.
 MIN_GRACE_PERIOD_S = 1

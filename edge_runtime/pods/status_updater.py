@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.pod import Pod, PodUID
+    from edge_runtime.objects.pod_failure import PodFailure
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.container_status import WaitingReason
-    from edge_runtime.pods.pod_failure import PodFailure
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.probers import Probers
     from edge_runtime.status.status_manager import StatusManager
 
 
 class Allocations(Protocol):
-    """What pods were given (pods/allocation_manager.py)."""
+    """What pods were given (admission/allocation_manager.py)."""
 
     def allocated(self, pod: Pod) -> Pod:
         """Return the pod with what is allocated to it."""

@@ -1,7 +1,7 @@
 """What each pod was admitted with: a checkpoint, so that no restart asks again.
 
 A pod that has a row was admitted. Its containers run with what is allocated here, whatever its
-spec says meanwhile, until a resize is taken up (pods/resize.py).
+spec says meanwhile, until a resize is taken up (admission/resize.py).
 
 Source: kubernetes pkg/kubelet/allocation/state/state_checkpoint.go.
 """

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlite_utils.db import Database as SqliteUtilsDatabase
 
+from edge_runtime.admission.allocation_manager import Verdict
 from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, ProbeView
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
-from edge_runtime.pods.allocation_manager import Verdict
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_start import ContainerStarter, HookFailed

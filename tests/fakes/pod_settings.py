@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_runtime.admission.allocation_manager import AdmissionSettings
 from edge_runtime.eviction.eviction_manager import EvictionSettings
 from edge_runtime.machine.cgroups import PodCgroups
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod_resources import parse_resources
 from edge_runtime.objects.runtime_config import DnsConfig
 from edge_runtime.objects.sysctls import sysctl_allowlist
-from edge_runtime.pods.allocation_manager import AdmissionSettings
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.runtime.cri_resources import MachineResources
 

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.pod import PodUID
-from edge_runtime.pods.pod_failure import PodFailure
+from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.pods.pod_work import WorkState
 from tests.fakes.edge_pods import deleted, edge_pods, is_running, pod_json, running_ids, until
 from tests.fakes.fake_cri import FakeCri

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from edge_runtime.objects.container import ProbeKind
 from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.probe_results import ContainerProbes
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pods.pod_actions import compute_pod_actions
-from edge_runtime.pods.pod_failure import PodFailure
 from edge_runtime.pods.pod_work import WorkState
 from edge_runtime.pods.pod_workers import RESYNC_JITTER, RESYNC_S
 from tests.fakes.edge_pods import deleted

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.runtime_status import ContainerState, ContainerUser, PodRuntimeStatus
 from edge_runtime.pods.container_state import format_time
 from edge_runtime.pods.container_status import WaitingReason
-from edge_runtime.pods.pod_failure import PodFailure
 from edge_runtime.pods.pod_phase import TERMINAL_PHASES
 from edge_runtime.pods.pod_status import (
     StatusContext,

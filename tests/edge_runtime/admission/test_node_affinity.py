@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from edge_runtime.admission.node_affinity import matches_node
 from edge_runtime.objects.node import Node
 from edge_runtime.objects.pod import Pod
-from edge_runtime.pods.node_affinity import matches_node
 
 NODE = Node(name="edge", labels={"zone": "a", "cores": "8", "ssd": ""})
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from edge_runtime.admission.supported_fields import unsupported_fields, unsupported_message
 from edge_runtime.objects.pod import Pod
-from edge_runtime.pods.admission import unsupported_fields, unsupported_message
 from tests.fakes.edge_pods import pod_json
 
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_runtime.objects.node import Node
-from edge_runtime.objects.pod import Pod, PodUID
-from edge_runtime.objects.pod_resources import parse_resources
-from edge_runtime.objects.runtime_status import PodRuntimeStatus
-from edge_runtime.objects.sysctls import sysctl_allowlist
-from edge_runtime.pods.allocation_manager import (
+from edge_runtime.admission.allocation_manager import (
     NODE_WAIT_S,
     AdmissionSettings,
     AllocationManager,
     Verdict,
 )
+from edge_runtime.objects.node import Node
+from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.pod_resources import parse_resources
+from edge_runtime.objects.runtime_status import PodRuntimeStatus
+from edge_runtime.objects.sysctls import sysctl_allowlist
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING
 from edge_runtime.store.allocation_store import AllocationStore
 from edge_runtime.store.database import Database
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from edge_runtime.pods.pod_failure import PodFailure
+    from edge_runtime.objects.pod_failure import PodFailure
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_runtime.admission.node_fit import NODE_AFFINITY, Misfit, is_critical, misfits
+from edge_runtime.admission.taints import tolerates
 from edge_runtime.objects.node import Taint
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
-from edge_runtime.pods.node_fit import NODE_AFFINITY, Misfit, is_critical, misfits
-from edge_runtime.pods.taints import tolerates
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_runtime.objects.container import Container, ContainerID
-from edge_runtime.objects.pod import Pod, PodUID
-from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
-from edge_runtime.pods.resize import (
+from edge_runtime.admission.resize import (
     ContainerUpdate,
     container_updates,
     mixed_resources,
@@ -21,6 +18,9 @@ from edge_runtime.pods.resize import (
     with_current,
     with_resources,
 )
+from edge_runtime.objects.container import Container, ContainerID
+from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
 from tests.fakes.runtime_values import container as attempt
 
 if TYPE_CHECKING:

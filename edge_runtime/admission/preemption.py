@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_runtime.admission.node_fit import is_critical, scaled_requests
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
-from edge_runtime.pods.node_fit import is_critical, scaled_requests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

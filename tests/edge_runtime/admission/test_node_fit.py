@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from edge_runtime.admission.node_fit import is_critical, misfits
 from edge_runtime.objects.node import Node, Taint
 from edge_runtime.objects.pod import Pod
 from edge_runtime.objects.pod_resources import parse_resources
-from edge_runtime.pods.node_fit import is_critical, misfits
 
 NODE = Node(name="edge", labels={"zone": "a"})
 ALLOCATABLE = parse_resources(

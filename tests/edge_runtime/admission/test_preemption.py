@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_runtime.admission.preemption import NothingToPreempt, pods_to_preempt
 from edge_runtime.objects.pod import Pod
-from edge_runtime.pods.preemption import NothingToPreempt, pods_to_preempt
 
 GIB = 1 << 30
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What status.message says before why a pod is rejected; its event says only why.
+REJECTED = "Pod was rejected: "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodFailure:

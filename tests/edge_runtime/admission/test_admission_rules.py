@@ -7,17 +7,17 @@ from typing import Any
 
 import pytest
 
-from edge_runtime.objects.node import Node, Taint
-from edge_runtime.objects.pod import Pod
-from edge_runtime.objects.pod_resources import parse_resources
-from edge_runtime.objects.sysctls import sysctl_allowlist
-from edge_runtime.pods.admission_rules import (
+from edge_runtime.admission.admission_rules import (
     AdmissionContext,
     Rejection,
     rejection_of,
     resize_rejection,
 )
-from edge_runtime.pods.node_fit import Misfit
+from edge_runtime.admission.node_fit import Misfit
+from edge_runtime.objects.node import Node, Taint
+from edge_runtime.objects.pod import Pod
+from edge_runtime.objects.pod_resources import parse_resources
+from edge_runtime.objects.sysctls import sysctl_allowlist
 
 CONTEXT = AdmissionContext(
     node=Node(name="edge", labels={"zone": "a"}),
@@ -25,10 +25,10 @@ CONTEXT = AdmissionContext(
     allocatable=parse_resources({"cpu": "2", "memory": "1Gi", "pods": "2"}),
     sysctls=sysctl_allowlist(kernel_version="6.1", unsafe=()),
 )
-CRITICAL = {"priority": 2_000_000_000}
-STRICT = {"securityContext": {"supplementalGroupsPolicy": "Strict"}}
+CRITICAL: dict[str, Any] = {"priority": 2_000_000_000}
+STRICT: dict[str, Any] = {"securityContext": {"supplementalGroupsPolicy": "Strict"}}
 CONFINED = {"appArmorProfile": {"type": "RuntimeDefault"}}
-TOLERATES_MEMORY = {
+TOLERATES_MEMORY: dict[str, Any] = {
     "tolerations": [{"key": "node.kubernetes.io/memory-pressure", "operator": "Exists"}]
 }
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from edge_runtime.admission.node_affinity import matches_node
+from edge_runtime.admission.taints import untolerated_taint
 from edge_runtime.objects.pod_resources import pod_requests
-from edge_runtime.pods.node_affinity import matches_node
-from edge_runtime.pods.taints import untolerated_taint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -19,44 +19,43 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.events import reasons
-from edge_runtime.objects.node import initial_node
-from edge_runtime.pods.admission_rules import (
+from edge_runtime.admission.admission_rules import (
     AdmissionContext,
     rejection_of,
     resize_rejection,
 )
-from edge_runtime.pods.node_fit import is_critical
-from edge_runtime.pods.pod_events import REJECTED
-from edge_runtime.pods.pod_failure import PodFailure
-from edge_runtime.pods.preemption import (
+from edge_runtime.admission.node_fit import is_critical
+from edge_runtime.admission.preemption import (
     DISRUPTED,
     PREEMPTED,
     NothingToPreempt,
     pods_to_preempt,
 )
-from edge_runtime.pods.resize import (
+from edge_runtime.admission.resize import (
     POD_CGROUP,
     container_updates,
     resizable_resources,
-    resize_message,
     resize_order,
     running_resources,
     same_resources,
     with_resources,
 )
+from edge_runtime.admission.resize_progress import ResizeEvents, ResizeProgress
+from edge_runtime.events import reasons
+from edge_runtime.objects.node import initial_node
+from edge_runtime.objects.pod_failure import REJECTED, PodFailure
 from edge_runtime.store.allocation_store import AllocationStore, PodAllocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
+    from edge_runtime.admission.admission_rules import Rejection
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.node import Node
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.objects.sysctls import SysctlAllowlist
-    from edge_runtime.pods.admission_rules import Rejection
     from edge_runtime.policy.edge_policy import EdgePolicy
 
 # How long a pod waits for labels of its Node that may have come to the scheduler before us.
@@ -64,8 +63,6 @@ NODE_WAIT_S = 2.0
 AGAIN_S = 0.5
 # A pod whose resize waits for room is looked at again so often.
 PENDING_AGAIN_S = 5.0
-INFEASIBLE = "Infeasible"
-DEFERRED = "Deferred"
 
 logger = logging.getLogger(__name__)
 
@@ -86,15 +83,11 @@ class HeldPods(Protocol):
         ...
 
 
-class AllocationEvents(Protocol):
+class AllocationEvents(ResizeEvents, Protocol):
     """Where events go (pods/pod_events.py)."""
 
     def preempted(self, pod: Pod) -> None:
         """The pod makes room for a critical one."""
-        ...
-
-    def resize(self, pod: Pod, *, reason: str, message: str, is_warning: bool) -> None:
-        """Something happened to a resize."""
         ...
 
 
@@ -133,21 +126,6 @@ class Verdict:
     is_admitted: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pending:
-    reason: str
-    message: str
-    generation: int
-    since: float
-    since_time: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Progress:
-    generation: int
-    since_time: str
-
-
 class AllocationManager:
     """Asked at every sync of every pod; the first answer for a pod stays."""
 
@@ -172,14 +150,11 @@ class AllocationManager:
         self._pressures = pressures
         self._events = events
         self._monotonic = monotonic
-        self._now = now
         # Pods whose admission is decided and on its way to the disk.
         self._admitting: dict[PodUID, Mapping[str, Json]] = {}
         self._waiting_since: dict[PodUID, float] = {}
         self._preempted: dict[PodUID, tuple[PodUID, ...]] = {}
-        self._pending: dict[PodUID, _Pending] = {}
-        self._started: dict[PodUID, _Progress] = {}
-        self._errors: dict[PodUID, str] = {}
+        self._resizes = ResizeProgress(events, monotonic=monotonic, now=now)
 
     async def admit(self, pod: Pod, status: PodRuntimeStatus) -> Verdict:
         """Decide whether a pod may run, and with which resources.
@@ -219,7 +194,6 @@ class AllocationManager:
         Raises:
             StoreError: The disk refuses.
         """
-        self._errors.pop(pod.uid, None)
         allocation = self._store.get(pod.uid)
         if allocation is not None and allocation.actuated:
             await self._store.put(pod.uid, PodAllocation(allocated=allocation.allocated))
@@ -228,62 +202,23 @@ class AllocationManager:
     def note_progress(self, pod: Pod, status: PodRuntimeStatus) -> None:
         """Tell of a resize that is over: no running container lacks what is allocated."""
         if container_updates(pod, self.actuated(pod.uid), status):
-            self._started.setdefault(pod.uid, self._begun(pod))
-            return
-        self._errors.pop(pod.uid, None)
-        done = self._started.pop(pod.uid, None)
-        if done is not None:
-            message = resize_message(pod, "Pod resize completed", generation=done.generation)
-            self._tell(pod, reasons.RESIZE_COMPLETED, message, is_warning=False)
+            self._resizes.goes_on(pod)
+        else:
+            self._resizes.completed(pod)
 
     def note_error(self, pod: Pod, message: str) -> None:
         """Tell of a resize that cannot be applied now; it is tried again."""
-        if self._errors.get(pod.uid) == message:
-            return
-        self._errors[pod.uid] = message
-        generation = self._started.setdefault(pod.uid, self._begun(pod)).generation
-        text = resize_message(pod, "Pod resize error", generation=generation, error=message)
-        self._tell(pod, reasons.RESIZE_ERROR, text, is_warning=True)
+        self._resizes.failed(pod, message)
 
     def conditions(self, uid: PodUID) -> tuple[Json, ...]:
         """Return the conditions PodResizePending and PodResizeInProgress, as far as they hold."""
-        found: list[Json] = []
-        pending = self._pending.get(uid)
-        if pending is not None:
-            found.append(
-                _condition(
-                    "PodResizePending",
-                    reason=pending.reason,
-                    message=pending.message,
-                    generation=pending.generation,
-                    since=pending.since_time,
-                )
-            )
-        progress = self._started.get(uid)
-        if progress is not None:
-            error = self._errors.get(uid, "")
-            found.append(
-                _condition(
-                    "PodResizeInProgress",
-                    reason="Error" if error else "",
-                    message=error,
-                    generation=progress.generation,
-                    since=progress.since_time,
-                )
-            )
-        return tuple(found)
+        return self._resizes.conditions(uid)
 
     def forget(self, uid: PodUID) -> None:
         """Drop what is known of a pod that is gone."""
         self._store.forget(uid)
-        for known in (
-            self._admitting,
-            self._waiting_since,
-            self._preempted,
-            self._pending,
-            self._started,
-            self._errors,
-        ):
+        self._resizes.forget(uid)
+        for known in (self._admitting, self._waiting_since, self._preempted):
             known.pop(uid, None)
 
     @property
@@ -367,29 +302,25 @@ class AllocationManager:
         wanted = resizable_resources(pod)
         held = with_resources(pod, allocation.allocated)
         if same_resources(wanted, allocation.allocated):
-            self._pending.pop(pod.uid, None)
+            self._resizes.waits_no_more(pod.uid)
             return Verdict(pod=held)
         rejection = self._resize_rejection(pod)
         if rejection is not None:
-            self._note_pending(pod, rejection)
+            self._resizes.waits(pod, rejection)
             return Verdict(pod=held, again_in_s=PENDING_AGAIN_S)
         actuated = running_resources(status, allocation.allocated, allocation.actuated)
         # The pod's own cgroup lacks it too, also where nothing runs.
         actuated[POD_CGROUP] = {}
         await self._store.put(pod.uid, PodAllocation(allocated=wanted, actuated=actuated))
-        self._pending.pop(pod.uid, None)
-        self._errors.pop(pod.uid, None)
-        self._started[pod.uid] = self._begun(pod)
-        message = resize_message(pod, "Pod resize started", generation=pod.generation)
-        self._tell(pod, reasons.RESIZE_STARTED, message, is_warning=False)
+        self._resizes.started(pod)
         return Verdict(pod=pod)
 
     def _resize_rejection(self, pod: Pod) -> Rejection | None:
         """Say what stands against a resize, after those that come before it have had theirs."""
-        waiting = [each for each in self._pods.active() if each.uid in self._pending]
+        since = self._resizes.waiting_since()
+        waiting = [each for each in self._pods.active() if each.uid in since]
         candidates = {each.uid: each for each in (*waiting, pod)}
         held = {uid: self.allocated(each) for uid, each in candidates.items()}
-        since = {uid: each.since for uid, each in self._pending.items()}
         others = {each.uid: each for each in self._others(pod)}
         for each in resize_order(candidates.values(), held, since):
             # Everybody else, this pod among them unless it is its turn, with what it has.
@@ -402,45 +333,7 @@ class AllocationManager:
                 others[each.uid] = each
         return None
 
-    def _note_pending(self, pod: Pod, rejection: Rejection) -> None:
-        before = self._pending.get(pod.uid)
-        self._pending[pod.uid] = _Pending(
-            reason=DEFERRED,
-            message=rejection.message,
-            generation=pod.generation,
-            since=before.since if before is not None else self._monotonic(),
-            since_time=before.since_time if before is not None else self._time(),
-        )
-        if before is None or before.generation != pod.generation:
-            message = resize_message(
-                pod,
-                f"Pod resize {rejection.reason}",
-                generation=pod.generation,
-                error=rejection.message,
-            )
-            self._tell(pod, reasons.RESIZE_DEFERRED, message, is_warning=True)
-
-    def _begun(self, pod: Pod) -> _Progress:
-        return _Progress(generation=pod.generation, since_time=self._time())
-
-    def _time(self) -> str:
-        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def _tell(self, pod: Pod, reason: str, message: str, *, is_warning: bool) -> None:
-        self._events.resize(pod, reason=reason, message=message, is_warning=is_warning)
-
 
 def _failed(pod: Pod, reason: str, message: str) -> Verdict:
     failure = PodFailure(reason=reason, message=f"{REJECTED}{message}")
     return Verdict(pod=pod, failure=failure, is_admitted=False)
-
-
-def _condition(name: str, *, reason: str, message: str, generation: int, since: str) -> Json:
-    condition: Json = {
-        "type": name,
-        "status": "True",
-        "lastProbeTime": since,
-        "lastTransitionTime": since,
-    }
-    optional = {"reason": reason, "message": message, "observedGeneration": generation}
-    return condition | {key: value for key, value in optional.items() if value}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from edge_runtime.admission.taints import tolerates, untolerated_taint
 from edge_runtime.objects.node import Taint
 from edge_runtime.objects.pod import Pod
-from edge_runtime.pods.taints import tolerates, untolerated_taint
 
 TAINT = Taint(key="k", value="5", effect="NoExecute")
 
