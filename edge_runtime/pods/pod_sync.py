@@ -37,7 +37,7 @@ from edge_runtime.pods.pod_start import POST_START_HOOK_ERROR
 from edge_runtime.pods.pod_termination import StillRunning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from edge_runtime.admission.allocation_manager import Verdict
     from edge_runtime.objects.container import ContainerID
@@ -57,6 +57,9 @@ if TYPE_CHECKING:
 # After a container could not be started, unless its back-off says when.
 # Source: kubernetes pkg/kubelet/kubelet.go ``backOffPeriod``.
 RETRY_S = 10.0
+# After that in a new sandbox: a kubelet's PLEG finds the sandbox and has it looked at once more.
+# Source: kubernetes pkg/kubelet/kubelet.go ``genericPlegRelistPeriod``.
+NEW_SANDBOX_RETRY_S = 1.0
 # Source: kubernetes pkg/kubelet/active_deadline.go.
 DEADLINE_EXCEEDED = PodFailure(
     reason="DeadlineExceeded",
@@ -93,8 +96,8 @@ class Admission(Protocol):
 class Resizer(Protocol):
     """Applies what is newly allocated to a running pod (pods/pod_resize.py)."""
 
-    def with_restarts(self, pod: Pod, status: PodRuntimeStatus, actions: PodActions) -> PodActions:
-        """Return the actions with the containers that must start anew to be resized."""
+    def restarts(self, pod: Pod, status: PodRuntimeStatus) -> Collection[ContainerID]:
+        """Return the running containers that must start anew to be resized."""
         ...
 
     async def resize(self, pod: Pod) -> bool:
@@ -191,8 +194,8 @@ class PodSync:
             records=self._records.containers(pod.uid),
             probes=self._probers.view(pod.uid),
             now_s=self._now().timestamp(),
+            resized=self._resizer.restarts(pod, status),
         )
-        actions = self._resizer.with_restarts(pod, status, actions)
         self._note_back_offs(pod, actions, memory)
         self._status.update(pod, memory.waiting, is_terminal=actions.is_finished)
         if actions.is_finished:
@@ -320,7 +323,7 @@ class PodSync:
         elif reasons & _ENDED:
             waits_s.append(0.0)
         elif reasons:
-            waits_s.append(RETRY_S)
+            waits_s.append(NEW_SANDBOX_RETRY_S if actions.create_sandbox else RETRY_S)
         if _lets_others_start(pod, actions, memory):
             waits_s.append(0.0)
         left_s = self._left_s(pod)
