@@ -77,6 +77,26 @@ async def test_event_is_told_once_persisted(database: Database) -> None:
     assert again.pending() == [report]
 
 
+async def test_event_of_the_node_names_no_node(database: Database) -> None:
+    """The edge does not know its own name for sure: the provider adds it."""
+    recorder = _recorder(database)
+    changes = recorder.changed()
+    for _ in range(2):
+        recorder.record_node(
+            event_type="Warning", reason="FreeDiskSpaceFailed", message="wanted 5 bytes"
+        )
+    _started(recorder)
+    async with _running(recorder):
+        report, other = await anext(changes), await anext(changes)
+    assert report.regarding == {"kind": "Node"}
+    assert (report.event_type, report.reason) == ("Warning", "FreeDiskSpaceFailed")
+    assert (report.message, report.count) == ("wanted 5 bytes", 2)
+    assert other.regarding["kind"] == "Pod"
+    again = _recorder(database)
+    await again.load()
+    assert again.pending() == [report, other]
+
+
 async def test_repeated_event_counts_up_under_its_id(database: Database) -> None:
     """Also after it was acknowledged."""
     recorder = _recorder(database)

@@ -13,6 +13,7 @@ from provider.pods.edge_claims import (
     MAX_PODS,
     MAX_STATUS_BYTES,
     believed_event,
+    believed_node_event,
     believed_status,
     check_hello,
 )
@@ -107,6 +108,36 @@ def test_honest_event_is_believed_with_the_apis_own_reference() -> None:
 def test_other_events_are_not(changes: dict[str, Any]) -> None:
     """They are about somebody else, or would take the place of the provider's own."""
     assert believed_event(msgspec.structs.replace(EVENT, **changes), POD) is None
+
+
+def test_event_about_the_machine_is_about_the_edges_own_node() -> None:
+    """Whatever node it names; like a kubelet's, its UID is the name."""
+    claimed = {"kind": "Node", "name": "other", "uid": "1-2", "namespace": "kube-system"}
+    event = msgspec.structs.replace(EVENT, regarding=claimed, count=-1, reason="Free\nDisk")
+
+    believed = believed_node_event(event, node_name="site")
+
+    assert believed is not None
+    assert believed.regarding == {"kind": "Node", "name": "site", "uid": "site"}
+    assert (believed.count, believed.reason) == (1, "Free\ufffdDisk")
+    assert believed == believed_node_event(believed, node_name="site")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"regarding": {"kind": "Pod", **POD}},
+        {"regarding": {"kind": "Secret", "name": "site"}},
+        {"regarding": {}},
+        {"event_type": "Urgent"},
+        {"id": "provider/1"},
+        {"id": "e" * 1000},
+    ],
+)
+def test_other_events_are_not_the_nodes(changes: dict[str, Any]) -> None:
+    """Only a Node's; none that would take the place of the provider's own."""
+    event = msgspec.structs.replace(EVENT, **{"regarding": {"kind": "Node"}, **changes})
+    assert believed_node_event(event, node_name="site") is None
 
 
 def test_hello_is_bounded() -> None:
