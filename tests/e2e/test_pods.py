@@ -16,6 +16,8 @@ from tests.e2e.told import becomes, conditions, containers, ends, events, output
 from tests.e2e.waiting import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.cluster import Cluster
     from tests.e2e.kubectl import Kubectl
 
@@ -137,10 +139,12 @@ def rejected_pods(site: str) -> list[Json]:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def applied(cluster: Cluster, kubectl: Kubectl) -> None:
-    """All pods, made in one call."""
+def applied(cluster: Cluster, kubectl: Kubectl) -> Iterator[None]:
+    """All pods, made in one call; what ignores SIGTERM for minutes is not waited for."""
     site = cluster.site
     kubectl.apply(*lifecycle_pods(site), *probe_pods(site), *rejected_pods(site))
+    yield
+    kubectl.ok("delete", "pod", "--all", "--grace-period=1", "--wait=false")
 
 
 def test_init_containers_run_one_after_the_other_and_a_sidecar_stays(kubectl: Kubectl) -> None:
