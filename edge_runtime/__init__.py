@@ -8,4 +8,5 @@ housekeeping_config.py  the parts that keep its disk from filling up, pure
 app.py        the process: every loop in one TaskGroup, planned stop, exit status
 startup.py    what is asked of runtime and machine once
 pod_parts.py  PodParts: all that runs pods, put together
+pod_stores.py  PodStores: all that pods have on disk, put together
 """

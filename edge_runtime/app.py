@@ -184,7 +184,7 @@ class Edge:
         message = refusal(self._config.oom_score_adj, self._min_oom_score_adj)
         if message:
             logger.warning("oom_score_adj is left alone", extra={"reason": message})
-            self._parts.events.record_node(
+            self._parts.stores.events.record_node(
                 event_type=WARNING, reason=OOM_SCORE_ADJ_FORBIDDEN, message=message
             )
 
@@ -192,8 +192,8 @@ class Edge:
         parts, status = self._parts, 0
         try:
             async with asyncio.TaskGroup() as loops:
-                loops.create_task(parts.statuses.run(), name="status manager")
-                loops.create_task(parts.events.run(), name="event recorder")
+                loops.create_task(parts.stores.statuses.run(), name="status manager")
+                loops.create_task(parts.stores.events.run(), name="event recorder")
                 loops.create_task(parts.pleg.run(), name="PLEG")
                 loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
                 loops.create_task(parts.probers.run(), name="prober manager")
@@ -241,16 +241,16 @@ class Edge:
                 version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id
             ),
             pods=self._parts.pods,
-            statuses=self._parts.statuses,
+            statuses=self._parts.stores.statuses,
             node=node,
-            events=self._parts.events,
-            objects=self._parts.objects,
-            own_node=self._parts.own_node,
+            events=self._parts.stores.events,
+            objects=self._parts.stores.objects,
+            own_node=self._parts.stores.own_node,
         )
         router = Router(
             edge_routes(
                 pods=self._parts.pods,
-                statuses=self._parts.statuses,
+                statuses=self._parts.stores.statuses,
                 runtime=self._runtime,
                 checks={"syncloop": self._check_loop},
                 sync=self._sync,

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.admission.allocation_manager import AllocationManager
-from edge_runtime.events.event_recorder import EventRecorder
 from edge_runtime.events.reasons import WARNING
 from edge_runtime.eviction.eviction_manager import EvictionManager
 from edge_runtime.eviction.machine_look import MachineLook
@@ -23,6 +22,7 @@ from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
+from edge_runtime.pod_stores import PodStores, build_pod_stores
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_evictions import PodEvictions
@@ -41,17 +41,11 @@ from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
-from edge_runtime.status.status_manager import StatusManager
-from edge_runtime.store.allocation_store import AllocationStore
-from edge_runtime.store.event_store import EventStore
-from edge_runtime.store.local_pod_state import LocalPodState
-from edge_runtime.store.node_store import NodeStore
-from edge_runtime.store.object_store import ObjectStore
-from edge_runtime.store.pod_store import PodStore
-from edge_runtime.store.pull_record_store import PullRecordStore
-from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from edge_runtime.objects.pod import PodUID
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
     from edge_runtime.store.database import Database
@@ -62,38 +56,26 @@ class PodParts:
     """The parts that others talk to, or that have a loop of their own.
 
     Attributes:
-        statuses: What is told of each pod.
-        records: What the edge alone knows of containers.
-        events: The outbox of events.
-        objects: What pods refer to.
-        own_node: The edge's own Node as the cloud last told it.
-        allocations: What admitted pods hold, on disk.
+        stores: What outlives the process.
         eviction: Ends pods before the machine runs short.
         cache: What the runtime has.
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
         probers: Asks containers how they are.
         qos_cgroups: Weighs the classes of pods.
-        pull_records: Whose credentials opened which image.
         image_gc: Removes images that nobody uses.
         log_rotation: Puts logs aside.
         workers: Work on each pod.
         pods: The desired pods.
     """
 
-    statuses: StatusManager
-    records: LocalPodState
-    events: EventRecorder
-    objects: ObjectStore
-    own_node: NodeStore
-    allocations: AllocationStore
+    stores: PodStores
     eviction: EvictionManager
     cache: PodCache
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
     probers: ProberManager
     qos_cgroups: QosCgroups
-    pull_records: PullRecordStore
     image_gc: ImageGC
     log_rotation: LogRotation
     workers: PodWorkers
@@ -106,156 +88,225 @@ class PodParts:
             StoreError: It cannot be read.
         """
         # The pods last: their workers look at what the others remember.
-        stores = (self.statuses, self.records, self.events, self.objects, self.own_node)
-        for part in (*stores, self.allocations, self.pull_records, self.pods):
-            await part.load()
+        await self.stores.load()
+        await self.pods.load()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shared:
+    """What most parts are made of."""
+
+    runtime: CriClient
+    settings: PodSettings
+    stores: PodStores
+    events: PodEvents
+    cache: PodCache
+    inspector: PodInspector
+    pleg: GenericPLEG
+    hooks: LifecycleHooks
+    probers: ProberManager
 
 
 def build_pod_parts(
     database: Database, runtime: CriClient, *, settings: PodSettings, relist_period_s: float
 ) -> PodParts:
     """Build all parts; nothing runs and nothing is asked yet."""
-    statuses = StatusManager(StatusStore(database))
-    records = LocalPodState(database)
-    recorder = EventRecorder(EventStore(database))
-    objects, pull_records = ObjectStore(database), PullRecordStore(database)
-    pulls = ImagePullManager(
-        pull_records, runtime=runtime, verification=settings.images.verification
-    )
-    images = ImageManager(
+    shared = _build_shared(
         runtime,
-        puller=ImagePuller(runtime, max_parallel=settings.images.max_parallel_pulls),
-        pulls=pulls,
-        secrets=PullSecrets(objects),
-        record=recorder.record,
+        settings,
+        build_pod_stores(database),
+        wake=lambda uid: workers.wake(uid),
+        probed=lambda uid: workers.probed(uid),
+        relist_period_s=relist_period_s,
     )
-    events = PodEvents(recorder)
-    cache, hooks = PodCache(), LifecycleHooks(runtime, events=events)
-    prober = Prober(runtime, events=events, check_health=check_health)
-    probers = ProberManager(
-        probe=prober.probe, statuses=statuses, on_result=lambda uid: workers.probed(uid)
+    stores, cache, pleg = shared.stores, shared.cache, shared.pleg
+    allocations = _build_allocations(
+        shared, pods=lambda: workers, pressures=lambda: eviction.pressures
     )
-    inspector = PodInspector(runtime, TerminationMessages(settings.pods_dir))
-    pleg = GenericPLEG(
-        inspector, cache, wake=lambda uid: workers.wake(uid), relist_period_s=relist_period_s
+    pulls = ImagePullManager(
+        stores.pull_records, runtime=runtime, verification=settings.images.verification
     )
-    own_node, allocation_store = NodeStore(database), AllocationStore(database)
-    allocations = AllocationManager(
-        allocation_store,
-        settings=settings.admission,
-        policy=settings.policy,
-        pods=lambda: workers,
-        node=lambda: own_node.node,
-        pressures=lambda: eviction.pressures,
-        events=events,
-    )
-    status = StatusUpdater(
-        cache=cache,
-        statuses=statuses,
-        probers=probers,
-        allocations=allocations,
-        settings=settings,
-    )
+    images = _build_images(shared, pulls)
     termination = PodTermination(
-        runtime, pleg=pleg, cache=cache, hooks=hooks, events=events, settings=settings
-    )
-    workers = PodWorkers(
-        sync=PodSync(
-            runtime,
-            pleg=pleg,
-            cache=cache,
-            launcher=PodLauncher(
-                images=images,
-                sandboxes=_sandbox_maker(runtime, cache, events, objects, settings),
-                starter=ContainerStarter(
-                    runtime,
-                    inspector=inspector,
-                    cache=cache,
-                    records=records,
-                    events=events,
-                    hooks=hooks,
-                    mounts=PodMounts(settings),
-                    settings=settings,
-                ),
-                killer=termination,
-            ),
-            termination=termination,
-            admission=allocations,
-            resizer=PodResizer(
-                runtime, pleg=pleg, cache=cache, allocations=allocations, settings=settings
-            ),
-            probers=probers,
-            status=status,
-            statuses=statuses,
-            records=records,
-            events=events,
-            settings=settings,
-        ),
-        termination=termination,
-        probers=probers,
+        runtime,
         pleg=pleg,
         cache=cache,
-        status=status,
-        statuses=statuses,
-        records=records,
-        events=events,
+        hooks=shared.hooks,
+        events=shared.events,
+        settings=settings,
     )
-    image_gc = ImageGC(runtime, pulls=pulls, policy=settings.images.gc, event=recorder.record_node)
-    eviction = EvictionManager(
-        settings.eviction,
-        look=MachineLook(runtime, root_dir=settings.pods_dir.parent),
-        usage=PodUsageReader(runtime, settings=settings),
-        pods=PodEvictions(workers, events=events),
-        node_event=lambda reason, message: recorder.record_node(
-            event_type=WARNING, reason=reason, message=message
-        ),
-        reclaim=[image_gc.delete_unused],
+    workers = _build_workers(shared, images, allocations, termination)
+    image_gc = ImageGC(
+        runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
+    eviction = _build_eviction(shared, workers, image_gc)
     return PodParts(
-        statuses=statuses,
-        records=records,
-        events=recorder,
-        objects=objects,
-        own_node=own_node,
-        allocations=allocation_store,
+        stores=stores,
         eviction=eviction,
         cache=cache,
         pleg=pleg,
-        evented_pleg=_evented_pleg(runtime, pleg, cache),
-        probers=probers,
-        qos_cgroups=_qos_cgroups(settings, workers),
-        pull_records=pull_records,
+        evented_pleg=EventedPLEG(
+            (runtime.container_events, runtime.containerd_events), pleg=pleg, cache=cache
+        ),
+        probers=shared.probers,
+        qos_cgroups=_build_qos_cgroups(settings, workers),
         image_gc=image_gc,
         log_rotation=LogRotation(
             runtime, containers=cache.containers, policy=settings.log_rotation
         ),
         workers=workers,
-        pods=PodManager(
-            PodStore(database),
-            workers=workers,
-            statuses=statuses,
-            records=records,
-            images=images,
-            cache=cache,
-            termination=termination,
-            allocations=allocations,
-        ),
+        pods=_build_pod_manager(shared, workers, images, allocations, termination),
     )
 
 
-def _sandbox_maker(
+def _build_shared(
     runtime: CriClient,
-    cache: PodCache,
-    events: PodEvents,
-    objects: ObjectStore,
     settings: PodSettings,
-) -> SandboxMaker:
-    users = UserNamespaces(pods_dir=settings.pods_dir, max_pods=settings.max_pods)
-    isolation = SandboxIsolation(objects=objects, runtime=runtime, users=users)
-    return SandboxMaker(runtime, cache=cache, events=events, isolation=isolation, settings=settings)
+    stores: PodStores,
+    *,
+    wake: Callable[[PodUID], None],
+    probed: Callable[[PodUID], None],
+    relist_period_s: float,
+) -> _Shared:
+    cache, events = PodCache(), PodEvents(stores.events)
+    inspector = PodInspector(runtime, TerminationMessages(settings.pods_dir))
+    prober = Prober(runtime, events=events, check_health=check_health)
+    return _Shared(
+        runtime=runtime,
+        settings=settings,
+        stores=stores,
+        events=events,
+        cache=cache,
+        inspector=inspector,
+        pleg=GenericPLEG(inspector, cache, wake=wake, relist_period_s=relist_period_s),
+        hooks=LifecycleHooks(runtime, events=events),
+        probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
+    )
 
 
-def _qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups:
+def _build_allocations(
+    shared: _Shared, *, pods: Callable[[], PodWorkers], pressures: Callable[[], tuple[str, ...]]
+) -> AllocationManager:
+    own_node = shared.stores.own_node
+    return AllocationManager(
+        shared.stores.allocations,
+        settings=shared.settings.admission,
+        policy=shared.settings.policy,
+        pods=pods,
+        node=lambda: own_node.node,
+        pressures=pressures,
+        events=shared.events,
+    )
+
+
+def _build_images(shared: _Shared, pulls: ImagePullManager) -> ImageManager:
+    max_parallel = shared.settings.images.max_parallel_pulls
+    return ImageManager(
+        shared.runtime,
+        puller=ImagePuller(shared.runtime, max_parallel=max_parallel),
+        pulls=pulls,
+        secrets=PullSecrets(shared.stores.objects),
+        record=shared.stores.events.record,
+    )
+
+
+def _build_workers(
+    shared: _Shared,
+    images: ImageManager,
+    allocations: AllocationManager,
+    termination: PodTermination,
+) -> PodWorkers:
+    status = StatusUpdater(
+        cache=shared.cache,
+        statuses=shared.stores.statuses,
+        probers=shared.probers,
+        allocations=allocations,
+        settings=shared.settings,
+    )
+    return PodWorkers(
+        sync=PodSync(
+            shared.runtime,
+            pleg=shared.pleg,
+            cache=shared.cache,
+            launcher=_build_launcher(shared, images, termination),
+            termination=termination,
+            admission=allocations,
+            resizer=PodResizer(
+                shared.runtime,
+                pleg=shared.pleg,
+                cache=shared.cache,
+                allocations=allocations,
+                settings=shared.settings,
+            ),
+            probers=shared.probers,
+            status=status,
+            statuses=shared.stores.statuses,
+            records=shared.stores.records,
+            events=shared.events,
+            settings=shared.settings,
+        ),
+        termination=termination,
+        probers=shared.probers,
+        pleg=shared.pleg,
+        cache=shared.cache,
+        status=status,
+        statuses=shared.stores.statuses,
+        records=shared.stores.records,
+        events=shared.events,
+    )
+
+
+def _build_launcher(
+    shared: _Shared, images: ImageManager, termination: PodTermination
+) -> PodLauncher:
+    return PodLauncher(
+        images=images,
+        sandboxes=_build_sandbox_maker(shared),
+        starter=ContainerStarter(
+            shared.runtime,
+            inspector=shared.inspector,
+            cache=shared.cache,
+            records=shared.stores.records,
+            events=shared.events,
+            hooks=shared.hooks,
+            mounts=PodMounts(shared.settings),
+            settings=shared.settings,
+        ),
+        killer=termination,
+    )
+
+
+def _build_sandbox_maker(shared: _Shared) -> SandboxMaker:
+    settings = shared.settings
+    isolation = SandboxIsolation(
+        objects=shared.stores.objects,
+        runtime=shared.runtime,
+        users=UserNamespaces(pods_dir=settings.pods_dir, max_pods=settings.max_pods),
+    )
+    return SandboxMaker(
+        shared.runtime,
+        cache=shared.cache,
+        events=shared.events,
+        isolation=isolation,
+        settings=settings,
+    )
+
+
+def _build_eviction(shared: _Shared, workers: PodWorkers, image_gc: ImageGC) -> EvictionManager:
+    settings, recorder = shared.settings, shared.stores.events
+    return EvictionManager(
+        settings.eviction,
+        look=MachineLook(shared.runtime, root_dir=settings.pods_dir.parent),
+        usage=PodUsageReader(shared.runtime, settings=settings),
+        pods=PodEvictions(workers, events=shared.events),
+        node_event=lambda reason, message: recorder.record_node(
+            event_type=WARNING, reason=reason, message=message
+        ),
+        reclaim=[image_gc.delete_unused],
+    )
+
+
+def _build_qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups:
     return QosCgroups(
         settings.cgroups,
         root=settings.cgroup_root,
@@ -265,6 +316,20 @@ def _qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups:
     )
 
 
-def _evented_pleg(runtime: CriClient, pleg: GenericPLEG, cache: PodCache) -> EventedPLEG:
-    sources = (runtime.container_events, runtime.containerd_events)
-    return EventedPLEG(sources, pleg=pleg, cache=cache)
+def _build_pod_manager(
+    shared: _Shared,
+    workers: PodWorkers,
+    images: ImageManager,
+    allocations: AllocationManager,
+    termination: PodTermination,
+) -> PodManager:
+    return PodManager(
+        shared.stores.pods,
+        workers=workers,
+        statuses=shared.stores.statuses,
+        records=shared.stores.records,
+        images=images,
+        cache=shared.cache,
+        termination=termination,
+        allocations=allocations,
+    )

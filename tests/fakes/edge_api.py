@@ -106,8 +106,8 @@ async def edge_api(
             statuses=pods.statuses,
             node=OneReport(),
             events=pods.recorder,
-            objects=pods.parts.objects,
-            own_node=pods.parts.own_node,
+            objects=pods.parts.stores.objects,
+            own_node=pods.parts.stores.own_node,
         )
         audit = AuditedCalls()
         routes = edge_routes(

@@ -60,7 +60,8 @@ class EdgePods:
             self.database, client, settings=self.settings, relist_period_s=RELIST_PERIOD_S
         )
         self.parts = parts
-        self.statuses, self.records, self.recorder = parts.statuses, parts.records, parts.events
+        stores = parts.stores
+        self.statuses, self.records, self.recorder = stores.statuses, stores.records, stores.events
         self.cache, self.pleg = parts.cache, parts.pleg
         self.workers, self.manager = parts.workers, parts.pods
 

@@ -265,8 +265,8 @@ async def test_own_node_is_on_disk_for_the_next_pod(tmp_path: Path) -> None:
     async with edge_api(tmp_path) as api:
         end = await SyncEnd.open(api.pair.client)
         await end.send(put)
-        await until(lambda: api.pods.parts.own_node.node is not None)
-        node = api.pods.parts.own_node.node
+        await until(lambda: api.pods.parts.stores.own_node.node is not None)
+        node = api.pods.parts.stores.own_node.node
     assert node is not None
     assert (node.name, node.labels) == ("edge", {"zone": "a"})
 
@@ -280,11 +280,11 @@ async def test_object_is_on_disk_before_it_is_acknowledged_until_it_is_forgotten
         end = await SyncEnd.open(api.pair.client)
         await end.send(put)
         ack = await end.receive(Ack)
-        held = api.pods.parts.objects.revisions()
+        held = api.pods.parts.stores.objects.revisions()
         again = await SyncEnd.open(api.pair.client)
         hello = await again.receive(Hello)
         await again.send(ObjectForget(kind="Secret", namespace="ns", name="a"))
-        await until(lambda: api.pods.parts.objects.revisions() == {})
+        await until(lambda: api.pods.parts.stores.objects.revisions() == {})
 
     assert ack == Ack(key="Secret/ns/a", revision="r")
     assert held == hello.objects == {"Secret/ns/a": "r"}

@@ -42,7 +42,7 @@ def maker(edge: EdgePods, client: CriClient, mount: Path) -> SandboxMaker:
     )
     events = PodEvents(edge.recorder)
     users = UserNamespaces(pods_dir=settings.pods_dir, max_pods=1)
-    isolation = SandboxIsolation(objects=edge.parts.objects, runtime=client, users=users)
+    isolation = SandboxIsolation(objects=edge.parts.stores.objects, runtime=client, users=users)
     return SandboxMaker(
         client, cache=edge.cache, events=events, isolation=isolation, settings=settings
     )

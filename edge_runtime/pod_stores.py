@@ -1,0 +1,69 @@
+"""All that pods have on disk, put together over one database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edge_runtime.events.event_recorder import EventRecorder
+from edge_runtime.status.status_manager import StatusManager
+from edge_runtime.store.allocation_store import AllocationStore
+from edge_runtime.store.event_store import EventStore
+from edge_runtime.store.local_pod_state import LocalPodState
+from edge_runtime.store.node_store import NodeStore
+from edge_runtime.store.object_store import ObjectStore
+from edge_runtime.store.pod_store import PodStore
+from edge_runtime.store.pull_record_store import PullRecordStore
+from edge_runtime.store.status_store import StatusStore
+
+if TYPE_CHECKING:
+    from edge_runtime.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodStores:
+    """What outlives the process.
+
+    Attributes:
+        pods: The desired pods; the PodManager loads them.
+        statuses: What is told of each pod.
+        records: What the edge alone knows of containers.
+        events: The outbox of events.
+        objects: What pods refer to.
+        own_node: The edge's own Node as the cloud last told it.
+        allocations: What admitted pods hold.
+        pull_records: Whose credentials opened which image.
+    """
+
+    pods: PodStore
+    statuses: StatusManager
+    records: LocalPodState
+    events: EventRecorder
+    objects: ObjectStore
+    own_node: NodeStore
+    allocations: AllocationStore
+    pull_records: PullRecordStore
+
+    async def load(self) -> None:
+        """Take up what the last process left, but for the desired pods.
+
+        Raises:
+            StoreError: It cannot be read.
+        """
+        memories = (self.statuses, self.records, self.events, self.objects)
+        for each in (*memories, self.own_node, self.allocations, self.pull_records):
+            await each.load()
+
+
+def build_pod_stores(database: Database) -> PodStores:
+    """Build them; nothing is read yet."""
+    return PodStores(
+        pods=PodStore(database),
+        statuses=StatusManager(StatusStore(database)),
+        records=LocalPodState(database),
+        events=EventRecorder(EventStore(database)),
+        objects=ObjectStore(database),
+        own_node=NodeStore(database),
+        allocations=AllocationStore(database),
+        pull_records=PullRecordStore(database),
+    )
