@@ -22,6 +22,7 @@ lifecycle_hooks.py  LifecycleHooks: commands, HTTP requests and pauses around a 
 pod_files.py        log folders and log links of pods
 pod_settings.py     PodSettings: what of machine and configuration decides how pods run
 interruption.py     unless: give up a call when something more urgent came up
+endings.py          what ended while a pod was worked on, pure
 pod_actions.py      compute_pod_actions: what to do next, pure
 init_actions.py     compute_init_actions: the same for init containers and sidecars, pure
 container_starts.py when a container starts, and as which attempt, pure

@@ -29,6 +29,7 @@ from edge_runtime.objects.pod import parse_time
 from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pods.container_status import WaitingReason
+from edge_runtime.pods.endings import has_ended_since
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pods.pod_files import remove_log
@@ -203,6 +204,9 @@ class PodSync:
         has_sandbox = await self._act(pod, status, actions, memory)
         again_in_s = self._next(pod, actions, memory, has_sandbox=has_sandbox)
         waits_s = [each for each in (again_in_s, verdict.again_in_s) if each is not None]
+        if has_sandbox and has_ended_since(status, self._cache.get(pod.uid)):
+            # Seen here first, so no PLEG tells of it.
+            waits_s.append(0.0)
         return SyncResult(again_in_s=min(waits_s, default=None))
 
     def _reject(self, pod: Pod, failure: PodFailure, *, has_run: bool) -> None:
