@@ -12,6 +12,10 @@ import msgspec
 from edge_runtime.objects.duration import parse_duration_s
 from edge_runtime.objects.quantity import QuantityError, parse_quantity
 
+# Files that are put aside are named by the second: two of one second would be one.
+# Source: kubernetes pkg/kubelet/apis/config/validation/validation.go.
+MIN_LOG_MONITOR_INTERVAL_S = 3
+
 
 class HousekeepingConfig(
     msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True
@@ -34,7 +38,7 @@ class HousekeepingConfig(
         container_log_max_size: A log file that is larger is put aside, a quantity of bytes; a
             negative one turns it off.
         container_log_max_files: Log files of one container, with the one that is written.
-        container_log_monitor_interval: How often logs are looked at, a duration.
+        container_log_monitor_interval: How often logs are looked at, a duration of at least 3 s.
     """
 
     serialize_image_pulls: bool = False
@@ -120,9 +124,11 @@ def _logs_problem(config: HousekeepingConfig) -> str | None:
     except QuantityError:
         return f"containerLogMaxSize: {config.container_log_max_size!r} is not a size such as 10Mi"
     try:
-        _ = config.container_log_monitor_interval_s
+        interval_s = config.container_log_monitor_interval_s
     except ValueError as exc:
         return f"containerLogMonitorInterval: {exc}"
+    if interval_s < MIN_LOG_MONITOR_INTERVAL_S:
+        return f"containerLogMonitorInterval: must be at least {MIN_LOG_MONITOR_INTERVAL_S}s"
     if config.container_log_max_files < 2:
         return "containerLogMaxFiles: must be at least 2"
     return None

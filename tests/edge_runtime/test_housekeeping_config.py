@@ -39,6 +39,7 @@ def test_defaults_are_the_kubelets() -> None:
         {"imageMaximumGCAge": "2m1s"},
         {"containerLogMaxSize": "-1"},
         {"containerLogMaxFiles": 2},
+        {"containerLogMonitorInterval": "3s"},
     ],
 )
 def test_what_makes_sense_is_taken(document: dict[str, Any]) -> None:
@@ -62,6 +63,7 @@ def test_what_makes_sense_is_taken(document: dict[str, Any]) -> None:
         ({"imageMaximumGCAge": "2m"}, "imageMaximumGCAge: must be longer than imageMinimumGCAge"),
         ({"containerLogMaxSize": "much"}, "containerLogMaxSize: 'much' is not a size"),
         ({"containerLogMonitorInterval": "0s"}, "containerLogMonitorInterval: '0s' is not"),
+        ({"containerLogMonitorInterval": "2s"}, "containerLogMonitorInterval: must be at least 3s"),
         ({"containerLogMaxFiles": 1}, "containerLogMaxFiles: must be at least 2"),
     ],
 )
