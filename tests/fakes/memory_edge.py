@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_config import Mount, SandboxConfig
     from edge_runtime.objects.runtime_status import PodRuntimeStatus, SandboxStatus
-    from edge_runtime.pods.pod_actions import PodActions
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.pod_work import PodWork
     from tests.fakes.memory_runtime import MemoryRuntime
@@ -160,9 +159,9 @@ class _AdmitsAll:
         del uid
         return ()
 
-    def with_restarts(self, pod: Pod, status: PodRuntimeStatus, actions: PodActions) -> PodActions:
+    def restarts(self, pod: Pod, status: PodRuntimeStatus) -> frozenset[ContainerID]:
         del pod, status
-        return actions
+        return frozenset()
 
     async def resize(self, pod: Pod) -> bool:
         del pod
