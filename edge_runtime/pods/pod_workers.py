@@ -259,7 +259,7 @@ class PodWorkers:
         if grace_period_s is None:
             raise AssertionError("a pod that ends has a grace period")
         if worker.work.failure is not None:
-            await self._records.put_failure(pod.uid, _kept(worker.work.failure))
+            await self._keep_failure(pod, worker.work.failure)
         self._probers.stop_liveness(pod.uid)
         await unless(worker.hurried, self._termination.kill(pod, grace_period_s=grace_period_s))
         if worker.hurried.is_set():
@@ -270,6 +270,15 @@ class PodWorkers:
         worker.take(worker.work.advanced(WorkState.TERMINATED))
         self._wake_successors(worker)
         return 0.0
+
+    async def _keep_failure(self, pod: Pod, failure: PodFailure) -> None:
+        try:
+            await self._records.put_failure(pod.uid, _kept(failure))
+        except StoreError as exc:
+            # Perhaps it ends for a full disk: it MUST NOT wait for room that only its end makes.
+            logger.warning(
+                "why a pod ends is not kept", extra={"pod_uid": pod.uid, "error": str(exc)}
+            )
 
     async def _step_terminated(self, worker: PodWorker) -> float | None:
         work = worker.work
