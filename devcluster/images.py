@@ -181,12 +181,27 @@ def make_images(folder: Path) -> list[Path]:
         config = {"Entrypoint": ["/pause"], "Env": ["PATH=/"]}
         _write(pause, archive([PAUSE_IMAGE], files, config=config, architecture=_architecture()))
     if not busybox.exists():
-        program = Path(shutil.which("busybox") or "/bin/busybox")
-        files = busybox_files(program.read_bytes(), run([program, "--list"]).split())
-        config = {"Cmd": ["sh"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}
-        content = archive(BUSYBOX_IMAGES, files, config=config, architecture=_architecture())
-        _write(busybox, content)
+        _write(busybox, busybox_archive(BUSYBOX_IMAGES))
     return [pause, busybox]
+
+
+def busybox_archive(references: Sequence[str], *, labels: Mapping[str, str] | None = None) -> bytes:
+    """Return an OCI archive of the machine's own busybox.
+
+    Args:
+        references: Names that the image gets where it is imported.
+        labels: Other labels make it another image.
+
+    Raises:
+        Unprepared: The machine's architecture is none we know the name of.
+        DevclusterError: busybox cannot list its applets.
+    """
+    program = Path(shutil.which("busybox") or "/bin/busybox")
+    files = busybox_files(program.read_bytes(), run([program, "--list"]).split())
+    config: dict[str, object] = {"Cmd": ["sh"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}
+    if labels:
+        config["Labels"] = dict(labels)
+    return archive(references, files, config=config, architecture=_architecture())
 
 
 def _pause_program() -> bytes:

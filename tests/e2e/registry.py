@@ -14,6 +14,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from devcluster.images import busybox_archive
 from tests.e2e.waiting import eventually
 
 if TYPE_CHECKING:
@@ -46,13 +47,19 @@ PROGRAM = "docker-registry"
 class Registry:
     """A registry that runs."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster = cluster
+        self._archive = folder / "image.tar"
 
-    def push(self, name: str, *, source: str) -> str:
-        """Put an image that the site has under a name of the registry; return its full name."""
+    def push(self, name: str) -> str:
+        """Put an image of its own under a name of the registry; return its full name.
+
+        It is no other image's double: whoever pulls an image must show from then on that he may
+        have it, under all its names, also under those of images that were always there.
+        """
         image = f"{HOST}/{name}"
-        self._cluster.ctr("images", "tag", "--force", source, image)
+        self._archive.write_bytes(busybox_archive([image], labels={"pushed-as": name}))
+        self._cluster.ctr("images", "import", "--no-unpack", str(self._archive))
         self._ctr_in_site("images", "push", "--plain-http", "--user", f"{USER}:{PASSWORD}", image)
         self.remove_local(image)
         return image
@@ -120,7 +127,7 @@ def running_registry(cluster: Cluster, folder: Path) -> Iterator[Registry]:
     ):
         try:
             eventually(lambda: _answers(cluster), what="the registry", timeout_s=_START_TIMEOUT_S)
-            yield Registry(cluster)
+            yield Registry(cluster, folder)
         finally:
             process.terminate()
 

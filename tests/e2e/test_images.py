@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.e2e.pods import BUSYBOX, container, pod
+from tests.e2e.pods import container, pod
 from tests.e2e.registry import PROGRAM, Registry, pull_secret, running_registry
 from tests.e2e.waiting import eventually
 
@@ -69,7 +69,7 @@ def test_right_credentials_bring_the_image(
     cluster: Cluster, kubectl: Kubectl, registry: Registry
 ) -> None:
     """By tag, and by digest; the status tells which image it is."""
-    image = registry.push("team/right:1", source=BUSYBOX)
+    image = registry.push("team/right:1")
     digest = f"{image.rpartition(':')[0]}@{registry.digest('team/right:1')}"
     for name, wanted in (("by-tag", image), ("by-digest", digest)):
         kubectl.apply(make(cluster.site, name, wanted, "right", policy="Always"))
@@ -91,7 +91,7 @@ def test_without_the_right_credentials_it_is_refused(
 ) -> None:
     """In the runtime's words, and backed off."""
     name = "-".join(("refused", *secrets))
-    image = registry.push(f"team/{name}:1", source=BUSYBOX)
+    image = registry.push(f"team/{name}:1")
     kubectl.apply(make(cluster.site, name, image, *secrets))
     message = refused(kubectl, name)
     assert message.startswith(f'Failed to pull image "{image}": ')
@@ -122,7 +122,7 @@ def test_secret_that_comes_late_lets_the_pod_start(
     cluster: Cluster, kubectl: Kubectl, registry: Registry
 ) -> None:
     """Until then a warning tells what is missing."""
-    image = registry.push("team/late:1", source=BUSYBOX)
+    image = registry.push("team/late:1")
     kubectl.apply(make(cluster.site, "late", image, "late"))
     refused(kubectl, "late")
     assert messages(kubectl, "late", "FailedToRetrieveImagePullSecret") == [
@@ -137,7 +137,7 @@ def test_image_of_one_pod_is_not_anothers(
     cluster: Cluster, kubectl: Kubectl, registry: Registry
 ) -> None:
     """What one pod's credentials brought is not there for a pod without."""
-    image = registry.push("team/private:1", source=BUSYBOX)
+    image = registry.push("team/private:1")
     kubectl.apply(make(cluster.site, "owner", image, "right"))
     kubectl.wait("condition=Ready", "pod/owner")
     kubectl.apply(make(cluster.site, "thief", image, policy="Never"))
