@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devcluster.layout import default_root
 from devcluster.state import load_state
 from tests.e2e.kubectl import Kubectl
+from tests.e2e.waiting import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "devcluster"]
@@ -85,6 +90,32 @@ class Cluster:
             if condition["type"] == kind:
                 return str(condition["status"])
         return "Missing"
+
+
+@contextlib.contextmanager
+def edge_configured(cluster: Cluster, fields: Mapping[str, object]) -> Iterator[None]:
+    """Run the site's edge with other fields in its configuration file while the block runs."""
+    file = Path(cluster.environment["DEVCLUSTER_SITE_ROOT"], "edge.yaml")
+    before = file.read_text()
+    try:
+        added = "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
+        _restart_edge(cluster, file, before + added)
+        yield
+    finally:
+        _restart_edge(cluster, file, before)
+
+
+def _restart_edge(cluster: Cluster, file: Path, text: str) -> None:
+    cluster.stop("edge", signal="TERM")
+    file.write_text(text)
+    cluster.start("edge")
+    # The Node may still be Ready from before: only the edge itself can answer.
+    healthz = f"/api/v1/nodes/{cluster.site}/proxy/healthz"
+    eventually(
+        lambda: cluster.kubectl.run("get", "--raw", healthz).status == 0,
+        what=f"the edge {cluster.site} answers",
+        timeout_s=60,
+    )
 
 
 def devcluster(*args: str, timeout_s: float = 120) -> str:

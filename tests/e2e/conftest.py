@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 # What stops processes and cuts the link comes after everything that only uses them, and what takes
 # the devcluster down comes last.
-LAST = ("test_rolling_update", "test_link_cuts", "test_survival", "test_two_commands")
+LAST = (
+    "test_log_rotation",
+    "test_rolling_update",
+    "test_link_cuts",
+    "test_survival",
+    "test_two_commands",
+)
 TEST_TIMEOUT_S = 300
 
 
