@@ -144,6 +144,9 @@ class EvictionManager:
             except (RuntimeServiceError, OSError, TimeoutError) as exc:
                 reason = str(exc) or "the look took too long"
                 logger.warning("eviction cannot look at the machine", extra={"reason": reason})
+            except Exception:
+                # What one pod has written, perhaps a bug of ours, must not end all others' edge.
+                logger.exception("eviction failed")
             if evicted:
                 await self._wait_until_stopped(evicted)
             else:

@@ -14,6 +14,7 @@ from edge_runtime.eviction.observations import ContainerUse, DiskUse, PodUse
 from edge_runtime.machine.usage import FilesystemSpace, MachineUsage
 from edge_runtime.objects.eviction_thresholds import Signal, Threshold, ThresholdValue
 from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.quantity import QuantityError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
@@ -230,9 +231,9 @@ async def test_pods_over_their_own_limit_go_without_any_pressure() -> None:
 async def test_a_look_that_fails_is_repeated() -> None:
     """Silence ends no pod."""
     machine = Machine(memory=1, pods=[pod("a")], uses={"a": memory_use(1)})
-    machine.failures = [OSError("no such file"), TimeoutError()]
+    machine.failures = [OSError("no such file"), TimeoutError(), QuantityError("no quantity")]
     async with managed(machine, HARD_MEMORY):
-        await asyncio.sleep(19)
+        await asyncio.sleep(29)
         assert machine.evicted == []
         await asyncio.sleep(2)
-    assert machine.names() == [(20, "a")]
+    assert machine.names() == [(30, "a")]
