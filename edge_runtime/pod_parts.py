@@ -139,7 +139,7 @@ def build_pod_parts(
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
-    eviction = _build_eviction(shared, workers, image_gc)
+    eviction = _build_eviction(shared, workers, termination, image_gc)
     return PodParts(
         stores=stores,
         eviction=eviction,
@@ -292,17 +292,21 @@ def _build_sandbox_maker(shared: _Shared) -> SandboxMaker:
     )
 
 
-def _build_eviction(shared: _Shared, workers: PodWorkers, image_gc: ImageGC) -> EvictionManager:
+def _build_eviction(
+    shared: _Shared, workers: PodWorkers, termination: PodTermination, image_gc: ImageGC
+) -> EvictionManager:
     settings, recorder = shared.settings, shared.stores.events
+    pods = PodEvictions(workers, remover=termination, events=shared.events)
     return EvictionManager(
         settings.eviction,
         look=MachineLook(shared.runtime, root_dir=settings.pods_dir.parent),
         usage=PodUsageReader(shared.runtime, settings=settings),
-        pods=PodEvictions(workers, events=shared.events),
+        pods=pods,
         node_event=lambda reason, message: recorder.record_node(
             event_type=WARNING, reason=reason, message=message
         ),
-        reclaim=[image_gc.delete_unused],
+        # In this order: images of containers that are gone may go too.
+        reclaim=[pods.remove_ended, image_gc.delete_unused],
     )
 
 

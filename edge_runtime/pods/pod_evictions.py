@@ -30,13 +30,39 @@ class EndedPods(Protocol):
         """Tell whether nothing of a pod runs any more."""
         ...
 
+    def ended(self) -> Sequence[Pod]:
+        """Return the pods of which nothing runs any more, for good, and that are still there."""
+        ...
+
+
+class Remover(Protocol):
+    """What removes what is left of pods (pods/pod_termination.py)."""
+
+    async def remove_containers(self, pod: Pod) -> None:
+        """Remove the dead containers of a pod that ended; raises RuntimeServiceError, OSError."""
+        ...
+
 
 class PodEvictions:
     """Ends pods for the eviction manager (eviction/eviction_manager.py)."""
 
-    def __init__(self, pods: EndedPods, *, events: PodEvents) -> None:
+    def __init__(self, pods: EndedPods, *, remover: Remover, events: PodEvents) -> None:
         self._pods = pods
+        self._remover = remover
         self._events = events
+
+    async def remove_ended(self) -> None:
+        """Remove the dead containers of all pods that ended: else an evicted one frees no disk.
+
+        Source: kubernetes pkg/kubelet/eviction/helpers.go
+        ``buildSignalToNodeReclaimFuncs``, ``DeleteAllUnusedContainers``.
+
+        Raises:
+            RuntimeServiceError: The runtime does not answer, or refuses.
+            OSError: A file cannot be removed.
+        """
+        for pod in self._pods.ended():
+            await self._remover.remove_containers(pod)
 
     def running(self) -> Sequence[Pod]:
         """Return the pods that are to run and do not end yet."""

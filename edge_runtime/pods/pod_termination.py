@@ -14,7 +14,12 @@ from edge_runtime.objects.container import Container
 from edge_runtime.objects.qos import QOSClass
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
 from edge_runtime.pods.container_stop import ContainerStopper, StopTurns
-from edge_runtime.pods.pod_files import PodFolders, find_pod_folders, remove_pod_logs
+from edge_runtime.pods.pod_files import (
+    PodFolders,
+    find_pod_folders,
+    remove_log,
+    remove_pod_logs,
+)
 from edge_runtime.pods.pod_mounts import remove_mounts
 from edge_runtime.pods.restored_pod import restore_pod
 from edge_runtime.pods.stop_order import compute_kill_grace_s
@@ -166,6 +171,26 @@ class PodTermination:
         except NotFound:
             # containerd 1.6 says so, although CRI wants it to count as stopped.
             logger.debug("a sandbox was gone already", extra={"pod_uid": uid})
+
+    async def remove_containers(self, pod: Pod) -> None:
+        """Remove the dead containers of a pod that ended, with their logs, to make room.
+
+        What it was is told by its status alone from then on. Idempotent.
+
+        Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_gc.go ``evictContainers``.
+
+        Raises:
+            RuntimeServiceError: The runtime does not answer, or refuses.
+            OSError: A file cannot be removed.
+        """
+        for each in self._cache.get(pod.uid).containers:
+            if each.state is not ContainerState.EXITED:
+                continue
+            await self._runtime.remove_container(each.id)
+            self._cache.remove(pod.uid, [each.id])
+            await asyncio.to_thread(
+                remove_log, self._settings, pod, each.name, each.id, attempt=each.restart_count
+            )
 
     async def left_on_disk(self) -> list[PodFolders]:
         """Return the pods of which there are folders.

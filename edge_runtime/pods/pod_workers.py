@@ -155,6 +155,11 @@ class PodWorkers:
         """Return the pods that are to run and do not end yet."""
         return [each.work.pod for each in self._workers.values() if not each.work.is_ending]
 
+    def ended(self) -> list[Pod]:
+        """Return the pods of which nothing runs any more, for good, and that are still there."""
+        workers = self._workers.values()
+        return [each.work.pod for each in workers if each.work.state is WorkState.TERMINATED]
+
     def wake(self, uid: PodUID) -> None:
         """Look at a pod again now; an unknown one is nobody's."""
         worker = self._workers.get(uid)
