@@ -14,6 +14,8 @@ from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.runtime.cri_config import container_hash
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.probe_results import ProbeView
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
@@ -66,6 +68,22 @@ def kill_unstarted(
     if probes.of(container.name, latest.id).started is not False:
         return None
     return _kill(container, latest, "failed startup probe", KillReason.STARTUP_PROBE)
+
+
+def kill_resized(
+    container: Container, latest: ContainerStatus, resized: Collection[ContainerID]
+) -> ContainerKill | None:
+    """Return the kill of a running container that gets its new size only by starting anew.
+
+    Args:
+        container: The container.
+        latest: What the runtime has of it.
+        resized: Those of which that is so.
+    """
+    if latest.id not in resized:
+        return None
+    message = f"Container {container.name} resize requires restart"
+    return ContainerKill(id=latest.id, name=container.name, message=message)
 
 
 def kill_unknown(container: Container, latest: ContainerStatus) -> ContainerKill:

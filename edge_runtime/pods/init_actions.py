@@ -19,6 +19,7 @@ from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pods.container_kills import (
     ContainerKill,
     kill_changed,
+    kill_resized,
     kill_unknown,
     kill_unlive,
     kill_unstarted,
@@ -26,7 +27,9 @@ from edge_runtime.pods.container_kills import (
 from edge_runtime.pods.restart_policy import restarts_after, restarts_killed
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.container import Container
+    from collections.abc import Collection
+
+    from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.probe_results import ProbeView
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
@@ -71,7 +74,13 @@ class _Verdict:
     has_failed: bool = False
 
 
-def compute_init_actions(pod: Pod, status: PodRuntimeStatus, *, probes: ProbeView) -> InitActions:
+def compute_init_actions(
+    pod: Pod,
+    status: PodRuntimeStatus,
+    *,
+    probes: ProbeView,
+    resized: Collection[ContainerID] = (),
+) -> InitActions:
     """Decide what to do with the init containers of a pod whose sandbox is ready.
 
     The newest one that was there decides how far initialisation got, since the runtime may have
@@ -81,6 +90,7 @@ def compute_init_actions(pod: Pod, status: PodRuntimeStatus, *, probes: ProbeVie
         pod: The pod.
         status: What the runtime has of it.
         probes: What the probes of its containers found.
+        resized: Running sidecars that get their new size only by starting anew.
     """
     inits = pod.init_containers
     if not inits:
@@ -93,7 +103,7 @@ def compute_init_actions(pod: Pod, status: PodRuntimeStatus, *, probes: ProbeVie
         if latest is None:
             walk.pass_missing(index)
         elif not walk.is_reached or inits[index].is_sidecar:
-            verdict = _verdict(pod, inits[index], latest, probes)
+            verdict = _verdict(pod, inits[index], latest, probes, resized)
             if verdict.has_failed:
                 return InitActions(has_failed=True)
             walk.take(index, verdict)
@@ -162,14 +172,18 @@ def _latest(status: PodRuntimeStatus, name: str) -> ContainerStatus | None:
 
 
 def _verdict(
-    pod: Pod, container: Container, latest: ContainerStatus, probes: ProbeView
+    pod: Pod,
+    container: Container,
+    latest: ContainerStatus,
+    probes: ProbeView,
+    resized: Collection[ContainerID],
 ) -> _Verdict:
     match latest.state:
         case ContainerState.CREATED:
             # It is created and started in one step: the runtime could not start it.
             return _Verdict(starts=True)
         case ContainerState.RUNNING if container.is_sidecar:
-            return _running_sidecar(container, latest, probes)
+            return _running_sidecar(container, latest, probes, resized)
         case ContainerState.RUNNING:
             return _Verdict()
         case ContainerState.EXITED if container.is_sidecar:
@@ -185,7 +199,12 @@ def _verdict(
             return _Verdict(has_failed=True)
 
 
-def _running_sidecar(container: Container, latest: ContainerStatus, probes: ProbeView) -> _Verdict:
+def _running_sidecar(
+    container: Container,
+    latest: ContainerStatus,
+    probes: ProbeView,
+    resized: Collection[ContainerID],
+) -> _Verdict:
     if container.probe(ProbeKind.STARTUP) is not None:
         unstarted = kill_unstarted(container, latest, probes)
         if unstarted is not None:
@@ -194,7 +213,11 @@ def _running_sidecar(container: Container, latest: ContainerStatus, probes: Prob
             return _Verdict()
     # Whether it is alive says nothing of whether the next one may start.
     done = _Verdict(is_done=True)
-    kill = kill_changed(container, latest) or kill_unlive(container, latest, probes)
+    kill = (
+        kill_changed(container, latest)
+        or kill_unlive(container, latest, probes)
+        or kill_resized(container, latest, resized)
+    )
     return done if kill is None else replace(done, starts=True, kill=kill)
 
 

@@ -13,6 +13,7 @@ from edge_runtime.objects.runtime_status import ContainerState, NamespaceMode
 from edge_runtime.pods.container_kills import (
     ContainerKill,
     kill_changed,
+    kill_resized,
     kill_surplus,
     kill_unknown,
     kill_unlive,
@@ -29,7 +30,7 @@ from edge_runtime.pods.restart_policy import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod, SandboxID
@@ -88,6 +89,7 @@ def compute_pod_actions(
     records: Mapping[str, ContainerRecord],
     probes: ProbeView,
     now_s: float,
+    resized: Collection[ContainerID] = (),
 ) -> PodActions:
     """Decide what to do for a pod that is to run.
 
@@ -97,6 +99,7 @@ def compute_pod_actions(
         records: What is remembered of its containers, by name.
         probes: What the probes of its containers found.
         now_s: Seconds since the epoch.
+        resized: Running containers that get their new size only by starting anew.
     """
     planner = StartPlanner(pod, status, records=records, now_s=now_s)
     if sandbox_changed(pod, status):
@@ -108,10 +111,10 @@ def compute_pod_actions(
     )
     if _has_ended(pod, status):
         return replace(same, kill_pod=True)
-    inits = compute_init_actions(pod, status, probes=probes)
+    inits = compute_init_actions(pod, status, probes=probes, resized=resized)
     regular = _Regular()
     if inits.is_initialized and not inits.has_failed:
-        regular = _compute_regular(pod, status, probes)
+        regular = _compute_regular(pod, status, probes, resized)
     is_over = inits.is_initialized and not regular.keeps and not regular.start
     if inits.has_failed or is_over:
         return replace(same, kill_pod=True)
@@ -156,7 +159,9 @@ class _Regular:
     kill: tuple[ContainerKill, ...] = ()
 
 
-def _compute_regular(pod: Pod, status: PodRuntimeStatus, probes: ProbeView) -> _Regular:
+def _compute_regular(
+    pod: Pod, status: PodRuntimeStatus, probes: ProbeView, resized: Collection[ContainerID]
+) -> _Regular:
     starts: list[Container] = []
     kills: list[ContainerKill] = []
     keeps = 0
@@ -168,6 +173,9 @@ def _compute_regular(pod: Pod, status: PodRuntimeStatus, probes: ProbeView) -> _
                 kills += _kill_before_start(container, latest)
             continue
         kill, restarts = _kill_running(pod, container, latest, probes)
+        if kill is None:
+            # Whatever the policy says of containers that end: it is to run on, with another size.
+            kill, restarts = kill_resized(container, latest, resized), True
         if kill is None:
             keeps += 1
             continue

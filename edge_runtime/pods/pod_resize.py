@@ -24,7 +24,6 @@ from edge_runtime.admission.resize import (
 from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.objects.quantity import whole_value
-from edge_runtime.pods.container_kills import ContainerKill
 from edge_runtime.runtime.cri_resources import container_resources, pod_cgroup_limits
 from edge_runtime.runtime.errors import RuntimeServiceError
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_stats import ContainerStats
     from edge_runtime.objects.runtime_status import ContainerResources, PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
-    from edge_runtime.pods.pod_actions import PodActions
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.pod_termination import Refresher
     from edge_runtime.runtime.cri_resources import PodCgroupLimits
@@ -103,21 +101,10 @@ class PodResizer:
         self._allocations = allocations
         self._settings = settings
 
-    def with_restarts(self, pod: Pod, status: PodRuntimeStatus, actions: PodActions) -> PodActions:
-        """Return the actions with the containers that must start anew to be resized."""
-        if actions.kill_pod:
-            return actions
-        killed = {each.id for each in actions.kill}
-        kills = tuple(
-            ContainerKill(
-                id=each.id,
-                name=each.desired.name,
-                message=f"Container {each.desired.name} resize requires restart",
-            )
-            for each in container_updates(pod, self._allocations.actuated(pod.uid), status)
-            if each.needs_restart and each.id not in killed
-        )
-        return replace(actions, kill=(*actions.kill, *kills)) if kills else actions
+    def restarts(self, pod: Pod, status: PodRuntimeStatus) -> frozenset[ContainerID]:
+        """Return the running containers that must start anew to be resized."""
+        updates = container_updates(pod, self._allocations.actuated(pod.uid), status)
+        return frozenset(each.id for each in updates if each.needs_restart)
 
     async def resize(self, pod: Pod) -> bool:
         """Give running containers what is allocated; return whether to try again.
@@ -141,31 +128,33 @@ class PodResizer:
 
     async def _resize(self, pod: Pod, updates: Sequence[ContainerUpdate]) -> None:
         """Apply in the order of the picture above; again from the start after a failure."""
-        before = pod_cgroup_limits(with_current(pod, updates))
-        wanted = pod_cgroup_limits(pod)
+        pids = self._settings.pod_pids_limit
+        before = pod_cgroup_limits(with_current(pod, updates), pids=pids)
+        wanted = pod_cgroup_limits(pod, pids=pids)
         if wanted.memory_bytes is None:
             # A kubelet does not take a limit away either.
             wanted = replace(wanted, memory_bytes=before.memory_bytes)
         if wanted.cpu_quota_us is None:
             wanted = replace(wanted, cpu_quota_us=before.cpu_quota_us)
         await self._check_memory(pod, updates, before=before, wanted=wanted)
-        with_memory = replace(before, memory_bytes=wanted.memory_bytes)
-        # Memory first, with the processors as they are: each may go the other way.
-        memory = [each for each in updates if each.changes(MEMORY)]
+        # What grows does so first: also after a failure half way, when a container may have its new
+        # share already and the kernel lets no group have less than those in it.
+        grown = replace(
+            before,
+            cpu_shares=max(before.cpu_shares, wanted.cpu_shares),
+            cpu_quota_us=_larger(before.cpu_quota_us, wanted.cpu_quota_us),
+        )
+        with_memory = replace(grown, memory_bytes=wanted.memory_bytes)
         shrinks = _is_less(wanted.memory_bytes, before.memory_bytes)
-        if not shrinks and with_memory != before:
-            await self._ensure(pod, with_memory)
+        first = grown if shrinks else with_memory
+        if first != before:
+            await self._ensure(pod, first)
+        # Memory, with the processors as they are: each may go the other way.
+        memory = [each for each in updates if each.changes(MEMORY)]
         for update in _shrinking_first(memory, MEMORY):
             await self._update(pod, update, keep=CPU)
         if shrinks:
             await self._ensure(pod, with_memory)
-        grown = replace(
-            wanted,
-            cpu_shares=max(before.cpu_shares, wanted.cpu_shares),
-            cpu_quota_us=_larger(before.cpu_quota_us, wanted.cpu_quota_us),
-        )
-        if grown != with_memory:
-            await self._ensure(pod, grown)
         for update in _shrinking_first([each for each in updates if each.changes(CPU)], CPU):
             await self._update(pod, update, keep=None)
         # Also without any change above: containers may have ended, or start anew with more than
@@ -199,20 +188,15 @@ class PodResizer:
             return
         stats = await self._runtime.list_container_stats(pod_uid=pod.uid)
         used = {each.id: _usage_bytes(each) for each in stats}
-        total = sum(used.values())
         problems = []
-        if pod_shrinks and wanted.memory_bytes is not None and total >= wanted.memory_bytes:
-            problems.append(
-                f"attempting to set pod memory limit ({wanted.memory_bytes}) below current usage"
-                f" ({total})"
-            )
-        for update in updates:
-            limit = limits.get(update.id)
-            if limit is not None and used.get(update.id, 0) >= limit:
-                problems.append(
-                    f'attempting to set container "{update.desired.name}" memory limit ({limit})'
-                    f" below current usage ({used[update.id]})"
-                )
+        if pod_shrinks and wanted.memory_bytes is not None:
+            problems.append(_pod_problem(wanted.memory_bytes, list(used.values())))
+        problems += [
+            _container_problem(update.desired.name, limits[update.id], used.get(update.id))
+            for update in updates
+            if update.id in limits
+        ]
+        problems = [each for each in problems if each]
         if problems:
             # As Go joins errors.
             shown = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
@@ -232,10 +216,31 @@ def _memory_shrinks(update: ContainerUpdate) -> bool:
     return _is_less(_memory_limit(update) or None, before or None)
 
 
-def _usage_bytes(stats: ContainerStats) -> int:
+def _usage_bytes(stats: ContainerStats) -> int | None:
     if stats.memory is None:
-        return 0
-    return stats.memory.usage_bytes or stats.memory.working_set_bytes or 0
+        return None
+    if stats.memory.usage_bytes is not None:
+        return stats.memory.usage_bytes
+    return stats.memory.working_set_bytes
+
+
+def _pod_problem(limit: int, used: Sequence[int | None]) -> str:
+    known = [each for each in used if each is not None]
+    if not used or len(known) < len(used):
+        return "missing pod memory usage"
+    if sum(known) < limit:
+        return ""
+    return f"attempting to set pod memory limit ({limit}) below current usage ({sum(known)})"
+
+
+def _container_problem(name: str, limit: int, used: int | None) -> str:
+    if used is None:
+        return f'missing container "{name}" memory usage'
+    if used < limit:
+        return ""
+    return (
+        f'attempting to set container "{name}" memory limit ({limit}) below current usage ({used})'
+    )
 
 
 def _is_less(new: int | None, old: int | None) -> bool:

@@ -231,3 +231,22 @@ def test_restart_count_goes_on_from_what_the_api_shows() -> None:
     ]
     actions = _compute(Pod(raw | {"status": {"containerStatuses": shown}}))
     assert [(each.name, each.attempt) for each in actions.start] == [("c", 7), ("d", 0)]
+
+
+def test_sidecar_starts_anew_for_its_size() -> None:
+    """The rest goes on meanwhile."""
+    status = PodRuntimeStatus(
+        uid=PodUID("u"),
+        sandboxes=(sandbox(),),
+        containers=(_at("s", ContainerState.RUNNING), _at("c", ContainerState.RUNNING)),
+    )
+    actions = compute_pod_actions(
+        _pod(S),
+        status,
+        records={},
+        probes=NO_PROBES,
+        now_s=1000.0,
+        resized={ContainerID("id-s")},
+    )
+    assert [each.message for each in actions.kill] == ["Container s resize requires restart"]
+    assert _starts(actions) == ["s"]

@@ -212,3 +212,21 @@ def test_older_attempt_that_runs_is_killed_beside_the_newer() -> None:
     assert [each.id for each in actions.kill] == ["old"]
     assert actions.start == ()
     assert not actions.is_finished
+
+
+@pytest.mark.parametrize("policy", ["Always", "OnFailure", "Never"])
+def test_container_that_starts_anew_for_its_size_is_not_at_its_end(policy: str) -> None:
+    """Whatever the policy: it is to run on, also if it ends well when it is stopped."""
+    actions = compute_pod_actions(
+        _pod(policy),
+        _status(container("c7", attempt=2)),
+        records={},
+        probes=NO_PROBES,
+        now_s=NOW_S,
+        resized={ContainerID("c7")},
+    )
+    assert not actions.is_finished
+    assert [(each.id, each.message) for each in actions.kill] == [
+        ("c7", "Container c resize requires restart")
+    ]
+    assert [(each.name, each.attempt) for each in actions.start] == [("c", 3)]
