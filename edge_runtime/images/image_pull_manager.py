@@ -110,8 +110,13 @@ class ImagePullManager:
             StoreError: It cannot be noted: do not pull.
         """
         await self._settle_intents()
-        await self._store.add_intent(image)
+        # Before the write: another pull of the image that ends meanwhile leaves the intent alone.
         self._running[image] += 1
+        try:
+            await self._store.add_intent(image)
+        except BaseException:
+            self._running[image] -= 1
+            raise
 
     async def record_pulled(
         self, image: str, image_ref: str, credential: PullCredential | None
