@@ -258,15 +258,15 @@ class Edge:
                 guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
             )
         )
+        dial = ProviderDial(
+            server=joined.server, credentials=joined.credentials, instance_id=instance_id
+        )
         return Dialer(
-            dial=ProviderDial(
-                server=joined.server,
-                credentials=joined.credentials,
-                instance_id=instance_id,
-            ),
+            dial=dial,
             handler=router.handle,
             limits=Limits(resume_timeout_s=self._config.session_resume_timeout_s),
             network=network,
+            is_reachable=dial.is_reachable,
             metrics=self.metrics.tunnel,
         )
 

@@ -97,6 +97,10 @@ class Liveness:
         """Note that the peer acknowledged something that we sent."""
         self._acknowledged_at = now
 
+    def silent_s(self, *, now: float) -> float:
+        """For how long the peer has owed an answer and acknowledged nothing; 0 without a debt."""
+        return max(0.0, now - self._silent_since()) if self._under_way else 0.0
+
     def is_dead(self, *, now: float) -> bool:
         """Whether the peer has been silent for too long."""
         return bool(self._under_way) and now >= self._dead_at()
@@ -106,5 +110,8 @@ class Liveness:
         return min(self._next_ping_at, self._dead_at()) if self._under_way else self._next_ping_at
 
     def _dead_at(self) -> float:
+        return self._silent_since() + self._dead_after_s
+
+    def _silent_since(self) -> float:
         oldest = next(iter(self._under_way.values()))
-        return max(oldest, self._acknowledged_at) + self._dead_after_s
+        return max(oldest, self._acknowledged_at)

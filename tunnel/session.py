@@ -119,6 +119,11 @@ class Session:
         return self._exchange.liveness.round_trip_s
 
     @property
+    def silent_s(self) -> float:
+        """For how many seconds the peer has owed an answer; 0 when it owes none."""
+        return self._exchange.liveness.silent_s(now=asyncio.get_running_loop().time())
+
+    @property
     def open_streams(self) -> int:
         """How many streams are open now."""
         return len(self._streams)

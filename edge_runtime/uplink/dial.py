@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import re
 from typing import TYPE_CHECKING
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import WebSocketException
+from websockets.proxy import get_proxy
 from websockets.typing import Subprotocol
+from websockets.uri import parse_uri
 
 from edge_runtime.uplink.credentials import Credentials, CredentialsError
 from edge_runtime.uplink.dial_error import DialError, dial_error
@@ -74,7 +77,7 @@ class ProviderDial:
         instance_id: str,
         timeout_s: float = DIAL_TIMEOUT_S,
     ) -> None:
-        host, port = server
+        host, port = self._server = server
         self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self._credentials = credentials
         self._instance_id = instance_id
@@ -104,6 +107,21 @@ class ProviderDial:
         except (DialError, OSError) as exc:
             connection.transport.abort()
             raise self._explain(exc) from exc
+
+    async def is_reachable(self) -> bool:
+        """Whether the provider's port accepts a TCP connection as fast as a dial must be.
+
+        Through a proxy nothing can be said: what accepts there is the proxy.
+        """
+        try:
+            if get_proxy(parse_uri(f"wss://{self.address}{TUNNEL_PATH}")) is not None:
+                return False
+            async with asyncio.timeout(self._timeout_s):
+                _, writer = await asyncio.open_connection(*self._server)
+        except (OSError, ValueError, WebSocketException):
+            return False
+        writer.transport.abort()
+        return True
 
     async def _connect(self, headers: dict[str, str]) -> ClientConnection:
         return await _Connect(

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.uplink.backoff import Backoff
 from edge_runtime.uplink.dial_error import DialError
+from edge_runtime.uplink.silence_watch import SilenceWatch
 from tunnel.errors import PipeError, ProtocolError
 from tunnel.metrics import TunnelMetrics
 from tunnel.protocol import Role
 from tunnel.session import Limits, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from edge_runtime.uplink.dial import Dialled
     from tunnel.stream import Stream
@@ -40,6 +41,7 @@ CONNECTION_LOST = "connection lost"
 NETWORK_CHANGED = "network changed"
 PROVIDER_DRAINS = "provider drains"
 _NETWORK_CHANGED = "the network changed, and the connection is silent since"
+_SILENT = "the connection is silent, and the provider can be reached"
 _UNKNOWN = "the provider does not know the session any more: it was restarted, or gave it up"
 _STOPPING = "the edge is stopping"
 _chance = random.SystemRandom().random
@@ -72,6 +74,8 @@ class Dialer:
         limits: Of each session.
         backoff: Delays between dials.
         network: Tells when dialling at once is worth it; None where nobody can tell.
+        is_reachable: Whether the provider's port accepts a connection; None where that is not to
+            be tried while a connection is silent.
         metrics: Counts why each connection after the first was needed: CONNECTION_LOST,
             NETWORK_CHANGED or PROVIDER_DRAINS.
         clock: Monotonic seconds.
@@ -86,6 +90,7 @@ class Dialer:
         limits: Limits | None = None,
         backoff: Backoff | None = None,
         network: NetworkChanges | None = None,
+        is_reachable: Callable[[], Awaitable[bool]] | None = None,
         metrics: TunnelMetrics | None = None,
         clock: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = _chance,
@@ -95,6 +100,7 @@ class Dialer:
         self._limits = limits
         self._backoff = backoff or Backoff()
         self._network = network
+        self._is_reachable = is_reachable
         self._metrics = metrics or TunnelMetrics()
         self._clock = clock
         self._chance = chance
@@ -122,12 +128,10 @@ class Dialer:
         Cancelling aborts the connection; all streams end with an error on both ends.
         """
         async with asyncio.TaskGroup() as self._tasks:
-            watching = None
-            if self._network is not None:
-                watching = self._tasks.create_task(self._watch_network(self._network))
+            watching = [self._tasks.create_task(watch) for watch in self._watches()]
             await self._dial_until_stopped(self._tasks)
-            if watching is not None:
-                watching.cancel()
+            for task in watching:
+                task.cancel()
 
     def dial_now(self) -> None:
         """End a wait between two dials: whatever made them fail may be over."""
@@ -284,6 +288,23 @@ class Dialer:
 
     # The network.
 
+    def _watches(self) -> list[Coroutine[None, None, None]]:
+        watches = []
+        if self._network is not None:
+            watches.append(self._watch_network(self._network))
+        if self._is_reachable is not None:
+            silence = SilenceWatch(
+                session=lambda: self._session,
+                is_reachable=self._is_reachable,
+                give_up=lambda session: self._give_up(session, _SILENT),
+            )
+            watches.append(silence.run())
+        return watches
+
+    def _give_up(self, session: Session, reason: str) -> None:
+        session.detach(reason)
+        self._hurry.set()
+
     async def _watch_network(self, network: NetworkChanges) -> None:
         while True:
             await network.wait()
@@ -291,5 +312,4 @@ class Dialer:
             if session is None or not session.is_attached:
                 self._hurry.set()
             elif not await session.ping(PROBE_TIMEOUT_S) and session.is_attached:
-                session.detach(_NETWORK_CHANGED)
-                self._hurry.set()
+                self._give_up(session, _NETWORK_CHANGED)

@@ -108,6 +108,12 @@ class MemoryPipe:
         """Freeze both directions without a word: nothing arrives any more, and senders wait."""
         self._out.is_stalled = self._into.is_stalled = True
 
+    def resume(self) -> None:
+        """End a stall: what waited arrives."""
+        for line in (self._out, self._into):
+            line.is_stalled = False
+            line.changed.set()
+
     def stall_sending(self) -> None:
         """Freeze the direction that this end sends in; the other one still works."""
         self._out.is_stalled = True

@@ -89,6 +89,16 @@ class MemoryLink:
         for pipe in self.pipes[-1]:
             pipe.cut()
 
+    def stall(self) -> None:
+        """Let the present connection pass nothing any more; neither end is told."""
+        for pipe in self.pipes[-1]:
+            pipe.stall()
+
+    async def is_reachable(self) -> bool:
+        """Try the provider's port."""
+        await asyncio.sleep(DIAL_TIMEOUT_S if self.is_down else 2 * self._delay_s)
+        return not self.is_down
+
     async def _dial(self, instance: str, session_id: str, received_bytes: int) -> Dialled:
         self.dials.append(asyncio.get_running_loop().time())
         if self.is_down:
@@ -171,8 +181,17 @@ async def memory_site(
     limits: Limits | None = None,
     instance: str = "a" * 32,
     network: NetworkSwitch | None = None,
+    tries_port: bool = False,
 ) -> AsyncIterator[MemorySite]:
-    """Run a site until the block ends; it is connected when the block begins."""
+    """Run a site until the block ends; it is connected when the block begins.
+
+    Args:
+        handler: Answers calls on the edge.
+        limits: Of each session.
+        instance: Of the edge process.
+        network: Tells the edge of changes of its network.
+        tries_port: Whether the edge tries the provider's port while its connection is silent.
+    """
     provider = MemoryProvider(limits=limits)
     async with asyncio.TaskGroup() as tasks:
         link = MemoryLink(provider, tasks)
@@ -184,6 +203,7 @@ async def memory_site(
             limits=limits,
             clock=asyncio.get_running_loop().time,
             network=network,
+            is_reachable=link.is_reachable if tries_port else None,
         )
         serving = tasks.create_task(provider.site_session.run())
         dialling = tasks.create_task(dialer.run())

@@ -27,6 +27,18 @@ def test_answers_give_the_round_trip() -> None:
     assert liveness.round_trip_s == pytest.approx(0.25)
 
 
+def test_silence_is_counted_from_what_is_owed() -> None:
+    """An idle connection is not silent, and whatever is acknowledged ends the silence."""
+    liveness = Liveness()
+    assert liveness.silent_s(now=100.0) == 0.0
+    opaque = liveness.ping(now=100.0)
+    assert liveness.silent_s(now=103.0) == pytest.approx(3.0)
+    liveness.acknowledged(now=104.0)
+    assert liveness.silent_s(now=105.0) == pytest.approx(1.0)
+    liveness.answered(opaque, now=106.0)
+    assert liveness.silent_s(now=200.0) == 0.0
+
+
 def test_silence_for_ten_seconds_is_death() -> None:
     """Counted from the oldest PING that nobody answered."""
     liveness = Liveness()

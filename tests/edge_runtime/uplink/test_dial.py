@@ -200,3 +200,21 @@ async def test_no_proxy_is_heeded(
         monkeypatch.setenv("https_proxy", "http://127.0.0.1:1")
         monkeypatch.setenv("no_proxy", names)
         (await dialled(port)).pipe.abort()
+
+
+async def test_a_port_that_listens_is_reachable(
+    pki: SitePki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it speaks TLS is not asked; through a proxy nobody can tell."""
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    dial = ProviderDial(
+        server=("127.0.0.1", port), credentials=pki.credentials(), instance_id=INSTANCE_A
+    )
+    async with server:
+        assert await dial.is_reachable()
+        monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+        monkeypatch.setenv("no_proxy", "")
+        assert not await dial.is_reachable()
+        monkeypatch.delenv("https_proxy")
+    assert not await dial.is_reachable()
