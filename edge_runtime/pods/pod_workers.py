@@ -238,7 +238,9 @@ class PodWorkers:
 
     async def _step_sync(self, worker: PodWorker) -> float | None:
         pod = worker.work.pod
-        if not self._pleg.is_known(pod.uid):
+        # A step that failed may have made something that it could not look at any more: without a
+        # look it would be made twice.
+        if worker.failures or not self._pleg.is_known(pod.uid):
             await self._pleg.refresh(pod.uid)
         if self._has_running_predecessor(worker):
             # Woken once it stopped.
