@@ -91,11 +91,11 @@ class ByteQueue:
 
     def own(self) -> None:
         """Copy what is a view, so that nothing larger is kept for its sake."""
-        if self._has_views:
-            self._has_views = False
+        if self._has_views and self._pieces:
             self._pieces = collections.deque(
                 bytes(piece) if type(piece) is memoryview else piece for piece in self._pieces
             )
+        self._has_views = False
 
     def clear(self) -> None:
         """Drop all."""

@@ -140,7 +140,8 @@ class Stream:
         # MUST be no await between here and the return, or a cancelled read would lose bytes.
         incoming = self._incoming
         data = incoming.take(max_bytes)
-        incoming.own()
+        if incoming.size:
+            incoming.own()
         size = len(data)
         self.read_bytes += size
         self._owner.input_taken(self, size)
