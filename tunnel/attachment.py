@@ -23,6 +23,9 @@ if typing.TYPE_CHECKING:
 
 # How long the last frame may take to go out, and then the peer to hang up.
 FAREWELL_S = 1.0
+# Then everybody else has a turn, even where nothing waits for room: what the peer acknowledges is
+# dropped while it is still in the processor's cache.
+MAX_IN_A_ROW = 4
 
 
 class WebSocketPipe(typing.Protocol):
@@ -169,13 +172,16 @@ class Attachment:
     async def _write(self) -> None:
         # MUST be no await between the question and next_message: what a replaced attachment took
         # would be missing in the next one.
+        in_a_row = 0
         while self.reason is None or self._is_finishing:
             message = self._owner.next_message()
             if message is not None:
                 self._pipe.limit_unsent(self._owner.unsent_limit_bytes)
                 await self._send(message)
-                if not self._owner.has_full_message():
+                in_a_row += 1
+                if in_a_row >= MAX_IN_A_ROW or not self._owner.has_full_message():
                     # Let those who wait for room write first.
+                    in_a_row = 0
                     await asyncio.sleep(0)
             elif self._is_finishing:
                 return

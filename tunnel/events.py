@@ -37,10 +37,13 @@ class ResponseArrived(_Event, frozen=True):
 
 
 class DataArrived(_Event, frozen=True):
-    """Payload of one DATA frame; ``credit`` is what it took from the window, with padding."""
+    """Payload of DATA frames; ``credit`` is what they took from the window, with padding.
+
+    The payload may be a view of the message that brought it, and then keeps all of it.
+    """
 
     stream_id: int
-    data: bytes
+    data: bytes | memoryview
     credit: int
 
 

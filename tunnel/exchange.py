@@ -172,7 +172,10 @@ class Exchange:
         match received:
             case wire.Data(payload):
                 for event in self.protocol.receive_data(payload, now=now):
-                    self._react(event, now=now)
+                    if type(event) is DataArrived:  # by far the most
+                        self.streams.on_data(event)
+                    else:
+                        self._react(event, now=now)
                 self._watch_ack()
                 if self.protocol.output_bytes or self.counts.is_ack_due(now=now):
                     self.output_queued()
@@ -226,8 +229,6 @@ class Exchange:
 
     def _react(self, event: Event, *, now: float) -> None:
         match event:
-            case DataArrived():
-                self.streams.on_data(event)
             case PingAnswered(opaque):
                 self.liveness.answered(opaque, now=now)
                 if opaque in self._pings:

@@ -83,10 +83,16 @@ __all__ = [
 ]
 
 _FIRST_CONNECTION_WINDOW_BYTES = 65535
+_NO_RUN = (-1, 0, 0)
 
 
 class Protocol:
-    """One HTTP/2 connection in our profile."""
+    """One HTTP/2 connection in our profile.
+
+    Attributes:
+        send_window: Returns how many bytes of DATA may be sent on an open stream now; may be
+            negative.
+    """
 
     def __init__(self, role: Role, *, max_streams: int = MAX_STREAMS) -> None:
         is_client = role is Role.CLIENT
@@ -95,6 +101,7 @@ class Protocol:
         self._h2.local_settings = local_settings(is_client=is_client, max_streams=max_streams)
         self._guard = FrameGuard(from_client=not is_client)
         self._data_path = DataPath(self._h2)
+        self.send_window = self._data_path.send_window
         # In the order of the wire; the payload of DATA is not copied before it is taken.
         self._output: list[Piece] = []
         self._output_bytes = 0
@@ -125,10 +132,6 @@ class Protocol:
     def peer_max_streams(self) -> int:
         """How many streams the peer lets us have open."""
         return self._h2.remote_settings.max_concurrent_streams
-
-    def send_window(self, stream_id: int) -> int:
-        """Return how many bytes of DATA may be sent on an open stream now; may be negative."""
-        return self._data_path.send_window(stream_id)
 
     @property
     def connection_send_window(self) -> int:
@@ -168,19 +171,28 @@ class Protocol:
     def _take_frames(self, data: memoryview, runs: list[tuple[int, int, int]]) -> list[Event]:
         """Hand each piece to where it belongs; consecutive frames of a stream become one event."""
         events: list[Event] = []
+        data_path = self._data_path
+        open_streams = data_path.open_streams
+        following = iter(runs)
+        next(following, None)
         payload: list[memoryview] = []
-        count = len(runs)
-        open_streams = self._data_path.open_streams
-        for index, (stream_id, start, end) in enumerate(runs):
+        for stream_id, start, end in runs:
+            next_id = next(following, _NO_RUN)[0]
             if stream_id not in open_streams:
                 events += self._translate(data[start:end])
                 continue
-            payload.append(data[start + FRAME_HEADER_BYTES : end])
-            if index + 1 == count or runs[index + 1][0] != stream_id:
+            piece = data[start + FRAME_HEADER_BYTES : end]
+            if next_id == stream_id:
+                payload.append(piece)
+                continue
+            joined: bytes | memoryview = piece
+            if payload:
+                payload.append(piece)
                 joined = b"".join(payload)
                 payload.clear()
-                self._data_path.receive(stream_id, len(joined))
-                events.append(DataArrived(stream_id, joined, len(joined)))
+            size = len(joined)
+            data_path.receive(stream_id, size)
+            events.append(DataArrived(stream_id, joined, size))
         return events
 
     def _translate(self, data: memoryview) -> list[Event]:

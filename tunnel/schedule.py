@@ -49,7 +49,8 @@ class Schedule:
         """Queue a stream that has something to send; one that is queued keeps its place."""
         turns = self._turns.setdefault(stream_id, _Turns())
         if not turns.is_queued:
-            self._queue(stream_id, turns)
+            turns.is_queued = True
+            (self._bulk if turns.is_bulk else self._first).append(stream_id)
 
     @property
     def has_waiting(self) -> bool:
@@ -62,10 +63,12 @@ class Schedule:
         The stream leaves its queue: the caller reports ``sent`` or ``blocked`` before it asks
         again.
         """
-        queue = self._next_queue()
-        if queue is None:
+        if self._bulk and (not self._first or self._ahead_bytes >= MAX_AHEAD_BYTES):
+            stream_id = self._bulk.popleft()
+        elif self._first:
+            stream_id = self._first.popleft()
+        else:
             return None
-        stream_id = queue.popleft()
         self._turns[stream_id].is_queued = False
         return stream_id
 
@@ -85,10 +88,11 @@ class Schedule:
             # A turn costs its frame's header and a wake-up however small the frame is.
             self._ahead_bytes += max(size, MIN_TURN_BYTES)
         turns.is_bulk = turns.burst_bytes > SMALL_BURST_BYTES
-        if more:
-            self._queue(stream_id, turns)
-        else:
+        if not more:
             turns.burst_bytes = 0
+            return
+        turns.is_queued = True
+        (self._bulk if turns.is_bulk else self._first).append(stream_id)
 
     def blocked(self, stream_id: int) -> None:
         """Give the turn up for want of a window; after ``ready`` the burst goes on."""
@@ -100,12 +104,3 @@ class Schedule:
         turns = self._turns.pop(stream_id, None)
         if turns is not None and turns.is_queued:
             (self._bulk if turns.is_bulk else self._first).remove(stream_id)
-
-    def _next_queue(self) -> collections.deque[int] | None:
-        if self._bulk and (not self._first or self._ahead_bytes >= MAX_AHEAD_BYTES):
-            return self._bulk
-        return self._first or None
-
-    def _queue(self, stream_id: int, turns: _Turns) -> None:
-        turns.is_queued = True
-        (self._bulk if turns.is_bulk else self._first).append(stream_id)

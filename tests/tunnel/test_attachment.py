@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.fakes.memory_pipe import HUNG_UP, MemoryPipe, memory_pipes
-from tunnel.attachment import FAREWELL_S, Attachment
+from tunnel.attachment import FAREWELL_S, MAX_IN_A_ROW, Attachment
 from tunnel.errors import PipeError, ProtocolError, SessionClosed
 
 pytestmark = pytest.mark.looptime
@@ -161,3 +161,19 @@ async def test_cancelling_aborts_the_websocket() -> None:
     await attachment.wait_done()
     with pytest.raises(SessionClosed, match=HUNG_UP):
         await theirs.receive()
+
+
+async def test_a_full_link_leaves_turns_to_everybody_else() -> None:
+    """However much waits: after a few messages the tasks that are ready run."""
+    ours, theirs = memory_pipes(room_bytes=1 << 20)
+    owner = Owner()
+    owner.has_full_message = lambda: True  # type: ignore[method-assign]
+    owner.outgoing = [b"full"] * 100
+    attachment = attach(ours, owner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(attachment.run())
+        assert await theirs.receive() == b"full"
+        assert ours.sent_messages <= MAX_IN_A_ROW
+        for _ in range(99):
+            assert await theirs.receive() == b"full"
+        attachment.end("enough")

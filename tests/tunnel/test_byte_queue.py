@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import sys
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tunnel.byte_queue import GATHER_BELOW_BYTES, ByteQueue
 
 _STEPS = st.lists(
-    st.tuples(st.sampled_from(["put", "take", "pieces"]), st.integers(0, 3 * GATHER_BELOW_BYTES)),
+    st.tuples(
+        st.sampled_from(["put", "put view", "own", "take", "pieces"]),
+        st.integers(0, 3 * GATHER_BELOW_BYTES),
+    ),
     max_size=60,
 )
 
@@ -21,10 +25,13 @@ def test_bytes_come_out_as_they_went_in(steps: list[tuple[str, int]]) -> None:
     queue = ByteQueue()
     put, taken = bytearray(), bytearray()
     for number, (step, size) in enumerate(steps):
-        if step == "put":
+        if step.startswith("put"):
             data = bytes([number]) * size
-            queue.put(data)
+            queue.put(data if step == "put" else memoryview(data))
             put += data
+            continue
+        if step == "own":
+            queue.own()
             continue
         waiting = queue.size
         if step == "pieces":
@@ -46,6 +53,29 @@ def test_large_piece_is_not_copied() -> None:
     data = bytes(50_000)
     queue.put(data)
     assert queue.take(65_536) is data
+
+
+def test_frames_are_joined_and_not_cut() -> None:
+    """As many as fit; what is left keeps its place."""
+    queue = ByteQueue()
+    frames = [bytes([number]) * 16_320 for number in range(6)]
+    for frame in frames:
+        queue.put(memoryview(frame))
+    assert queue.take(65_536) == b"".join(frames[:4])
+    assert queue.take(10_000) == frames[4][:10_000]
+    assert queue.take(65_536) == frames[4][10_000:] + frames[5]
+
+
+def test_owned_pieces_keep_nothing_larger() -> None:
+    """A view keeps what it is a view of, its copy does not."""
+    queue = ByteQueue()
+    message = bytearray(65_536)
+    queue.put(memoryview(message)[: GATHER_BELOW_BYTES + 1])
+    with pytest.raises(BufferError):
+        message.clear()
+    queue.own()
+    message.clear()
+    assert queue.take(65_536) == bytes(GATHER_BELOW_BYTES + 1)
 
 
 def test_many_small_pieces_cost_little_more_than_their_bytes() -> None:

@@ -19,14 +19,13 @@ from tests.fakes.session_pair import GET, OK, echo, read_all, session_pair
 from tunnel.errors import HeadError, SessionClosed, StreamReset
 from tunnel.protocol import RequestHead, ResponseHead, Role
 from tunnel.session import Handler, Session
+from tunnel.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
 
     from websockets.asyncio.connection import Connection
-
-    from tunnel.stream import Stream
 
     Connect = Callable[[Handler], AbstractAsyncContextManager[Session]]
 
@@ -411,3 +410,55 @@ async def test_misuse_is_an_assertion(connect: Connect) -> None:
     async with connect(handler) as session:
         await session.open(GET)
         await outcome
+
+
+class _Deaf:
+    """An owner that takes note of nothing."""
+
+    def output_ready(self, stream: Stream) -> None: ...
+
+    def input_taken(self, stream: Stream, size: int) -> None: ...
+
+    def respond(self, stream: Stream, head: ResponseHead, *, end: bool) -> None: ...
+
+    def reset(self, stream: Stream, *, error_code: int) -> None: ...
+
+    def ended(self, stream: Stream) -> None: ...
+
+
+FRAME_BYTES = 16_320
+
+
+@pytest.mark.parametrize("is_cancelled", [False, True])
+async def test_what_waits_for_a_reader_keeps_no_whole_message(is_cancelled: bool) -> None:
+    """Bytes are a view of their message only until the reader that waits for them has run."""
+    stream = Stream(_Deaf(), 1, GET, is_server=False)
+    messages = [bytearray([number]) * 65_536 for number in range(10)]
+    async with asyncio.TaskGroup() as tasks:
+        reading = tasks.create_task(stream.read())
+        await asyncio.sleep(0)
+        for message in messages:
+            stream.receive_data(memoryview(message)[:FRAME_BYTES])
+        if is_cancelled:
+            reading.cancel()
+    received = b"" if is_cancelled else reading.result()
+    stream.receive_data(memoryview(messages[0])[:1])
+    wanted = b"".join(bytes(message[:FRAME_BYTES]) for message in messages) + messages[0][:1]
+    for message in messages:
+        message.clear()  # would raise BufferError while there is a view
+    while len(received) < len(wanted):
+        received += await stream.read()
+    assert received == wanted
+
+
+async def test_a_reader_may_follow_one_that_was_cancelled_a_moment_ago() -> None:
+    """The first has not run yet when the second begins; it gets the bytes."""
+    stream = Stream(_Deaf(), 1, GET, is_server=False)
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(stream.read())
+        await asyncio.sleep(0)
+        second = tasks.create_task(stream.read())
+        await asyncio.sleep(0)
+        first.cancel()
+        stream.receive_data(b"bytes")
+        assert await second == b"bytes"
