@@ -13,10 +13,8 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from sqlite_utils.db import Database as SqliteUtilsDatabase
-
 from edge_runtime.store.errors import StoreDamaged, StoreError, StoreInUse
-from edge_runtime.store.schema import migrations
+from edge_runtime.store.schema import migrate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -176,7 +174,7 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         _check(connection, path)
-        migrations.apply(SqliteUtilsDatabase(connection, execute_plugins=False))
+        migrate(connection)
     except (sqlite3.Error, OSError, StoreError) as exc:
         if connection is not None:
             connection.close()

@@ -1,109 +1,143 @@
 """Tables of the edge's database, as migrations that run once each, in order.
 
-A migration that was released is never changed: a later one corrects it.
+A migration that was released is never changed: a later one corrects it. Which ones ran stands in
+the table that sqlite-utils keeps for this, since earlier versions of edgelet migrated by it; that
+library itself would stay resident, with its command line, for what happens at one start in many.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from sqlite_utils.migrations import Migrations
-
 if TYPE_CHECKING:
-    from sqlite_utils.db import Database
+    import sqlite3
 
-migrations = Migrations("edgelet")
-
-
-@migrations()
-def create_pods(db: Database) -> None:
-    """Desired pods; ``state`` is pod_store.PodState, ``pod`` is JSON and empty once gone."""
-    db.table("pods").create(
-        {"uid": str, "revision": str, "state": str, "pod": bytes, "gone_sequence": int},
-        pk="uid",
-        not_null={"revision", "state", "pod", "gone_sequence"},
-    )
+_SET = "edgelet"
+_RECORDS = (
+    "CREATE TABLE IF NOT EXISTS _sqlite_migrations"
+    " (id INTEGER PRIMARY KEY, migration_set TEXT, name TEXT, applied_at TEXT)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS idx__sqlite_migrations_migration_set_name"
+    " ON _sqlite_migrations (migration_set, name)",
+)
 
 
-@migrations()
-def create_statuses(db: Database) -> None:
-    """The newest status of each pod; sequences only grow."""
-    db.table("statuses").create(
-        {"uid": str, "sequence": int, "hash": str, "status": bytes},
-        pk="uid",
-        not_null={"sequence", "hash", "status"},
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Migration:
+    """One step from a schema to the next.
+
+    Attributes:
+        name: Never used for another one.
+        statements: SQL, in order; none begins or ends a transaction.
+    """
+
+    name: str
+    statements: tuple[str, ...]
 
 
-@migrations()
-def create_containers(db: Database) -> None:
-    """What must be known of a container after the runtime lost it."""
-    db.table("containers").create(
-        {
-            "uid": str,
-            "name": str,
-            "attempt": int,
-            "backoff_key": str,
-            "backoff_s": float,
-            "backoff_updated_at_s": float,
-        },
-        pk=("uid", "name"),
-        not_null={"attempt", "backoff_key", "backoff_s", "backoff_updated_at_s"},
-    )
+MIGRATIONS = (
+    # Desired pods; ``state`` is pod_store.PodState, ``pod`` is JSON and empty once gone.
+    Migration(
+        name="create_pods",
+        statements=(
+            "CREATE TABLE pods (uid TEXT PRIMARY KEY, revision TEXT NOT NULL,"
+            " state TEXT NOT NULL, pod BLOB NOT NULL, gone_sequence INTEGER NOT NULL)",
+        ),
+    ),
+    # The newest status of each pod; sequences only grow.
+    Migration(
+        name="create_statuses",
+        statements=(
+            "CREATE TABLE statuses (uid TEXT PRIMARY KEY, sequence INTEGER NOT NULL,"
+            " hash TEXT NOT NULL, status BLOB NOT NULL)",
+        ),
+    ),
+    # What must be known of a container after the runtime lost it.
+    Migration(
+        name="create_containers",
+        statements=(
+            "CREATE TABLE containers (uid TEXT, name TEXT, attempt INTEGER NOT NULL,"
+            " backoff_key TEXT NOT NULL, backoff_s REAL NOT NULL,"
+            " backoff_updated_at_s REAL NOT NULL, PRIMARY KEY (uid, name))",
+        ),
+    ),
+    # Events that the API does not hold yet, in the order of their last change.
+    Migration(
+        name="create_events",
+        statements=(
+            "CREATE TABLE events (id TEXT PRIMARY KEY, position INTEGER NOT NULL,"
+            " event BLOB NOT NULL)",
+        ),
+    ),
+    # Objects that pods refer to; ``object`` is JSON, empty for one that the API does not have.
+    Migration(
+        name="create_objects",
+        statements=(
+            "CREATE TABLE objects (kind TEXT, namespace TEXT, name TEXT, revision TEXT NOT NULL,"
+            " object BLOB NOT NULL, PRIMARY KEY (kind, namespace, name))",
+        ),
+    ),
+    # The edge's own Node; ``node`` is the newest NodePut as JSON.
+    Migration(
+        name="create_nodes",
+        statements=("CREATE TABLE nodes (name TEXT PRIMARY KEY, node BLOB NOT NULL)",),
+    ),
+    # What admitted pods hold; ``allocation`` is allocation_store.PodAllocation as JSON.
+    Migration(
+        name="create_allocations",
+        statements=("CREATE TABLE allocations (uid TEXT PRIMARY KEY, allocation BLOB NOT NULL)",),
+    ),
+    # Whose credentials opened each image, and the names whose pull began; ``record`` is JSON.
+    Migration(
+        name="create_pull_records",
+        statements=(
+            "CREATE TABLE pulled_images (image_ref TEXT PRIMARY KEY, record BLOB NOT NULL)",
+            "CREATE TABLE pull_intents (image TEXT PRIMARY KEY)",
+        ),
+    ),
+    # Why pods are being ended in phase Failed, from when their end began.
+    Migration(
+        name="create_failures",
+        statements=(
+            "CREATE TABLE failures (uid TEXT PRIMARY KEY, reason TEXT NOT NULL,"
+            " message TEXT NOT NULL, grace_period_s INTEGER, is_disruption INTEGER NOT NULL)",
+        ),
+    ),
+)
 
 
-@migrations()
-def create_events(db: Database) -> None:
-    """Events that the API does not hold yet, in the order of their last change."""
-    db.table("events").create(
-        {"id": str, "position": int, "event": bytes}, pk="id", not_null={"position", "event"}
-    )
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring a database up to date, all or nothing.
+
+    Args:
+        connection: In autocommit mode, with no transaction open.
+
+    Raises:
+        sqlite3.Error: It cannot be done; nothing changed.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _apply(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        # SQLite ends the transaction by itself after some errors, as of a full disk.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
-@migrations()
-def create_objects(db: Database) -> None:
-    """Objects that pods refer to; ``object`` is JSON, empty for one that the API does not have."""
-    db.table("objects").create(
-        {"kind": str, "namespace": str, "name": str, "revision": str, "object": bytes},
-        pk=("kind", "namespace", "name"),
-        not_null={"revision", "object"},
-    )
-
-
-@migrations()
-def create_nodes(db: Database) -> None:
-    """The edge's own Node; ``node`` is the newest NodePut as JSON."""
-    db.table("nodes").create({"name": str, "node": bytes}, pk="name", not_null={"node"})
-
-
-@migrations()
-def create_allocations(db: Database) -> None:
-    """What admitted pods hold; ``allocation`` is allocation_store.PodAllocation as JSON."""
-    db.table("allocations").create(
-        {"uid": str, "allocation": bytes}, pk="uid", not_null={"allocation"}
-    )
-
-
-@migrations()
-def create_pull_records(db: Database) -> None:
-    """Whose credentials opened each image, and the names whose pull began; ``record`` is JSON."""
-    db.table("pulled_images").create(
-        {"image_ref": str, "record": bytes}, pk="image_ref", not_null={"record"}
-    )
-    db.table("pull_intents").create({"image": str}, pk="image")
-
-
-@migrations()
-def create_failures(db: Database) -> None:
-    """Why pods are being ended in phase Failed, from when their end began."""
-    db.table("failures").create(
-        {
-            "uid": str,
-            "reason": str,
-            "message": str,
-            "grace_period_s": int,
-            "is_disruption": int,
-        },
-        pk="uid",
-        not_null={"reason", "message", "is_disruption"},
-    )
+def _apply(connection: sqlite3.Connection) -> None:
+    for statement in _RECORDS:
+        connection.execute(statement)
+    rows = connection.execute("SELECT name FROM _sqlite_migrations WHERE migration_set = ?", [_SET])
+    applied = {name for (name,) in rows}
+    for migration in MIGRATIONS:
+        if migration.name in applied:
+            continue
+        for statement in migration.statements:
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)",
+            (_SET, migration.name, str(datetime.now(UTC))),
+        )

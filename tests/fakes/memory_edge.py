@@ -9,8 +9,6 @@ import sqlite3
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlite_utils.db import Database as SqliteUtilsDatabase
-
 from edge_runtime.admission.allocation_manager import Verdict
 from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, ProbeView
 from edge_runtime.pleg.generic_pleg import GenericPLEG
@@ -25,7 +23,7 @@ from edge_runtime.pods.status_updater import StatusUpdater
 from edge_runtime.runtime.cri_config import sandbox_config
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.local_pod_state import LocalPodState
-from edge_runtime.store.schema import migrations
+from edge_runtime.store.schema import migrate
 from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
@@ -48,7 +46,7 @@ class MemoryDatabase:
 
     def __init__(self) -> None:
         self.connection = sqlite3.connect(":memory:", isolation_level=None)
-        migrations.apply(SqliteUtilsDatabase(self.connection, execute_plugins=False))
+        migrate(self.connection)
 
     async def run(self, operation: Callable[[sqlite3.Connection], _T]) -> _T:
         """Run an operation at once."""
