@@ -1,3 +1,3 @@
-from edge_runtime.cli import main
+from edge_runtime.command import main
 
 main()

@@ -9,17 +9,11 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from edge_runtime.config import (
-    EDGELET_VERSION,
-    ConfigError,
-    EdgeConfig,
-    decode_config,
-    parse_server,
-)
+from edge_runtime.config import EDGELET_VERSION, ConfigError, EdgeConfig, parse_server
+from edge_runtime.config_file import load_config
+from edge_runtime.run_command import EXIT_BAD_INPUT
+from edge_runtime.run_command import run as run_until_stopped
 
-# Bad input: the configuration, a file that it names, or another edgelet that holds its state.
-EXIT_BAD_INPUT = 2
-MAX_CONFIG_BYTES = 1 << 20
 MAX_TOKEN_FILE_BYTES = 64 << 10
 TOKEN_VARIABLE = "EDGELET_TOKEN"  # noqa: S105 - the name of a variable
 STDIN = "-"
@@ -55,15 +49,7 @@ def run(config: ConfigOption = None) -> None:
     Exit status: 0 after a planned stop, 2 when the configuration, a file that it names or the
     identity cannot be used, 1 for every other failure.
     """
-    edge_config = _config_or_refuse(config)
-
-    from edge_runtime.app import StartRefused, run_edge
-
-    try:
-        status = run_edge(edge_config)
-    except StartRefused as exc:
-        _refuse(str(exc))
-    raise typer.Exit(status)
+    raise typer.Exit(run_until_stopped(config))
 
 
 @app.command(
@@ -136,39 +122,14 @@ def version() -> None:
     typer.echo(EDGELET_VERSION)
 
 
-def load_config(path: Path) -> EdgeConfig:
-    """Read a configuration file.
-
-    Raises:
-        ConfigError: It cannot be read, is no YAML, or a field is wrong; one sentence.
-    """
-    import yaml
-
-    try:
-        with path.open("rb") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1)
-    except OSError as exc:
-        raise ConfigError(f"cannot read {path}: {exc.strerror}") from exc
-    if len(text) > MAX_CONFIG_BYTES:
-        raise ConfigError(f"{path} has more than {MAX_CONFIG_BYTES} bytes")
-    try:
-        return decode_config(yaml.safe_load(text))
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f" in line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{path} is no YAML{where}") from exc
-    except ConfigError as exc:
-        raise ConfigError(f"{path}: {exc}") from exc
-
-
 def main() -> None:
-    """Console script."""
+    """Parse the command line and do what it says."""
     app()
 
 
 def _config_or_refuse(path: Path | None) -> EdgeConfig:
     try:
-        return load_config(path) if path is not None else EdgeConfig()
+        return load_config(path)
     except ConfigError as exc:
         _refuse(str(exc))
 

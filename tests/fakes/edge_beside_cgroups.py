@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from edge_runtime.app import run_edge
-from edge_runtime.cli import load_config
+from edge_runtime.config_file import load_config
 
 MODULE = "tests.fakes.edge_beside_cgroups"
 _CONTROLLERS = ("cpu", "memory", "pids")
