@@ -1,7 +1,7 @@
 """``edgelet run``: what it does, without the parser of the command line.
 
-That parser (typer, with pydantic behind it) would stay resident for as long as the edge runs: about
-14 MiB, a fifth of all. So `command.py` comes here directly where there is nothing to parse.
+That parser (typer, with pydantic behind it) would stay resident for as long as the edge runs: some
+9 MiB. So `command.py` comes here directly where there is nothing to parse.
 """
 
 from __future__ import annotations

@@ -9,10 +9,12 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 
 from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.store.allocation_store import AllocationStore, PodAllocation
 from edge_runtime.store.database import Database
+from edge_runtime.store.errors import StoreError
 from edge_runtime.store.event_store import EventStore
 from edge_runtime.store.local_pod_state import ContainerRecord, FailureRecord, LocalPodState
 from edge_runtime.store.pod_store import PodState, PodStore, StoredPod
@@ -130,3 +132,20 @@ async def test_what_came_later_works_in_it(path: Path) -> None:
     await PodStore(database).remove(UID)
     assert [each.uid for each in await PodStore(database).load()] == ["gone"]
     database.close()
+
+
+def test_migration_that_fails_leaves_the_database_as_it_was(path: Path) -> None:
+    """Also those that went through before it in the same start."""
+    _first_version(path)
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE failures (uid TEXT)")
+    connection.commit()
+    before = list(connection.iterdump())
+    connection.close()
+
+    with pytest.raises(StoreError, match="table failures already exists"):
+        Database(path)
+
+    connection = sqlite3.connect(path)
+    assert list(connection.iterdump()) == before
+    connection.close()
