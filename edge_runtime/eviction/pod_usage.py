@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
+import stat
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
@@ -14,7 +16,7 @@ from edge_runtime.objects.qos import QOSClass, compute_qos_class
 from edge_runtime.objects.runtime_status import POD_UID_LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from edge_runtime.objects.pod import Pod, PodUID
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 200_000
 _EMPTY_DIRS = "volumes/kubernetes.io~empty-dir"
 _BLOCK_BYTES = 512
+_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASSED_OVER = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 class MeasuringRuntime(Protocol):
@@ -123,26 +127,51 @@ def disk_use(folder: Path, *, max_entries: int = MAX_ENTRIES) -> DiskUse:
     Raises:
         OSError: It cannot be read.
     """
+    try:
+        device = folder.lstat().st_dev
+    except FileNotFoundError:
+        return DiskUse()
     size_bytes = inodes = 0
     left, seen = [os.fspath(folder)], set[int]()
-    while left and inodes < max_entries:
-        try:
-            with os.scandir(left.pop()) as entries:
-                for entry in entries:
-                    found = entry.stat(follow_symlinks=False)
-                    if entry.is_dir(follow_symlinks=False):
-                        left.append(entry.path)
-                    elif found.st_nlink > 1:
-                        if found.st_ino in seen:
-                            continue
-                        seen.add(found.st_ino)
-                    size_bytes += found.st_blocks * _BLOCK_BYTES
-                    inodes += 1
-                    if inodes >= max_entries:
-                        break
-        except FileNotFoundError:  # removed meanwhile
-            continue
+    while left:
+        for path, found in _look_into(left.pop()):
+            if found.st_dev != device:
+                continue  # something else is mounted there
+            if stat.S_ISDIR(found.st_mode):
+                left.append(path)
+            elif found.st_nlink > 1:
+                if found.st_ino in seen:
+                    continue
+                seen.add(found.st_ino)
+            size_bytes += found.st_blocks * _BLOCK_BYTES
+            inodes += 1
+            if inodes >= max_entries:
+                return DiskUse(size_bytes=size_bytes, inodes=inodes)
     return DiskUse(size_bytes=size_bytes, inodes=inodes)
+
+
+def _look_into(folder: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield path and state of what lies in a folder; what is changed meanwhile is passed over.
+
+    The folder is a pod's: it may put a link in its place at any moment, or nest folders deeper than
+    a path can name. Neither may keep us from measuring the other pods.
+    """
+    try:
+        descriptor = os.open(folder, _OPEN_FOLDER)
+    except OSError as exc:
+        if exc.errno not in _PASSED_OVER:
+            raise
+        return
+    try:
+        with os.scandir(descriptor) as entries:
+            for entry in entries:
+                try:
+                    found = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:
+                    continue
+                yield f"{folder}/{entry.name}", found
+    finally:
+        os.close(descriptor)
 
 
 def _newest_by_pod(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from edge_runtime.pods.pod_phase import FAILED, SUCCEEDED
+from edge_runtime.pods.pod_phase import DISRUPTION_TARGET, FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,8 +34,6 @@ OWNED = (
     RESIZE_IN_PROGRESS,
     ALL_CONTAINERS_RESTARTING,
 )
-# Set by us and by others; what others set does not come down to the edge.
-DISRUPTION_TARGET = "DisruptionTarget"
 TERMINATION_BY_KUBELET = "TerminationByKubelet"
 
 

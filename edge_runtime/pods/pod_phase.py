@@ -1,6 +1,7 @@
 """A pod's phase from its containers' statuses; pure.
 
-Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPhase``.
+Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPhase``,
+pkg/kubelet/status/status_manager.go ``mergePodStatus``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ RUNNING = "Running"
 SUCCEEDED = "Succeeded"
 FAILED = "Failed"
 TERMINAL_PHASES = (SUCCEEDED, FAILED)
+# Set by us and by others; what others set does not come down to the edge.
+DISRUPTION_TARGET = "DisruptionTarget"
 
 
 @dataclass(slots=True)
@@ -70,6 +73,31 @@ def compute_phase(
     if init.pending or (init.pending_sidecars and not has_started) or counts.waiting:
         return PENDING
     return _phase_of(counts, is_terminal=is_terminal)
+
+
+def held_back(status: Json, before: Json) -> Json:
+    """Return a status with its turn to a terminal phase, if it has one, put off.
+
+    Whoever sees a terminal phase takes what the pod held for free: it is not told before the pod
+    has been stopped. What became of containers and readiness is told at once.
+
+    Args:
+        status: Of a pod that still has to be stopped.
+        before: What was told last.
+    """
+    if status["phase"] not in TERMINAL_PHASES or before.get("phase") in TERMINAL_PHASES:
+        return status
+    known = [each["type"] for each in before.get("conditions") or ()]
+    held = {key: value for key, value in status.items() if key not in ("reason", "message")}
+    return held | {
+        "phase": before.get("phase") or PENDING,
+        "conditions": [
+            each
+            for each in status["conditions"]
+            if each["type"] != DISRUPTION_TARGET or DISRUPTION_TARGET in known
+        ],
+        **{key: before[key] for key in ("reason", "message") if before.get(key)},
+    }
 
 
 def _phase_of(counts: _Counts, *, is_terminal: bool) -> str:

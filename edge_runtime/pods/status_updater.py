@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.pods.pod_phase import held_back
 from edge_runtime.pods.pod_status import (
     StatusContext,
     compute_final_status,
@@ -60,7 +61,7 @@ class StatusUpdater:
     def update(
         self, pod: Pod, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
     ) -> None:
-        """Take over what cache and probes show of a pod.
+        """Take over what cache and probes show of a pod; a terminal phase waits for `finish`.
 
         Args:
             pod: The pod.
@@ -85,7 +86,8 @@ class StatusUpdater:
         self._statuses.set(pod.uid, status)
 
     def _update(self, pod: Pod, context: StatusContext) -> None:
-        self._statuses.set(pod.uid, self._computed(pod, context))
+        before = self._statuses.get(pod.uid) or pod.status
+        self._statuses.set(pod.uid, held_back(self._computed(pod, context), before))
 
     def _computed(self, pod: Pod, context: StatusContext) -> Json:
         old, status = self._statuses.get(pod.uid), self._cache.get(pod.uid)

@@ -96,8 +96,7 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, kubectl: Kubectl) -> N
     ("name", "field", "change"),
     [
         ("volumes", "volumes", {"volumes": [{"name": "v", "emptyDir": {}}]}),
-        ("inits", "initContainers", {"initContainers": [container("first", script="true")]}),
-        ("deadline", "activeDeadlineSeconds", {"activeDeadlineSeconds": 600}),
+        ("links", "enableServiceLinks", {"enableServiceLinks": True}),
     ],
 )
 def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
@@ -117,11 +116,11 @@ def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
 
 
 def test_a_container_field_that_is_not_there_yet(cluster: Cluster, kubectl: Kubectl) -> None:
-    """The same for a field of a container: a probe."""
-    main = container(readinessProbe={"exec": {"command": ["true"]}})
-    kubectl.apply(pod("probe", main, site=cluster.site))
-    state = waits_for(kubectl, "probe", "UnsupportedByEdgelet")
-    assert "readinessProbe" in state["message"], state
+    """The same for a field of a container: its environment from a ConfigMap."""
+    main = container(envFrom=[{"configMapRef": {"name": "settings"}}])
+    kubectl.apply(pod("environment", main, site=cluster.site))
+    state = waits_for(kubectl, "environment", "UnsupportedByEdgelet")
+    assert "envFrom" in state["message"], state
 
 
 def test_an_unsupported_pod_can_be_deleted(cluster: Cluster, kubectl: Kubectl) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from edge_runtime.objects.pod import Pod
-from edge_runtime.pods.pod_phase import compute_phase
+from edge_runtime.pods.pod_phase import compute_phase, held_back
 from tests.fakes.edge_pods import pod_json
 
 Json = dict[str, Any]
@@ -152,3 +152,34 @@ def test_container_with_a_restart_policy_of_its_own(
     """It comes before the pod's."""
     pod = _pod(policy, containers=[{"name": "c", "image": "i"} | fields])
     assert _phase(pod, {"c": status}) == phase
+
+
+def test_a_terminal_phase_is_held_back_with_its_reason() -> None:
+    """Containers and readiness are told; phase, reason, message and the disruption are not yet."""
+    before: Json = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
+    ready = {"type": "Ready", "status": "False", "reason": "PodFailed"}
+    target = {"type": "DisruptionTarget", "status": "True"}
+    over: Json = {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": "low on memory",
+        "conditions": [target, ready],
+        "containerStatuses": [DONE],
+    }
+    held = {"phase": "Running", "conditions": [ready], "containerStatuses": [DONE]}
+    assert held_back(over, before) == held
+    assert held_back(over, {}) == held | {"phase": "Pending"}
+    assert held_back(over, before | {"reason": "r", "message": "m"}) == held | {
+        "reason": "r",
+        "message": "m",
+    }
+    told = before | {"conditions": [target]}
+    assert held_back(over, told)["conditions"] == [target, ready]
+
+
+def test_other_phases_and_one_that_was_told_are_not_held_back() -> None:
+    """A terminal phase stays."""
+    runs: Json = {"phase": "Running", "conditions": []}
+    over: Json = {"phase": "Succeeded", "conditions": []}
+    assert held_back(runs, {"phase": "Pending"}) == runs
+    assert held_back(over, over) == over
