@@ -1,6 +1,9 @@
 """The edge runtime: a small kubelet that runs pods through CRI, reached through a tunnel.
 
-cli.py        the command ``edgelet``
+command.py    the command ``edgelet``: the edge itself at once, all else through cli.py
+run_command.py  ``edgelet run``
+cli.py        what has to be parsed: ``edgelet join``, ``version``, help
+config_file.py  reads the configuration file
 config.py     EdgeConfig: the configuration file as a value, pure
 policy_config.py  the parts of it with which a machine's owner guards it, pure
 reserve_config.py  the parts that keep pods from taking all of the machine, pure
