@@ -129,6 +129,22 @@ async def _state(port: EdgePort) -> Json:
     return {"provider": {**process_state(), "streams": open_streams(port.metrics)}, "edge": edge}
 
 
+async def _settled(port: EdgePort, before: Json) -> Json:
+    """Return what both processes hold once the provider holds no more than before.
+
+    Its process is the API server's stand-in, too, whose connections stay for a while after a call.
+    What has not gone after IDLE_TIMEOUT_S is returned as it is.
+    """
+    deadline = asyncio.get_running_loop().time() + IDLE_TIMEOUT_S
+    while True:
+        after = await _state(port)
+        held, held_before = after["provider"], before["provider"]
+        is_settled = all(held[what] <= held_before[what] for what in ("fds", "tasks"))
+        if is_settled or asyncio.get_running_loop().time() > deadline:
+            return after
+        await asyncio.sleep(0.5)
+
+
 async def _edge_state(port: EdgePort) -> Json:
     stream = await port.client.open(RequestHead(method="GET", path="/state"))
     await stream.close_write()
@@ -148,7 +164,7 @@ async def _run(calls: int, warm_up: int, seed: int) -> Json:
             before = await _state(port)
             churn = Churn(port, seed + 1)
             await churn.run(calls)
-            after = await _state(port)
+            after = await _settled(port, before)
             sessions = port.metrics.reconnects
     return {
         "before": before,
