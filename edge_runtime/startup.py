@@ -21,7 +21,7 @@ from edge_runtime.machine.systemd_slices import SystemdSlices, is_systemd_runnin
 from edge_runtime.objects.cgroup_names import CgroupDriver
 from edge_runtime.objects.pod_resources import parse_resources
 from edge_runtime.objects.sysctls import sysctl_allowlist
-from edge_runtime.pods.dns_config import parse_resolv_conf
+from edge_runtime.pod_network.dns_config import parse_resolv_conf
 from edge_runtime.pods.pod_settings import PodSettings
 from edge_runtime.policy.edge_policy import policy_of
 from edge_runtime.runtime.errors import RuntimeServiceError, Unimplemented

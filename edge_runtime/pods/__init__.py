@@ -16,32 +16,13 @@ user_namespaces.py  UserNamespaces: ranges of ids, one to a pod
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
 container_stop.py   ContainerStopper: preStop hook, turn and stop signal of one container
-stop_order.py       for whose end a container's own waits, and how long it gets, pure
 restored_pod.py     a pod whose object is gone, as far as its containers tell, pure
 lifecycle_hooks.py  LifecycleHooks: commands, HTTP requests and pauses around a container's life
 pod_files.py        log folders and log links of pods
 pod_settings.py     PodSettings: what of machine and configuration decides how pods run
 interruption.py     unless: give up a call when something more urgent came up
-endings.py          what ended while a pod was worked on, pure
-pod_actions.py      compute_pod_actions: what to do next, pure
-init_actions.py     compute_init_actions: the same for init containers and sidecars, pure
-container_starts.py when a container starts, and as which attempt, pure
-container_kills.py  which running containers are killed, pure
-restart_policy.py   whether a container that ended starts again, pure
 probers.py          Probers: what pods ask of the probes of their containers
-pod_status.py       compute_pod_status: the API status, pure
-pod_phase.py        the phase, pure
-pod_conditions.py   conditions of the API status, pure
-pod_addresses.py    addresses in the API status, pure
-status_resources.py resources in the API status: what is in force, pure
-container_status.py statuses of containers, pure
-container_state.py  their states, pure
-container_readiness.py  whether they have started and are ready, pure
 pod_events.py       texts of events, as a kubelet words them
-crash_backoff.py    when a crashed container may start again, pure
-dns_config.py       a pod's resolv.conf, pure
-pod_hostname.py     a pod's host name and domain, pure
-hosts_file.py       contents of a pod's /etc/hosts, pure
 pod_mounts.py       PodMounts: files that the edge itself mounts into containers
 orphans.py          what the runtime has of pods that nobody wants
 """

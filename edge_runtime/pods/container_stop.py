@@ -10,9 +10,9 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.pod_actions.stop_order import compute_stop_order
 from edge_runtime.pods.interruption import outcome_of
 from edge_runtime.pods.pod_start import HookFailed
-from edge_runtime.pods.stop_order import compute_stop_order
 from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:

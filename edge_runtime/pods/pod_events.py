@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.pod_failure import PodFailure
-    from edge_runtime.pods.dns_config import DnsWarning
+    from edge_runtime.pod_network.dns_config import DnsWarning
 
 
 class Recorder(Protocol):

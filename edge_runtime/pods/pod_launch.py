@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.images.image_manager import ImageError
 from edge_runtime.objects.container import ContainerKind
-from edge_runtime.pods.container_kills import ContainerKill, KillReason
-from edge_runtime.pods.container_status import WaitingReason
+from edge_runtime.pod_actions.container_kills import ContainerKill, KillReason
+from edge_runtime.pod_status.container_status import WaitingReason
 from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_start import (
     POST_START_HOOK_ERROR,
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from edge_runtime.objects.container import Container
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
-    from edge_runtime.pods.container_starts import ContainerStart
-    from edge_runtime.pods.pod_actions import PodActions
+    from edge_runtime.pod_actions.container_starts import ContainerStart
+    from edge_runtime.pod_actions.pod_actions import PodActions
     from edge_runtime.pods.sync_memory import SyncMemory
 
 

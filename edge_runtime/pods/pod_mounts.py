@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.logs.termination_message import message_path
 from edge_runtime.objects.runtime_config import Mount
-from edge_runtime.pods.hosts_file import host_network_hosts_file, managed_hosts_file
+from edge_runtime.pod_network.hosts_file import host_network_hosts_file, managed_hosts_file
+from edge_runtime.pod_network.pod_hostname import pod_hostname
 from edge_runtime.pods.pod_files import direct_child
-from edge_runtime.pods.pod_hostname import pod_hostname
 
 if TYPE_CHECKING:
     from edge_runtime.objects.container import Container

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.objects.quantity import QuantityError
-from edge_runtime.pods.dns_config import compute_dns_config
+from edge_runtime.pod_network.dns_config import compute_dns_config
+from edge_runtime.pod_network.pod_hostname import HostnameError, kernel_hostname
 from edge_runtime.pods.pod_files import make_log_folders
-from edge_runtime.pods.pod_hostname import HostnameError, kernel_hostname
 from edge_runtime.pods.sandbox_isolation import IsolationError, SandboxIsolation
 from edge_runtime.runtime.cri_config import sandbox_config
 from edge_runtime.runtime.cri_resources import pod_cgroup_limits

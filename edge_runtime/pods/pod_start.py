@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     )
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
-    from edge_runtime.pods.container_starts import ContainerStart
+    from edge_runtime.pod_actions.container_starts import ContainerStart
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
 

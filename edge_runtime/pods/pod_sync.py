@@ -28,10 +28,10 @@ from edge_runtime.images.image_manager import format_duration
 from edge_runtime.objects.pod import parse_time
 from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.runtime_status import ContainerState
-from edge_runtime.pods.container_status import WaitingReason
-from edge_runtime.pods.endings import has_ended_since
+from edge_runtime.pod_actions.endings import has_ended_since
+from edge_runtime.pod_actions.pod_actions import PodActions, compute_pod_actions
+from edge_runtime.pod_status.container_status import WaitingReason
 from edge_runtime.pods.interruption import unless
-from edge_runtime.pods.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed
 from edge_runtime.pods.pod_start import POST_START_HOOK_ERROR

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.objects.container import Container
 from edge_runtime.objects.qos import QOSClass
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
+from edge_runtime.pod_actions.stop_order import compute_kill_grace_s
 from edge_runtime.pods.container_stop import ContainerStopper, StopTurns
 from edge_runtime.pods.pod_files import (
     PodFolders,
@@ -22,7 +23,6 @@ from edge_runtime.pods.pod_files import (
 )
 from edge_runtime.pods.pod_mounts import remove_mounts
 from edge_runtime.pods.restored_pod import restore_pod
-from edge_runtime.pods.stop_order import compute_kill_grace_s
 from edge_runtime.pods.user_namespaces import release_ids
 from edge_runtime.runtime.errors import NotFound
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, PodUID, SandboxID
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
-    from edge_runtime.pods.container_kills import ContainerKill
+    from edge_runtime.pod_actions.container_kills import ContainerKill
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.pod_start import Hooks

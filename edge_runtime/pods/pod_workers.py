@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from edge_runtime.machine.cgroups import CgroupError
 from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.runtime_status import ContainerState
+from edge_runtime.pod_status.pod_phase import TERMINAL_PHASES
 from edge_runtime.pods.interruption import unless
-from edge_runtime.pods.pod_phase import TERMINAL_PHASES
 from edge_runtime.pods.pod_termination import StillRunning
 from edge_runtime.pods.pod_work import MIN_GRACE_PERIOD_S, PodWork, WorkState
 from edge_runtime.pods.pod_worker import PodWorker

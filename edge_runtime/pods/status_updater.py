@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.pods.pod_phase import held_back
-from edge_runtime.pods.pod_status import (
+from edge_runtime.pod_status.pod_phase import held_back
+from edge_runtime.pod_status.pod_status import (
     StatusContext,
     compute_final_status,
     compute_pod_status,
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.pod_failure import PodFailure
     from edge_runtime.pleg.pod_cache import PodCache
-    from edge_runtime.pods.container_status import WaitingReason
+    from edge_runtime.pod_status.container_status import WaitingReason
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.probers import Probers
     from edge_runtime.status.status_manager import StatusManager

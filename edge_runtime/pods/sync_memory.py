@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_runtime.pods.container_status import WaitingReason
+    from edge_runtime.pod_status.container_status import WaitingReason
 
 
 @dataclass(slots=True)

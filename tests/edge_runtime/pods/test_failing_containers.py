@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from cri_protos import api_pb2 as pb
-from edge_runtime.pods import crash_backoff
+from edge_runtime.pod_actions import crash_backoff
 from tests.fakes.edge_pods import edge_pods, is_running, pod_json, running_ids, until
 from tests.fakes.fake_cri import FakeCri
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_runtime.objects.pod import Pod
-from edge_runtime.pods.dns_config import DnsWarning
+from edge_runtime.pod_network.dns_config import DnsWarning
 from edge_runtime.pods.pod_events import PodEvents
 from tests.fakes.edge_pods import pod_json
 

@@ -23,7 +23,7 @@ from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.probe_results import ContainerProbes
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
-from edge_runtime.pods.pod_actions import compute_pod_actions
+from edge_runtime.pod_actions.pod_actions import compute_pod_actions
 from edge_runtime.pods.pod_work import WorkState
 from edge_runtime.pods.pod_workers import RESYNC_JITTER, RESYNC_S
 from tests.fakes.edge_pods import deleted

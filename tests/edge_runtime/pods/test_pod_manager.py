@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from cri_protos import api_pb2 as pb
 from edge_runtime.objects.pod import PodUID
-from edge_runtime.pods.pod_phase import TERMINAL_PHASES
+from edge_runtime.pod_status.pod_phase import TERMINAL_PHASES
 from tests.fakes.edge_pods import EdgePods, deleted, edge_pods, pod_json, running_ids, until
 from tests.fakes.fake_cri import FakeCri
 from tunnel.sync import PodGone
