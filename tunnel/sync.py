@@ -223,11 +223,21 @@ class ObjectForget(_Message, tag="ObjectForget", frozen=True, kw_only=True):
 
 
 class TokenPut(_Message, tag="TokenPut", frozen=True, kw_only=True):
-    """A service account token; ``expiry`` is RFC 3339."""
+    """The answer to a TokenWant: a service account token, or why there is none.
+
+    Attributes:
+        key: ``token_key`` of what was wanted.
+        token: "" where the API server refused; then the edge keeps the one it has.
+        expiry: RFC 3339; "" without a token.
+        issued_at: RFC 3339, when the API server made it; "" without a token.
+        error: The API server's own words, "" with a token.
+    """
 
     key: str
     token: str
     expiry: str
+    issued_at: str = ""
+    error: str = ""
 
 
 class StatusAck(_Message, tag="StatusAck", frozen=True, kw_only=True):
@@ -274,6 +284,14 @@ _from_provider: msgspec.json.Decoder[FromProvider] = msgspec.json.Decoder(FromPr
 def object_key(*, kind: str, namespace: str, name: str) -> str:
     """Return the name of an object in Hello and Ack; the namespace is "" for cluster-wide kinds."""
     return f"{kind}/{namespace}/{name}"
+
+
+def token_key(want: TokenWant) -> str:
+    """Return the name of a token in Hello and TokenPut: what was wanted, in full.
+
+    The order of audiences is the pod's own; it matters to nobody but is part of the name.
+    """
+    return f"{want.pod_uid}/{want.service_account}/{want.expiry_s}/{','.join(want.audiences)}"
 
 
 def compute_status_hash(status: Json) -> str:

@@ -6,7 +6,7 @@ sysctls: kernel parameters that a pod may set. pull_records: whose credentials o
 probe_results: what probes found. runtime_status: what the container runtime reports.
 runtime_config: what it is asked for. runtime_info: what it is. runtime_stats: what it measures.
 quantity: resource quantities. pod_resources: a whole pod's requests and limits.
-qos: quality-of-service class of a pod.
+qos: quality-of-service class of a pod. volume: views over volumes and mounts, and what became of them.
 cgroup_names: names and paths of QoS and pod cgroups. duration: durations of the configuration.
 eviction_thresholds: how little may be left before pods are ended.
 """

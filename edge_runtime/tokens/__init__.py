@@ -1,0 +1,1 @@
+"""Service account tokens of the edge's pods: asked for, kept, renewed."""

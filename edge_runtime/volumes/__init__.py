@@ -1,0 +1,4 @@
+"""Volumes: what pods mount, made ready, kept up to date and taken away.
+
+plugin.py           VolumePlugin: what every kind of volume offers
+"""
