@@ -57,6 +57,7 @@ class Hello(_Message, tag="Hello", frozen=True, kw_only=True):
             listed.
         objects: ``object_key`` to revision.
         tokens: Token key to expiry (RFC 3339).
+        services: Namespace to the revision of the ServicesPut that the edge has persisted.
         statuses: Pod UID to what the edge holds of its status.
     """
 
@@ -68,6 +69,7 @@ class Hello(_Message, tag="Hello", frozen=True, kw_only=True):
     statuses: dict[str, StatusDigest]
     objects: dict[str, str] = {}
     tokens: dict[str, str] = {}
+    services: dict[str, str] = {}
 
 
 class NodeReport(_Message, tag="NodeReport", frozen=True, kw_only=True):
@@ -168,11 +170,21 @@ class NodePut(_Message, tag="NodePut", frozen=True, kw_only=True):
 
 
 class ServicesPut(_Message, tag="ServicesPut", frozen=True, kw_only=True):
-    """The Services of one namespace; ``complete`` says that the provider's own list was."""
+    """The Services of one namespace, as far as containers' environments name them.
+
+    Attributes:
+        services: Those with a cluster IP, by name, each with ``metadata.namespace``,
+            ``metadata.name``, ``spec.clusterIP`` and ``spec.ports`` and nothing else. Of
+            ``default`` only ``kubernetes`` as long as no pod of the site is in it.
+        complete: The provider's own list was. Without it the list is empty, no pod of the site is
+            in the namespace any more, and the edge forgets what it knows of its Services.
+        revision: Hash of the services; Hello names it, and what the edge has is not sent again.
+    """
 
     namespace: str
     services: list[Json]
     complete: bool
+    revision: str = ""
 
 
 class Desired(_Message, tag="Desired", frozen=True, kw_only=True):
