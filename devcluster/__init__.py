@@ -4,6 +4,7 @@ cli          commands and their help
 cluster      one cluster: its layout, its state, its lock
 startup      up: every step skipped where its result is there already
 teardown     down: nothing stays but logs
+power        a site's machine loses its power, and boots again
 status       what runs, for people
 parts        the processes of a cluster by name
 errors       what can go wrong
