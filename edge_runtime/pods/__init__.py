@@ -13,6 +13,7 @@ status_updater.py   StatusUpdater: computes statuses and keeps them
 pod_sandbox.py      SandboxMaker: configuration, folders, cgroup and network of a sandbox
 sandbox_isolation.py SandboxIsolation: runtime handler and own users of a pod
 user_namespaces.py  UserNamespaces: ranges of ids, one to a pod
+object_keys.py      which objects a pod's variables and volumes are made of, pure
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
 container_stop.py   ContainerStopper: preStop hook, turn and stop signal of one container
