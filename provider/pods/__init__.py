@@ -6,6 +6,7 @@ status_patch     what to patch so that the API's status becomes the edge's (pure
 pod_controller   watches the node's pods and keeps the edge's desired state equal to the API's
 sync_stream      the sync stream of one session, and the messages that wait for it
 references       which objects a pod refers to (pure)
+desired_objects  what the edge is told of objects and Services, and their revisions (pure)
 object_watcher   keeps those objects and brings them to the edge
 status_writer    writes statuses and finishes deletions
 tolerations      which tolerations let a pod stay while its site is away (pure)
