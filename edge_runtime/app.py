@@ -245,6 +245,7 @@ class Edge:
             node=node,
             events=self._parts.stores.events,
             objects=self._parts.stores.objects,
+            services=self._parts.stores.services,
             own_node=self._parts.stores.own_node,
         )
         router = Router(

@@ -14,6 +14,7 @@ from edge_runtime.store.node_store import NodeStore
 from edge_runtime.store.object_store import ObjectStore
 from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.pull_record_store import PullRecordStore
+from edge_runtime.store.service_store import ServiceStore
 from edge_runtime.store.status_store import StatusStore
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class PodStores:
         records: What the edge alone knows of containers.
         events: The outbox of events.
         objects: What pods refer to.
+        services: The Services of pods' namespaces.
         own_node: The edge's own Node as the cloud last told it.
         allocations: What admitted pods hold.
         pull_records: Whose credentials opened which image.
@@ -40,6 +42,7 @@ class PodStores:
     records: LocalPodState
     events: EventRecorder
     objects: ObjectStore
+    services: ServiceStore
     own_node: NodeStore
     allocations: AllocationStore
     pull_records: PullRecordStore
@@ -51,7 +54,7 @@ class PodStores:
             StoreError: It cannot be read.
         """
         memories = (self.statuses, self.records, self.events, self.objects)
-        for each in (*memories, self.own_node, self.allocations, self.pull_records):
+        for each in (*memories, self.services, self.own_node, self.allocations, self.pull_records):
             await each.load()
 
 
@@ -63,6 +66,7 @@ def build_pod_stores(database: Database) -> PodStores:
         records=LocalPodState(database),
         events=EventRecorder(EventStore(database)),
         objects=ObjectStore(database),
+        services=ServiceStore(database),
         own_node=NodeStore(database),
         allocations=AllocationStore(database),
         pull_records=PullRecordStore(database),

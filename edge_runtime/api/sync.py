@@ -54,6 +54,7 @@ if TYPE_CHECKING:
         NodeSink,
         ObjectSink,
         PodSink,
+        ServiceSink,
         StatusSource,
     )
     from tunnel.stream import Stream
@@ -92,6 +93,7 @@ class SyncHandler:
         node: NodeReporter,
         events: EventSource,
         objects: ObjectSink,
+        services: ServiceSink,
         own_node: NodeSink,
     ) -> None:
         self._identity = identity
@@ -100,6 +102,7 @@ class SyncHandler:
         self._node = node
         self._events = events
         self._objects = objects
+        self._services = services
         self._own_node = own_node
         self._current: Stream | None = None
         self._turn = asyncio.Lock()
@@ -190,6 +193,7 @@ class SyncHandler:
             boot_id=self._identity.boot_id,
             pods=dict(self._pods.revisions()),
             objects=dict(self._objects.revisions()),
+            services=dict(self._services.revisions()),
             statuses=statuses,
         )
         gone, events = tuple(self._pods.gone()), tuple(self._events.pending())
@@ -226,10 +230,8 @@ class SyncHandler:
         match message:
             case PodPut() | Desired() | PodForget():
                 await self._take_desired(message, outbox)
-            case ObjectPut():
-                await self._put_object(message, outbox)
-            case ObjectForget():
-                await self._objects.forget(message)
+            case ObjectPut() | ObjectForget() | ServicesPut() | TokenPut() | NodePut():
+                await self._keep(message, outbox)
             case StatusAck():
                 self._statuses.acknowledge(PodUID(message.uid), sequence=message.sequence)
             case StatusWant():
@@ -238,10 +240,6 @@ class SyncHandler:
                     outbox.put(status)
             case EventAck():
                 await self._events.acknowledge(message.id)
-            case NodePut():
-                await self._own_node.put(message)
-            case ServicesPut() | TokenPut():
-                logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
             case _:
                 assert_never(message)
 
@@ -260,6 +258,23 @@ class SyncHandler:
     async def _put(self, message: PodPut, outbox: SyncOutbox) -> None:
         gone = await self._pods.put(PodUID(message.uid), revision=message.revision, pod=message.pod)
         outbox.put(gone or Ack(key=message.uid, revision=message.revision))
+
+    async def _keep(
+        self,
+        message: ObjectPut | ObjectForget | ServicesPut | TokenPut | NodePut,
+        outbox: SyncOutbox,
+    ) -> None:
+        match message:
+            case ObjectPut():
+                await self._put_object(message, outbox)
+            case ObjectForget():
+                await self._objects.forget(message)
+            case ServicesPut():
+                await self._services.put(message)
+            case TokenPut():
+                logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
+            case NodePut():
+                await self._own_node.put(message)
 
     async def _put_object(self, message: ObjectPut, outbox: SyncOutbox) -> None:
         await self._objects.put(message)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ObjectPut,
         PodGone,
         PodStatus,
+        ServicesPut,
         StatusDigest,
     )
 
@@ -89,6 +90,18 @@ class ObjectSink(Protocol):
 
     async def forget(self, message: ObjectForget) -> None:
         """Drop an object that no pod refers to."""
+        ...
+
+
+class ServiceSink(Protocol):
+    """Keeps the Services of pods' namespaces (store/service_store.py)."""
+
+    def revisions(self) -> Mapping[str, str]:
+        """Return the persisted revision of each namespace's Services."""
+        ...
+
+    async def put(self, message: ServicesPut) -> None:
+        """Persist a namespace's Services, or forget them where the list is not complete."""
         ...
 
 

@@ -5,6 +5,7 @@ schema.py           tables, as migrations
 errors.py           StoreError tree
 pod_store.py        PodStore: desired pods, and tombstones of those that are gone
 object_store.py     ObjectStore: what pods refer to, such as Secrets
+service_store.py    ServiceStore: the Services of namespaces, for environments
 pull_record_store.py PullRecordStore: whose credentials opened which image
 status_store.py     StatusStore: the newest status of each pod and its sequence
 local_pod_state.py  LocalPodState: restart counts and back-offs

@@ -17,7 +17,7 @@ from tunnel.sync import object_key
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from edge_runtime.objects.container import Json
     from edge_runtime.store.database import Database
@@ -49,9 +49,15 @@ class StoredObject:
 
 
 class ObjectStore:
-    """Objects by kind, namespace and name: all in memory, every change on disk before it counts."""
+    """Objects by kind, namespace and name: all in memory, every change on disk before it counts.
+
+    Attributes:
+        on_change: Called with the ``object_key`` of each object that was put or forgotten, after
+            that; MUST NOT raise. None for nobody who wants to know.
+    """
 
     def __init__(self, database: Database) -> None:
+        self.on_change: Callable[[str], None] | None = None
         self._database = database
         self._objects: dict[str, StoredObject] = {}
         self._changed = asyncio.Event()
@@ -100,6 +106,7 @@ class ObjectStore:
             [(message.kind, message.namespace, message.name, stored.revision, stored.body)],
         )
         self._objects[_key(message)] = stored
+        self._tell(_key(message))
         # Whoever waits holds this event; the next one waits for the next.
         self._changed.set()
         self._changed = asyncio.Event()
@@ -114,7 +121,12 @@ class ObjectStore:
             "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?",
             [(message.kind, message.namespace, message.name)],
         )
-        self._objects.pop(_key(message), None)
+        if self._objects.pop(_key(message), None) is not None:
+            self._tell(_key(message))
+
+    def _tell(self, key: str) -> None:
+        if self.on_change is not None:
+            self.on_change(key)
 
 
 def _key(message: ObjectPut | ObjectForget) -> str:

@@ -104,6 +104,14 @@ MIGRATIONS = (
             " message TEXT NOT NULL, grace_period_s INTEGER, is_disruption INTEGER NOT NULL)",
         ),
     ),
+    # The Services of namespaces; ``services`` is a JSON list.
+    Migration(
+        name="create_services",
+        statements=(
+            "CREATE TABLE services (namespace TEXT PRIMARY KEY, revision TEXT NOT NULL,"
+            " services BLOB NOT NULL)",
+        ),
+    ),
 )
 
 
