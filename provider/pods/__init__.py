@@ -8,6 +8,7 @@ sync_stream      the sync stream of one session, and the messages that wait for 
 references       which objects a pod refers to (pure)
 desired_objects  what the edge is told of objects and Services, and their revisions (pure)
 object_watcher   keeps those objects and brings them to the edge
+service_watcher  does the same with the Services of the pods' namespaces
 status_writer    writes statuses and finishes deletions
 tolerations      which tolerations let a pod stay while its site is away (pure)
 toleration_patch patches them where no admission policy does
