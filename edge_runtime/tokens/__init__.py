@@ -1,1 +1,4 @@
-"""Service account tokens of the edge's pods: asked for, kept, renewed."""
+"""Service account tokens of the edge's pods: asked for, kept, renewed.
+
+errors.py           TokenUnavailable
+"""
