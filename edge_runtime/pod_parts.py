@@ -23,6 +23,7 @@ from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_stores import PodStores, build_pod_stores
+from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_evictions import PodEvictions
@@ -104,6 +105,7 @@ class _Shared:
     inspector: PodInspector
     pleg: GenericPLEG
     hooks: LifecycleHooks
+    cleaning: DeferredCleaning
     probers: ProberManager
 
 
@@ -180,6 +182,7 @@ def _build_shared(
         inspector=inspector,
         pleg=GenericPLEG(inspector, cache, wake=wake, relist_period_s=relist_period_s),
         hooks=LifecycleHooks(runtime, events=events),
+        cleaning=DeferredCleaning(runtime),
         probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
     )
 
@@ -230,6 +233,7 @@ def _build_workers(
             cache=shared.cache,
             launcher=_build_launcher(shared, images, termination),
             termination=termination,
+            cleaning=shared.cleaning,
             admission=allocations,
             resizer=PodResizer(
                 shared.runtime,
@@ -335,5 +339,6 @@ def _build_pod_manager(
         images=images,
         cache=shared.cache,
         termination=termination,
+        cleaning=shared.cleaning,
         allocations=allocations,
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Json
     from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.deferred_cleaning import DeferredCleaning
     from edge_runtime.pods.pod_termination import PodTermination
     from edge_runtime.pods.pod_work import PodWork
     from edge_runtime.pods.pod_workers import PodWorkers
@@ -78,6 +79,7 @@ class PodManager:
         images: ImageMemory,
         cache: PodCache,
         termination: PodTermination,
+        cleaning: DeferredCleaning,
         allocations: AllocationMemory,
     ) -> None:
         self._store = store
@@ -86,6 +88,7 @@ class PodManager:
         self._records = records
         self._images = images
         self._allocations = allocations
+        self._cleaning = cleaning
         self._pods: dict[PodUID, StoredPod] = {}
         self._feed: ChangeFeed[PodUID] = ChangeFeed()
         self._knows_all = False
@@ -111,6 +114,7 @@ class PodManager:
         """Work on all pods until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._workers.run(self._bury))
+            group.create_task(self._cleaning.run())
             group.create_task(self.orphans.run())
 
     # What the sync stream asks and tells.

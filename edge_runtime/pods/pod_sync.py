@@ -6,7 +6,8 @@ The steps of `PodSync.sync`, in order:
     1. what cannot be honoured is not started
     2. a pod that was active for too long ends
     3. probes are set up, then all is decided (pod_actions.py)
-    4. containers that are not to go on are killed, or all of them with a lost sandbox
+    4. containers that are not to go on are killed, or all of them with a lost sandbox; of what is
+       dead already the rest is cleared away later (deferred_cleaning.py)
     5. sandbox, then ephemeral, init and regular containers start (pod_launch.py): each with its
        image (images/), mounts (pod_mounts.py) and postStart hook (lifecycle_hooks.py)
     6. dead containers that nobody needs are removed
@@ -31,6 +32,7 @@ from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pod_actions.endings import has_ended_since
 from edge_runtime.pod_actions.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pod_status.container_status import WaitingReason
+from edge_runtime.pods.deferred_cleaning import is_dead
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.deferred_cleaning import DeferredCleaning
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_launch import PodLauncher
     from edge_runtime.pods.pod_settings import PodSettings
@@ -61,6 +64,8 @@ RETRY_S = 10.0
 # After that in a new sandbox: a kubelet's PLEG finds the sandbox and has it looked at once more.
 # Source: kubernetes pkg/kubelet/kubelet.go ``genericPlegRelistPeriod``.
 NEW_SANDBOX_RETRY_S = 1.0
+# While other pods start.
+CLEANING_RETRY_S = 1.0
 # Source: kubernetes pkg/kubelet/active_deadline.go.
 DEADLINE_EXCEEDED = PodFailure(
     reason="DeadlineExceeded",
@@ -132,6 +137,7 @@ class PodSync:
         cache: PodCache,
         launcher: PodLauncher,
         termination: PodTermination,
+        cleaning: DeferredCleaning,
         admission: Admission,
         resizer: Resizer,
         probers: Probers,
@@ -147,6 +153,7 @@ class PodSync:
         self._cache = cache
         self._launcher = launcher
         self._termination = termination
+        self._cleaning = cleaning
         self._admission = admission
         self._resizer = resizer
         self._probers = probers
@@ -260,14 +267,16 @@ class PodSync:
                 return True
             memory.resize_failed = await self._resizer.resize(pod)
             if actions.start or actions.create_sandbox:
-                await self._launcher.launch(
-                    pod,
-                    actions,
-                    memory,
-                    changed=lambda: self._status.update(pod, memory.waiting),
-                )
-            await self._remove(pod, actions.remove)
-            await self._remove_sandboxes(pod, actions)
+                with self._cleaning.starting():
+                    await self._launcher.launch(
+                        pod,
+                        actions,
+                        memory,
+                        changed=lambda: self._status.update(pod, memory.waiting),
+                    )
+            if self._cleaning.may_clean:
+                await self._remove(pod, actions.remove)
+                await self._remove_sandboxes(pod, actions)
         except SandboxFailed:
             return False
         finally:
@@ -277,8 +286,10 @@ class PodSync:
     async def _replace_sandbox(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> None:
         if actions.sandbox_id is not None:
             self._events.sandbox_changed(pod)
-        stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
-        await unless(memory.ending, stopping)
+        status = self._cache.get(pod.uid)
+        if not (is_dead(pod, status) and self._cleaning.stop_later(status)):
+            stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
+            await unless(memory.ending, stopping)
         if not memory.ending.is_set():
             await self._remove(pod, actions.purge)
 
@@ -322,6 +333,8 @@ class PodSync:
         reasons = {each.reason for each in failed if each is not None}
         if memory.resize_failed:
             waits_s.append(RETRY_S)
+        if (actions.remove or actions.remove_sandboxes) and not self._cleaning.may_clean:
+            waits_s.append(CLEANING_RETRY_S)
         if not has_sandbox:
             waits_s.append(RETRY_S)
         elif reasons & _ENDED:

@@ -13,6 +13,7 @@ from edge_runtime.admission.allocation_manager import Verdict
 from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, ProbeView
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_start import ContainerStarter, HookFailed
@@ -248,6 +249,7 @@ class MemoryEdge:
             cache=self.cache,
             launcher=launcher,
             termination=termination,
+            cleaning=DeferredCleaning(runtime),
             admission=admission,
             resizer=admission,
             probers=probers,
