@@ -153,5 +153,11 @@ def unmount_below(folder: Path) -> None:
     Raises:
         OSError: Something is in use (EBUSY), or the kernel refuses; what was unmounted stays so.
     """
-    for each in mounts_below(read_mounts(), os.path.realpath(folder)):
+    found = mounts_below(read_mounts(), os.path.realpath(folder))
+    # What was mounted within a bound folder of the machine came along from there, and would be
+    # unmounted there as well (kernel Documentation/filesystems/sharedsubtree.rst).
+    for each in found:
+        if each.fs_type not in _REMOTE:
+            mount(each.path, flags=MountFlag.PRIVATE)
+    for each in found:
         unmount(each.path, detach=each.fs_type in _REMOTE)
