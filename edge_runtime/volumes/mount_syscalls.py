@@ -105,7 +105,13 @@ def _error(target: Path | str) -> OSError:
     return OSError(number, os.strerror(number), str(target))
 
 
-def mount_tmpfs(target: Path | str, *, size_bytes: int | None = None, data: str = "") -> None:
+def mount_tmpfs(
+    target: Path | str,
+    *,
+    size_bytes: int | None = None,
+    data: str = "",
+    flags: MountFlag = MountFlag.NO_SUID | MountFlag.NO_DEV,
+) -> None:
     """Mount memory at a folder, where the kernel can so that it is never swapped to a disk.
 
     Source: kubernetes pkg/volume/emptydir/empty_dir.go ``generateTmpfsMountOptions``.
@@ -114,6 +120,7 @@ def mount_tmpfs(target: Path | str, *, size_bytes: int | None = None, data: str 
         target: A folder.
         size_bytes: How much it holds at most, None for half of the machine's memory.
         data: More of its options.
+        flags: See mount(2).
 
     Raises:
         OSError: The kernel refuses.
@@ -121,7 +128,6 @@ def mount_tmpfs(target: Path | str, *, size_bytes: int | None = None, data: str 
     options = [data] if data else []
     if size_bytes is not None:
         options.append(f"size={size_bytes}")
-    flags = MountFlag.NO_SUID | MountFlag.NO_DEV
     try:
         _tmpfs(target, flags, [*options, "noswap"])
     except OSError as exc:

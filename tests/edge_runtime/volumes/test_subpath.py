@@ -14,7 +14,6 @@ import pytest
 from edge_runtime.volumes import subpath
 from edge_runtime.volumes.mount_syscalls import MountFlag, mount, mount_tmpfs, read_mounts
 from edge_runtime.volumes.mount_table import mounts_below
-from edge_runtime.volumes.path_resolution import ResolveFlag
 from edge_runtime.volumes.subpath import (
     NoSubpath,
     make_beneath,
@@ -25,6 +24,8 @@ from edge_runtime.volumes.subpath import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from edge_runtime.volumes.path_resolution import ResolveFlag
 
 RACE_S = 1.5
 
