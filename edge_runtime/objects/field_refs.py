@@ -19,6 +19,7 @@ from edge_runtime.objects.quantity import milli_value, parse_quantity, whole_val
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from edge_runtime.objects.container import Container
     from edge_runtime.objects.pod import Pod
 
 # Source: kubernetes apimachinery pkg/api/validate/content/kube.go ``IsLabelKey``.
@@ -89,15 +90,14 @@ def resource_value(
     *,
     allocatable: Mapping[str, Fraction],
 ) -> str:
-    """Return a request or limit of a container, in units of the divisor, rounded up.
+    """Return a request or limit of one of a pod's containers; see `container_resource_value`.
 
     Args:
         pod: The pod, with what is allocated to it.
         container_name: One of its regular or init containers.
-        resource: ``limits.cpu``, ``requests.memory``, ``limits.hugepages-2Mi``, …
-        divisor: A quantity; "" and "0" are 1.
-        allocatable: What stands for limits of CPU, memory and storage that are not set, in units
-            and bytes; see `default_limits`. Empty leaves those 0.
+        resource: ``limits.cpu``, …
+        divisor: A quantity.
+        allocatable: What stands for limits that are not set.
 
     Raises:
         FieldRefError: There is no such container or resource.
@@ -109,6 +109,25 @@ def resource_value(
     )
     if container is None:
         raise FieldRefError(f"container {container_name} not found")
+    return container_resource_value(container, resource, divisor, allocatable=allocatable)
+
+
+def container_resource_value(
+    container: Container, resource: str, divisor: str, *, allocatable: Mapping[str, Fraction]
+) -> str:
+    """Return a request or limit of a container, in units of the divisor, rounded up.
+
+    Args:
+        container: With what is allocated to it.
+        resource: ``limits.cpu``, ``requests.memory``, ``limits.hugepages-2Mi``, …
+        divisor: A quantity; "" and "0" are 1.
+        allocatable: What stands for limits of CPU, memory and storage that are not set, in units
+            and bytes; see `default_limits`. Empty leaves those 0.
+
+    Raises:
+        FieldRefError: There is no such resource.
+        QuantityError: A quantity is none.
+    """
     kind, _, name = resource.partition(".")
     if kind not in ("limits", "requests") or not (name in _LIMITED or name.startswith(HUGEPAGES)):
         raise FieldRefError(f"unsupported container resource : {resource}")

@@ -16,7 +16,7 @@ from edge_runtime.store.errors import StoreDamaged
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from edge_runtime.objects.container import Json
     from edge_runtime.store.database import Database
@@ -30,12 +30,18 @@ class _Services:
 
 
 class ServiceStore:
-    """Services by namespace: all in memory, every change on disk before it counts."""
+    """Services by namespace: all in memory, every change on disk before it counts.
+
+    Attributes:
+        on_known: Called with a namespace whose Services are known from now on, and were not before;
+            it must not wait.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._namespaces: dict[str, _Services] = {}
         self._changed = asyncio.Event()
+        self.on_known: Callable[[str], None] | None = None
 
     async def load(self) -> None:
         """Read all Services; once, before anything else.
@@ -88,7 +94,10 @@ class ServiceStore:
             [(message.namespace, message.revision, msgspec.json.encode(services))],
         )
         known = _Services(revision=message.revision, services=services)
+        is_new = message.namespace not in self._namespaces
         self._namespaces[message.namespace] = known
+        if is_new and self.on_known is not None:
+            self.on_known(message.namespace)
         # Whoever waits holds this event; the next one waits for the next.
         self._changed.set()
         self._changed = asyncio.Event()

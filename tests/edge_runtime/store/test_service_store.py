@@ -69,6 +69,19 @@ async def test_reader_waits_for_all_namespaces_that_it_needs(database: Database)
     assert not await store.wait_known(["other"], timeout_s=0.01)
 
 
+async def test_first_list_of_a_namespace_is_told(database: Database) -> None:
+    """Pods may wait for it; later ones change nothing for those that run."""
+    told: list[str] = []
+    store = ServiceStore(database)
+    store.on_known = told.append
+    await store.put(PUT)
+    await store.put(PUT)
+    await store.put(NONE)
+    await store.put(ServicesPut(namespace="ns", services=[], complete=False))
+    await store.put(PUT)
+    assert told == ["ns", "empty", "ns"]
+
+
 async def test_damaged_row_is_not_taken_for_services(database: Database) -> None:
     """A person has to decide."""
     await database.write("INSERT INTO services VALUES (?, ?, ?)", [("ns", "r", b"[1]")])
