@@ -14,6 +14,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
+
+from cri_protos import api_pb2 as pb
 from devcluster import cgroups
 from devcluster.errors import Unprepared
 from devcluster.images import PAUSE_IMAGE
@@ -30,6 +33,7 @@ NAMESPACE = "k8s.io"
 SHARED_STATE = Path("/run/containerd")
 CNI_CACHE = Path("/var/lib/cni")
 IMPORT_TIMEOUT_S = 120.0
+CRI_TIMEOUT_S = 5.0
 CNI_BRIDGE = "cni0"
 
 
@@ -156,6 +160,21 @@ def answers(machine: MachineLayout) -> bool:
         return False
     address = ["ctr", "--address", str(machine.containerd_socket), "--connect-timeout", "2s"]
     return "Server:" in run([*address, "version"], check=False)
+
+
+def serves_cri(machine: MachineLayout) -> bool:
+    """Tell whether CRI serves calls: after a start it takes up what was there before."""
+    with grpc.insecure_channel(f"unix://{machine.containerd_socket}") as channel:
+        call = channel.unary_unary(
+            "/runtime.v1.RuntimeService/Status",
+            request_serializer=pb.StatusRequest.SerializeToString,
+            response_deserializer=pb.StatusResponse.FromString,
+        )
+        try:
+            call(pb.StatusRequest(), timeout=CRI_TIMEOUT_S)
+        except grpc.RpcError:
+            return False
+    return True
 
 
 def import_images(machine: MachineLayout, archives: list[Path]) -> None:

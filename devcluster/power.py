@@ -48,14 +48,14 @@ def lose_power(parts: Parts, site: SiteLayout) -> None:
 
 
 def boot(parts: Parts, site: SiteLayout) -> None:
-    """Start the machine's containerd and wait until it answers; the edge is started apart.
+    """Start the machine's containerd and wait until CRI serves; the edge is started apart.
 
     Raises:
         DevclusterError: It does not come up; with the end of its log.
     """
     name = Parts.of_machine("containerd", site)
     parts.start(name, containerd.command(site, containerd.write_config(site)))
-    ready = functools.partial(containerd.answers, site)
+    ready = functools.partial(containerd.serves_cri, site)
     parts.wait_ready(name, ready, timeout_s=SERVER_TIMEOUT_S)
 
 
