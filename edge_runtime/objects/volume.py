@@ -103,12 +103,14 @@ class MountedVolume:
         host_path: Absolute path on the machine; "" for one that the runtime itself mounts.
         read_only: No container may write, whatever its mount says.
         image_ref: What the runtime mounts of an image volume, "" for all others.
+        relabels: It is the pod's own, so SELinux labels may be changed to its containers'.
     """
 
     name: str
     host_path: str
     read_only: bool = False
     image_ref: str = ""
+    relabels: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
