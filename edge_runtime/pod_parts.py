@@ -23,6 +23,7 @@ from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_stores import PodStores, build_pod_stores
+from edge_runtime.pods.container_environment import ContainerEnvironment
 from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
@@ -35,6 +36,8 @@ from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
+from edge_runtime.pods.pod_volumes import PodVolumes
+from edge_runtime.pods.pod_wakes import PodWakes
 from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.pods.sandbox_isolation import SandboxIsolation
 from edge_runtime.pods.status_updater import StatusUpdater
@@ -42,6 +45,9 @@ from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
+from edge_runtime.volumes.unsupported import UnsupportedPlugin
+from edge_runtime.volumes.volume_manager import VolumeManager
+from edge_runtime.volumes.volume_plugins import build_volume_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +69,7 @@ class PodParts:
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
         probers: Asks containers how they are.
+        volumes: What pods mount.
         qos_cgroups: Weighs the classes of pods.
         image_gc: Removes images that nobody uses.
         log_rotation: Puts logs aside.
@@ -76,6 +83,7 @@ class PodParts:
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
     probers: ProberManager
+    volumes: VolumeManager
     qos_cgroups: QosCgroups
     image_gc: ImageGC
     log_rotation: LogRotation
@@ -107,6 +115,7 @@ class _Shared:
     hooks: LifecycleHooks
     cleaning: DeferredCleaning
     probers: ProberManager
+    volumes: VolumeManager
 
 
 def build_pod_parts(
@@ -129,15 +138,11 @@ def build_pod_parts(
         stores.pull_records, runtime=runtime, verification=settings.images.verification
     )
     images = _build_images(shared, pulls)
-    termination = PodTermination(
-        runtime,
-        pleg=pleg,
-        cache=cache,
-        hooks=shared.hooks,
-        events=shared.events,
-        settings=settings,
-    )
+    termination = _build_termination(shared)
     workers = _build_workers(shared, images, allocations, termination)
+    wakes = PodWakes(workers)
+    stores.objects.on_change = wakes.object_changed
+    stores.services.on_known = wakes.services_known
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
@@ -151,6 +156,7 @@ def build_pod_parts(
             (runtime.container_events, runtime.containerd_events), pleg=pleg, cache=cache
         ),
         probers=shared.probers,
+        volumes=shared.volumes,
         qos_cgroups=_build_qos_cgroups(settings, workers),
         image_gc=image_gc,
         log_rotation=LogRotation(
@@ -184,7 +190,27 @@ def _build_shared(
         hooks=LifecycleHooks(runtime, events=events),
         cleaning=DeferredCleaning(runtime),
         probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
+        volumes=_build_volumes(settings, stores),
     )
+
+
+def _build_termination(shared: _Shared) -> PodTermination:
+    return PodTermination(
+        shared.runtime,
+        pleg=shared.pleg,
+        cache=shared.cache,
+        hooks=shared.hooks,
+        volumes=shared.volumes,
+        events=shared.events,
+        settings=shared.settings,
+    )
+
+
+def _build_volumes(settings: PodSettings, stores: PodStores) -> VolumeManager:
+    plugins = build_volume_plugins(
+        stores.objects, allocatable=lambda: settings.admission.allocatable
+    )
+    return VolumeManager(plugins, otherwise=UnsupportedPlugin(), pods_dir=settings.pods_dir)
 
 
 def _build_allocations(
@@ -242,6 +268,7 @@ def _build_workers(
                 allocations=allocations,
                 settings=shared.settings,
             ),
+            volumes=PodVolumes(shared.volumes, events=shared.events),
             probers=shared.probers,
             status=status,
             statuses=shared.stores.statuses,
@@ -273,6 +300,12 @@ def _build_launcher(
             records=shared.stores.records,
             events=shared.events,
             hooks=shared.hooks,
+            environments=ContainerEnvironment(
+                objects=shared.stores.objects,
+                services=shared.stores.services,
+                statuses=shared.stores.statuses,
+                settings=shared.settings,
+            ),
             mounts=PodMounts(shared.settings),
             settings=shared.settings,
         ),

@@ -19,6 +19,7 @@ from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_start import ContainerStarter, HookFailed
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
+from edge_runtime.pods.pod_volumes import PodVolumes
 from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.pods.status_updater import StatusUpdater
 from edge_runtime.runtime.cri_config import sandbox_config
@@ -26,6 +27,8 @@ from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.local_pod_state import LocalPodState
 from edge_runtime.store.schema import migrate
 from edge_runtime.store.status_store import StatusStore
+from edge_runtime.volumes.unsupported import UnsupportedPlugin
+from edge_runtime.volumes.volume_manager import VolumeManager
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -167,6 +170,12 @@ class _AdmitsAll:
         return False
 
 
+class _NoEnvironments:
+    async def of(self, pod: Pod, container: Container, *, ips: tuple[str, ...]) -> dict[str, str]:
+        del pod, container, ips
+        return {}
+
+
 class _NoMounts:
     async def mounts(
         self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
@@ -212,6 +221,7 @@ class MemoryEdge:
 
         self.pleg = GenericPLEG(runtime, self.cache, wake=self._wake, monotonic=runtime.now_s)
         admission = _AdmitsAll()
+        volumes = VolumeManager({}, otherwise=UnsupportedPlugin(), pods_dir=settings.pods_dir)
         status = StatusUpdater(
             cache=self.cache,
             statuses=self.statuses,
@@ -225,6 +235,7 @@ class MemoryEdge:
             pleg=self.pleg,
             cache=self.cache,
             hooks=hooks,
+            volumes=volumes,
             events=events,
             settings=settings,
         )
@@ -238,6 +249,7 @@ class MemoryEdge:
                 records=self.records,
                 events=events,
                 hooks=hooks,
+                environments=_NoEnvironments(),
                 mounts=_NoMounts(),
                 settings=settings,
             ),
@@ -252,6 +264,7 @@ class MemoryEdge:
             cleaning=DeferredCleaning(runtime),
             admission=admission,
             resizer=admission,
+            volumes=PodVolumes(volumes, events=events, monotonic=runtime.now_s),
             probers=probers,
             status=status,
             statuses=self.statuses,
