@@ -11,7 +11,7 @@
       NodeController  the Node                                   (task)
       NodeLease       its Lease, while the edge answers          (task)
       PodController   pods down, what the edge says up           (task)
-      ObjectWatcher   what pods refer to, down                   (task)
+      PodDependencies what pods need beside themselves, down     (task)
       StatusWriter    statuses and deletions to the API          (task)
       EventWriter     events to the API                          (task)
       TolerationPatch where no admission policy does it          (task, when configured)
@@ -50,8 +50,8 @@ from provider.kube.watch import Backoff
 from provider.kubelet_api.kubelet_port import KubeletPort
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
-from provider.pods.object_watcher import ObjectWatcher
 from provider.pods.pod_controller import PodController
+from provider.pods.pod_dependencies import PodDependencies
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
 from provider.pods.toleration_patch import TolerationPatch
@@ -190,14 +190,14 @@ class Provider:
             kube.as_node, self.edge, node_name=site, node_uid=self._node.node_uid
         )
         self._tolerations = TolerationPatch(kube.as_self) if config.patch_tolerations else None
-        self._objects = ObjectWatcher(kube.node_objects, send=outbox.put)
+        self._dependencies = PodDependencies(kube.node_objects, send=outbox.put)
         self._pods = PodController(
             api=kube.as_node,
             edge=self.edge,
             node_name=site,
             outbox=outbox,
             status_writer=self._status_writer,
-            objects=self._objects,
+            dependencies=self._dependencies,
             on_node_report=self._node.report,
             on_event=self._events.report,
             tolerations=self._tolerations,
@@ -332,7 +332,7 @@ class Provider:
             "node": self._node.run,
             "node lease": self._lease.run,
             "pods": self._pods.run,
-            "objects": self._objects.run,
+            "pod dependencies": self._dependencies.run,
             "statuses": self._status_writer.run,
             "events": self._events.run,
         }

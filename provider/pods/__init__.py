@@ -11,6 +11,7 @@ object_watcher   keeps those objects and brings them to the edge
 service_watcher  does the same with the Services of the pods' namespaces
 token_request    which tokens an edge may have, and how they are asked for (pure)
 service_tokens   asks for them
+pod_dependencies these three, in one piece
 status_writer    writes statuses and finishes deletions
 tolerations      which tolerations let a pod stay while its site is away (pure)
 toleration_patch patches them where no admission policy does
