@@ -32,6 +32,7 @@ from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.startup import NoSystemd, ask_pod_settings
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
+from edge_runtime.store.sealing_key import key_sources
 from edge_runtime.telemetry.logging import configure_logging
 from edge_runtime.telemetry.metrics import EdgeMetrics
 from edge_runtime.uplink.dial import ProviderDial
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
     from edge_runtime.pods.pod_settings import PodSettings
+    from edge_runtime.sealing_config import SealingKeyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +89,7 @@ def run_edge(config: EdgeConfig, *, cgroup_mount: Path = CGROUP_MOUNT) -> int:
     except NotJoined as exc:
         raise StartRefused(str(exc)) from exc
     with (
-        _opened(root / DATABASE_NAME) as database,
+        _opened(root, config.sealing_key) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         return runner.run(_serve(config, joined, database, cgroup_mount))
@@ -302,10 +304,10 @@ def _watching_network() -> Iterator[NetworkWatch | None]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Database]:
+def _opened(root: Path, key: SealingKeyConfig) -> Iterator[Database]:
     """Hold the store, and with it the root folder: no second edgelet opens it."""
     try:
-        database = Database(path)
+        database = Database(root / DATABASE_NAME, keys=key_sources(key, root=root))
     except StoreError as exc:
         raise StartRefused(str(exc)) from exc
     try:

@@ -2,6 +2,8 @@
 
 Readers find three answers: the object, that the API does not have it, or that the provider has not
 told yet. The last one is worth a wait, since the provider sends what a pod refers to with the pod.
+
+The bodies of Secrets are sealed on disk, and nowhere but there.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edge_runtime.store.errors import StoreDamaged
+from edge_runtime.store.sealed_rows import SEALED_KIND, object_row
 from tunnel.sync import object_key
 
 if TYPE_CHECKING:
@@ -68,7 +71,16 @@ class ObjectStore:
         Raises:
             StoreDamaged: A row cannot be read as what was written.
         """
-        self._objects = await self._database.run(_load)
+        objects: dict[str, StoredObject] = {}
+        for kind, namespace, name, revision, body in await self._database.run(_read):
+            key = object_key(kind=kind, namespace=namespace, name=name)
+            if body and kind == SEALED_KIND:
+                row = object_row(kind=kind, namespace=namespace, name=name)
+                body = self._database.sealer.open(body, row=row)
+            if body and not isinstance(_decode(key, body), dict):
+                raise StoreDamaged(f"the stored object {key} is no object")
+            objects[key] = StoredObject(revision=revision, body=body)
+        self._objects = objects
 
     def revisions(self) -> dict[str, str]:
         """Return the persisted revision of each object, by ``object_key``."""
@@ -103,7 +115,15 @@ class ObjectStore:
         await self._database.write(
             "INSERT OR REPLACE INTO objects (kind, namespace, name, revision, object)"
             " VALUES (?, ?, ?, ?, ?)",
-            [(message.kind, message.namespace, message.name, stored.revision, stored.body)],
+            [
+                (
+                    message.kind,
+                    message.namespace,
+                    message.name,
+                    stored.revision,
+                    self._sealed(message, body),
+                )
+            ],
         )
         self._objects[_key(message)] = stored
         self._tell(_key(message))
@@ -124,6 +144,12 @@ class ObjectStore:
         if self._objects.pop(_key(message), None) is not None:
             self._tell(_key(message))
 
+    def _sealed(self, message: ObjectPut, body: bytes) -> bytes:
+        if message.kind != SEALED_KIND or not body:
+            return body
+        row = object_row(kind=message.kind, namespace=message.namespace, name=message.name)
+        return self._database.sealer.seal(body, row=row)
+
     def _tell(self, key: str) -> None:
         if self.on_change is not None:
             self.on_change(key)
@@ -133,15 +159,9 @@ def _key(message: ObjectPut | ObjectForget) -> str:
     return object_key(kind=message.kind, namespace=message.namespace, name=message.name)
 
 
-def _load(connection: sqlite3.Connection) -> dict[str, StoredObject]:
-    rows = connection.execute("SELECT kind, namespace, name, revision, object FROM objects")
-    objects: dict[str, StoredObject] = {}
-    for kind, namespace, name, revision, body in rows:
-        key = object_key(kind=kind, namespace=namespace, name=name)
-        if body and not isinstance(_decode(key, body), dict):
-            raise StoreDamaged(f"the stored object {key} is no object")
-        objects[key] = StoredObject(revision=revision, body=body)
-    return objects
+def _read(connection: sqlite3.Connection) -> list[tuple[str, str, str, str, bytes]]:
+    sql = "SELECT kind, namespace, name, revision, object FROM objects"
+    return connection.execute(sql).fetchall()
 
 
 def _decode(key: str, body: bytes) -> object:
