@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import posixpath
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -125,7 +126,7 @@ def test_what_is_not_base64_is_refused_without_its_text() -> None:
 
 def test_a_pod_is_told_of_itself() -> None:
     """Fields and resources; a limit that is not set is the node's."""
-    items = [
+    items: list[dict[str, Any]] = [
         {"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}},
         {"path": "a//name", "fieldRef": {"fieldPath": "metadata.name"}, "mode": 0o400},
         {
