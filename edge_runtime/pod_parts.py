@@ -190,7 +190,7 @@ def _build_shared(
         hooks=LifecycleHooks(runtime, events=events),
         cleaning=DeferredCleaning(runtime),
         probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
-        volumes=_build_volumes(settings, stores),
+        volumes=_build_volumes(settings, stores, runtime),
     )
 
 
@@ -206,9 +206,14 @@ def _build_termination(shared: _Shared) -> PodTermination:
     )
 
 
-def _build_volumes(settings: PodSettings, stores: PodStores) -> VolumeManager:
+def _build_volumes(settings: PodSettings, stores: PodStores, runtime: CriClient) -> VolumeManager:
     plugins = build_volume_plugins(
-        stores.objects, allocatable=lambda: settings.admission.allocatable
+        stores.objects,
+        allocatable=lambda: settings.admission.allocatable,
+        node=lambda: stores.own_node.node,
+        policy=settings.policy,
+        pods_dir=settings.pods_dir,
+        runtime=runtime,
     )
     return VolumeManager(plugins, otherwise=UnsupportedPlugin(), pods_dir=settings.pods_dir)
 

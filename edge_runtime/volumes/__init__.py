@@ -11,8 +11,10 @@ projected.py        ProjectedPlugin: several of these in one folder, and tokens
 empty_dir.py        EmptyDirPlugin: scratch space, on disk or in memory
 host_path.py        HostPathPlugin: files and folders of the machine
 local_path.py       LocalPathPlugin: folders of the machine that are PersistentVolumes
+mount_options.py    words of mountOptions as flags
 nfs.py              NfsPlugin: folders of a server, by the machine's own mount program
 persistent_claim.py PersistentClaimPlugin: what a claim is bound to, by the plugins above
+persistent_source.py  SourceMounter: what those offer that mount what a claim is bound to
 image_volume.py     ImageVolumePlugin: images that the runtime mounts
 unsupported.py      UnsupportedPlugin: all other kinds, refused by name
 referenced_objects.py  ConfigMaps and Secrets as the edge has them

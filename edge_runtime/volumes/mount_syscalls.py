@@ -45,11 +45,14 @@ class MountFlag(enum.IntFlag):
     NO_DEV = 4
     NO_EXEC = 8
     REMOUNT = 32
+    NO_ACCESS_TIMES = 1024
+    NO_FOLDER_ACCESS_TIMES = 2048
     BIND = 4096
     RECURSIVE = 16384
     PRIVATE = 1 << 18
     SLAVE = 1 << 19
     SHARED = 1 << 20
+    RELATIVE_ACCESS_TIMES = 1 << 21
 
 
 def mount(
