@@ -217,15 +217,15 @@ async def _until_running(site: SiteLayout, starts: Sequence[Start]) -> float:
     wanted = sorted((s.sandbox.metadata.uid, c.metadata.name) for s in starts for c in s.containers)
     async with _Runtime(site) as runtime, asyncio.timeout(BOOT_TIMEOUT_S):
         while True:
+            edge_started_s = _started_s(site)
             found = await runtime.containers(is_running=True)
             names = ((f.labels["io.kubernetes.pod.uid"], f.metadata.name) for f in found)
             if sorted(names) == wanted:
                 break
             # CRI of this containerd has no events; the times come from it, not from here.
             await asyncio.sleep(0.1)
-        return await runtime.last_started_s({each.pod_sandbox_id for each in found}) - _started_s(
-            site
-        )
+        sandboxes = {each.pod_sandbox_id for each in found}
+        return await runtime.last_started_s(sandboxes) - edge_started_s
 
 
 def _started_s(site: SiteLayout) -> float:
