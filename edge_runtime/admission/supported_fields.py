@@ -77,6 +77,7 @@ _POD: Mapping[str, _Rule] = {
             "containers",
             "dnsConfig",
             "dnsPolicy",
+            "enableServiceLinks",
             "ephemeralContainers",
             "hostAliases",
             "hostIPC",
@@ -111,6 +112,7 @@ _CONTAINER: Mapping[str, _Rule] = {
             "args",
             "command",
             "env",
+            "envFrom",
             "image",
             "imagePullPolicy",
             "lifecycle",
@@ -156,7 +158,11 @@ _RESTART_RULE: Mapping[str, _Rule] = {
     "action": _one_of("Restart"),
     "exitCodes": _anything,
 }
-_ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
+_ENV: Mapping[str, _Rule] = dict.fromkeys(("name", "value", "valueFrom"), _anything)
+_ENV_SOURCE: Mapping[str, _Rule] = dict.fromkeys(
+    ("configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef"), _anything
+)
+_ENV_FROM: Mapping[str, _Rule] = dict.fromkeys(("configMapRef", "prefix", "secretRef"), _anything)
 _PORT: Mapping[str, _Rule] = dict.fromkeys(
     ("containerPort", "hostIP", "hostPort", "name", "protocol"), _anything
 )
@@ -176,9 +182,6 @@ def _check_pod(pod: Pod) -> Iterator[str]:
     spec = pod.spec
     yield from _check(spec, _POD, "spec")
     yield from _check(spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext")
-    # Absent means true, as the API defines it; true was found above.
-    if spec.get("enableServiceLinks") is None:
-        yield "spec.enableServiceLinks"
     yield from _check_resources(spec.get("resources") or {}, "spec.resources")
     for container in pod.all_containers:
         path = f"spec.{container.kind.value}[{container.name}]"
@@ -194,8 +197,7 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
     )
     for index, rule in enumerate(container.get("restartPolicyRules") or ()):
         yield from _check(rule, _RESTART_RULE, f"{path}.restartPolicyRules[{index}]")
-    for variable in container.get("env") or ():
-        yield from _check(variable, _ENV, f"{path}.env[{variable.get('name')}]")
+    yield from _check_environment(container, path)
     for port in container.get("ports") or ():
         yield from _check(port, _PORT, f"{path}.ports[{port.get('containerPort')}]")
     yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
@@ -205,6 +207,15 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
     yield from _check(lifecycle, _LIFECYCLE, f"{path}.lifecycle")
     for hook in ("postStart", "preStop"):
         yield from _check(lifecycle.get(hook) or {}, _HOOK, f"{path}.lifecycle.{hook}")
+
+
+def _check_environment(container: Json, path: str) -> Iterator[str]:
+    for variable in container.get("env") or ():
+        where = f"{path}.env[{variable.get('name')}]"
+        yield from _check(variable, _ENV, where)
+        yield from _check(variable.get("valueFrom") or {}, _ENV_SOURCE, f"{where}.valueFrom")
+    for index, source in enumerate(container.get("envFrom") or ()):
+        yield from _check(source, _ENV_FROM, f"{path}.envFrom[{index}]")
 
 
 def _check_resources(resources: Json, path: str) -> Iterator[str]:

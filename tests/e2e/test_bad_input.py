@@ -96,7 +96,11 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, kubectl: Kubectl) -> N
     ("name", "field", "change"),
     [
         ("volumes", "volumes", {"volumes": [{"name": "v", "emptyDir": {}}]}),
-        ("links", "enableServiceLinks", {"enableServiceLinks": True}),
+        (
+            "claims",
+            "resourceClaims",
+            {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]},
+        ),
     ],
 )
 def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
@@ -116,11 +120,13 @@ def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
 
 
 def test_a_container_field_that_is_not_there_yet(cluster: Cluster, kubectl: Kubectl) -> None:
-    """The same for a field of a container: its environment from a ConfigMap."""
-    main = container(envFrom=[{"configMapRef": {"name": "settings"}}])
-    kubectl.apply(pod("environment", main, site=cluster.site))
+    """The same for a field of a container: a variable out of a file that another one wrote."""
+    reference = {"volumeName": "v", "path": "config.env", "key": "COLOR"}
+    main = container(env=[{"name": "COLOR", "valueFrom": {"fileKeyRef": reference}}])
+    volumes: list[Json] = [{"name": "v", "emptyDir": {}}]
+    kubectl.apply(pod("environment", main, site=cluster.site, volumes=volumes))
     state = waits_for(kubectl, "environment", "UnsupportedByEdgelet")
-    assert "envFrom" in state["message"], state
+    assert "env[COLOR].valueFrom.fileKeyRef" in state["message"], state
 
 
 def test_an_unsupported_pod_can_be_deleted(cluster: Cluster, kubectl: Kubectl) -> None:

@@ -64,8 +64,7 @@ def test_plain_pod_with_all_defaults_passes() -> None:
     ("spec", "field"),
     [
         ({"volumes": [{"name": "v", "emptyDir": {}}]}, "spec.volumes"),
-        ({"enableServiceLinks": True}, "spec.enableServiceLinks"),
-        ({"enableServiceLinks": None}, "spec.enableServiceLinks"),
+        ({"resourceClaims": [{"name": "gpu"}]}, "spec.resourceClaims"),
         ({"resources": {"limits": {"a/b": "1"}}}, "spec.resources.limits[a/b]"),
         ({"aFieldOfTomorrow": {"x": 1}}, "spec.aFieldOfTomorrow"),
         (
@@ -85,8 +84,12 @@ def test_unsupported_field_of_a_pod_is_named(spec: dict[str, Any], field: str) -
         ({"livenessProbe": {"telepathy": {"to": "all"}}}, "livenessProbe.telepathy"),
         ({"lifecycle": {"onPause": {"exec": {}}}}, "lifecycle.onPause"),
         ({"lifecycle": {"preStop": {"telepathy": 1}}}, "lifecycle.preStop.telepathy"),
-        ({"envFrom": [{"prefix": "x"}]}, "envFrom"),
-        ({"env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}, "env[A].valueFrom"),
+        ({"envFrom": [{"vaultRef": {"name": "x"}}]}, "envFrom[0].vaultRef"),
+        (
+            {"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]},
+            "env[A].valueFrom.fileKeyRef",
+        ),
+        ({"env": [{"name": "A", "ofTomorrow": 1}]}, "env[A].ofTomorrow"),
         ({"volumeMounts": [{"name": "v"}]}, "volumeMounts"),
         ({"ports": [{"containerPort": 80, "ofTomorrow": 1}]}, "ports[80].ofTomorrow"),
         ({"terminationMessagePolicy": "OfTomorrow"}, "terminationMessagePolicy"),
@@ -127,6 +130,14 @@ def test_restart_rule_of_tomorrow_is_named(rule: dict[str, Any], fields: tuple[s
     [
         {"activeDeadlineSeconds": 5},
         {"hostUsers": False},
+        {"enableServiceLinks": True},
+        {"enableServiceLinks": None},
+        {
+            "containers": [
+                {"name": "c", "envFrom": [{"configMapRef": {"name": "x"}, "prefix": "P"}]}
+            ]
+        },
+        {"containers": [{"name": "c", "env": [{"name": "A", "valueFrom": {"fieldRef": {}}}]}]},
         {"runtimeClassName": "gvisor", "overhead": {"cpu": "1"}},
         {"resources": {"requests": {"cpu": "1"}, "limits": {"hugepages-2Mi": "2Mi"}}},
         {"containers": [{"name": "c", "ports": [{"containerPort": 8, "hostPort": 8}]}]},

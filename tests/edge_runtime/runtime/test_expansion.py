@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.objects.container import EnvVar
-from edge_runtime.runtime.expansion import expand, literal_environment
+from edge_runtime.runtime.expansion import expand
 
 
 @pytest.mark.parametrize(
@@ -44,17 +43,3 @@ def test_text_without_dollar_stays(text: str) -> None:
 def test_escaping_every_dollar_keeps_any_text(text: str) -> None:
     """What a user escapes comes out as it was meant."""
     assert expand(text.replace("$", "$$"), {"A": "1"}) == text
-
-
-def test_values_see_what_stands_before_them() -> None:
-    """A variable refers to earlier ones and to the base, and overrides the base."""
-    entries = [
-        EnvVar(name="A", value="$(LATER)$(BASE)"),
-        EnvVar(name="LATER", value="x"),
-        EnvVar(name="BASE", value="new $(BASE)"),
-    ]
-    assert literal_environment(entries, {"BASE": "b"}) == {
-        "A": "$(LATER)b",
-        "LATER": "x",
-        "BASE": "new b",
-    }
