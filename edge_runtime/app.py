@@ -196,6 +196,7 @@ class Edge:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(parts.stores.statuses.run(), name="status manager")
                 loops.create_task(parts.stores.events.run(), name="event recorder")
+                loops.create_task(parts.stores.tokens.run(), name="service account tokens")
                 loops.create_task(parts.pleg.run(), name="PLEG")
                 loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
                 loops.create_task(parts.probers.run(), name="prober manager")
@@ -248,6 +249,7 @@ class Edge:
             events=self._parts.stores.events,
             objects=self._parts.stores.objects,
             services=self._parts.stores.services,
+            tokens=self._parts.stores.tokens,
             own_node=self._parts.stores.own_node,
         )
         router = Router(

@@ -143,6 +143,7 @@ def build_pod_parts(
     wakes = PodWakes(workers)
     stores.objects.on_change = wakes.object_changed
     stores.services.on_known = wakes.services_known
+    stores.tokens.on_change = workers.wake
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
@@ -379,4 +380,5 @@ def _build_pod_manager(
         termination=termination,
         cleaning=shared.cleaning,
         allocations=allocations,
+        tokens=shared.stores.tokens,
     )

@@ -16,6 +16,8 @@ from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.pull_record_store import PullRecordStore
 from edge_runtime.store.service_store import ServiceStore
 from edge_runtime.store.status_store import StatusStore
+from edge_runtime.store.token_store import TokenStore
+from edge_runtime.tokens.token_manager import ServiceTokens
 
 if TYPE_CHECKING:
     from edge_runtime.store.database import Database
@@ -32,6 +34,7 @@ class PodStores:
         events: The outbox of events.
         objects: What pods refer to.
         services: The Services of pods' namespaces.
+        tokens: Service account tokens of pods.
         own_node: The edge's own Node as the cloud last told it.
         allocations: What admitted pods hold.
         pull_records: Whose credentials opened which image.
@@ -43,6 +46,7 @@ class PodStores:
     events: EventRecorder
     objects: ObjectStore
     services: ServiceStore
+    tokens: ServiceTokens
     own_node: NodeStore
     allocations: AllocationStore
     pull_records: PullRecordStore
@@ -53,8 +57,10 @@ class PodStores:
         Raises:
             StoreError: It cannot be read.
         """
-        memories = (self.statuses, self.records, self.events, self.objects)
-        for each in (*memories, self.services, self.own_node, self.allocations, self.pull_records):
+        told = (self.objects, self.services, self.tokens, self.own_node)
+        for each in (*told, self.statuses, self.records, self.events):
+            await each.load()
+        for each in (self.allocations, self.pull_records):
             await each.load()
 
 
@@ -67,6 +73,7 @@ def build_pod_stores(database: Database) -> PodStores:
         events=EventRecorder(EventStore(database)),
         objects=ObjectStore(database),
         services=ServiceStore(database),
+        tokens=ServiceTokens(TokenStore(database)),
         own_node=NodeStore(database),
         allocations=AllocationStore(database),
         pull_records=PullRecordStore(database),

@@ -1,8 +1,8 @@
 """``/sync``: desired pods come down, statuses and reports of the machine go up (DESIGN §4).
 
-One stream at a time, the newest wins. On each: 200, Hello, NodeReport, every PodGone and event that
-is still held; then both ways until the session ends. What comes down is on disk BEFORE it is
-acknowledged; what goes up was on disk before it was told here.
+One stream at a time, the newest wins. On each: 200, Hello, NodeReport, every PodGone, want of
+a token and event that is still held; then both ways until the session ends. What comes down is on
+disk BEFORE it is acknowledged; what goes up was on disk before it was told here.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         PodSink,
         ServiceSink,
         StatusSource,
+        TokenSource,
     )
     from tunnel.stream import Stream
 
@@ -94,6 +95,7 @@ class SyncHandler:
         events: EventSource,
         objects: ObjectSink,
         services: ServiceSink,
+        tokens: TokenSource,
         own_node: NodeSink,
     ) -> None:
         self._identity = identity
@@ -103,6 +105,7 @@ class SyncHandler:
         self._events = events
         self._objects = objects
         self._services = services
+        self._tokens = tokens
         self._own_node = own_node
         self._current: Stream | None = None
         self._turn = asyncio.Lock()
@@ -160,6 +163,7 @@ class SyncHandler:
             self._statuses.changed(),
             self._pods.gone_changes(),
             self._events.changed(),
+            self._tokens.changed(),
             reports,
         )
         outbox = SyncOutbox()
@@ -194,12 +198,14 @@ class SyncHandler:
             pods=dict(self._pods.revisions()),
             objects=dict(self._objects.revisions()),
             services=dict(self._services.revisions()),
+            tokens=dict(self._tokens.expiries()),
             statuses=statuses,
         )
         gone, events = tuple(self._pods.gone()), tuple(self._events.pending())
+        wants = tuple(self._tokens.wants())
         await _write(stream, hello)
         await _write(stream, await report)
-        held: tuple[FromEdge, ...] = (*gone, *events)
+        held: tuple[FromEdge, ...] = (*gone, *wants, *events)
         for message in held:
             outbox.put(message)
         # A digest is not the body: whoever needs the body asks, so only Hello's own count as told.
@@ -272,7 +278,7 @@ class SyncHandler:
             case ServicesPut():
                 await self._services.put(message)
             case TokenPut():
-                logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
+                await self._tokens.put(message)
             case NodePut():
                 await self._own_node.put(message)
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         PodStatus,
         ServicesPut,
         StatusDigest,
+        TokenPut,
+        TokenWant,
     )
 
 
@@ -102,6 +104,26 @@ class ServiceSink(Protocol):
 
     async def put(self, message: ServicesPut) -> None:
         """Persist a namespace's Services, or forget them where the list is not complete."""
+        ...
+
+
+class TokenSource(Protocol):
+    """Service account tokens of pods (tokens/token_manager.py)."""
+
+    def expiries(self) -> Mapping[str, str]:
+        """Return the expiry of each persisted token, by ``tunnel.sync.token_key``."""
+        ...
+
+    def wants(self) -> Iterable[TokenWant]:
+        """Return all that was asked for and has not come."""
+        ...
+
+    def changed(self) -> AsyncIterator[TokenWant]:
+        """Return what is asked for from the moment of this call on."""
+        ...
+
+    async def put(self, message: TokenPut) -> None:
+        """Persist a token, or take why there is none."""
         ...
 
 

@@ -66,6 +66,14 @@ class GoneChanges:
                 return found
 
 
+class TokenMemory(Protocol):
+    """What is remembered of a pod's service account tokens (tokens/token_manager.py)."""
+
+    def forget(self, uid: PodUID) -> None:
+        """Drop what is known of a pod that is gone."""
+        ...
+
+
 class PodManager:
     """All pods that the edge was told of."""
 
@@ -81,6 +89,7 @@ class PodManager:
         termination: PodTermination,
         cleaning: DeferredCleaning,
         allocations: AllocationMemory,
+        tokens: TokenMemory,
     ) -> None:
         self._store = store
         self._workers = workers
@@ -88,6 +97,7 @@ class PodManager:
         self._records = records
         self._images = images
         self._allocations = allocations
+        self._tokens = tokens
         self._cleaning = cleaning
         self._pods: dict[PodUID, StoredPod] = {}
         self._feed: ChangeFeed[PodUID] = ChangeFeed()
@@ -228,6 +238,7 @@ class PodManager:
         self._images.forget(uid)
 
     async def _set_gone(self, uid: PodUID, *, sequence: int) -> None:
+        self._tokens.forget(uid)
         await self._store.bury(uid, gone_sequence=sequence)
         self._pods[uid] = StoredPod(
             uid=uid, revision="", state=PodState.GONE, pod=None, gone_sequence=sequence
@@ -239,6 +250,7 @@ class PodManager:
         self._statuses.forget(uid)
         self._records.forget(uid)
         self._allocations.forget(uid)
+        self._tokens.forget(uid)
         self._images.forget(uid)
         await self._store.remove(uid)
         self._pods.pop(uid, None)

@@ -108,6 +108,7 @@ async def edge_api(
             events=pods.recorder,
             objects=pods.parts.stores.objects,
             services=pods.parts.stores.services,
+            tokens=pods.parts.stores.tokens,
             own_node=pods.parts.stores.own_node,
         )
         audit = AuditedCalls()
