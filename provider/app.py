@@ -201,6 +201,7 @@ class Provider:
             on_node_report=self._node.report,
             on_event=self._events.report,
             tolerations=self._tolerations,
+            traffic=self.metrics.sync,
         )
         self.writer = WriterLease(
             kube.as_self,

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from provider.pods.status_writer import StatusWriter
     from provider.pods.sync_stream import Edge
     from provider.pods.toleration_patch import TolerationPatch
+    from provider.telemetry.sync_traffic import SyncTraffic
     from tunnel.sync import FromEdge, NodePut
 
 logger = logging.getLogger(__name__)
@@ -86,6 +87,7 @@ class PodController:
         on_node_report: Callable[[NodeReport], None],
         on_event: Callable[[EventReport], None],
         tolerations: TolerationPatch | None = None,
+        traffic: SyncTraffic | None = None,
     ) -> None:
         """Wire the controller; ``run`` does the work.
 
@@ -101,6 +103,7 @@ class PodController:
             on_event: Told of events to record.
             tolerations: Told of pods whose tolerations it may have to patch; its ``run`` is the
                 caller's.
+            traffic: Counts what the sync stream carries.
         """
         self._api = api
         self._edge = edge
@@ -112,6 +115,7 @@ class PodController:
         self._on_node_report = on_node_report
         self._on_event = on_event
         self._tolerations = tolerations
+        self._traffic = traffic
         self._pods: dict[str, Json] = {}
         self._revisions: dict[str, str] = {}
         # Metadata of pods that are gone, by UID, the oldest first.
@@ -210,6 +214,7 @@ class PodController:
                     self._outbox,
                     on_hello=self._handle_hello,
                     on_message=self._handle_message,
+                    traffic=self._traffic,
                 )
                 reason = "the edge ended it"
             except (SiteOffline, TunnelError, TimeoutError) as exc:
