@@ -24,6 +24,7 @@ from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_stores import PodStores, build_pod_stores
 from edge_runtime.pods.container_environment import ContainerEnvironment
+from edge_runtime.pods.container_mounts import ContainerMounts
 from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
@@ -313,6 +314,12 @@ def _build_launcher(
                 settings=shared.settings,
             ),
             mounts=PodMounts(shared.settings),
+            volumes=ContainerMounts(
+                shared.volumes,
+                images=images,
+                runtime=shared.runtime,
+                pods_dir=shared.settings.pods_dir,
+            ),
             settings=shared.settings,
         ),
         killer=termination,

@@ -29,6 +29,7 @@ interruption.py     unless: give up a call when something more urgent came up
 probers.py          Probers: what pods ask of the probes of their containers
 pod_events.py       texts of events, as a kubelet words them
 pod_volumes.py      PodVolumes: no container starts before its pod's volumes are ready
+container_mounts.py ContainerMounts: what a container mounts of its pod's volumes
 pod_mounts.py       PodMounts: files that the edge itself mounts into containers
 deferred_cleaning.py DeferredCleaning: clears away what died while no pod starts
 orphans.py          what the runtime has of pods that nobody wants

@@ -10,7 +10,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.images.image_manager import ImageError
 from edge_runtime.objects.quantity import QuantityError
+from edge_runtime.pods.container_mounts import MountProblem
 from edge_runtime.pods.environment import EnvironmentProblem, check_words
 from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_files import link_log
@@ -20,6 +22,8 @@ from edge_runtime.runtime.errors import RuntimeServiceError
 from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_config import (
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
 
+# What is wrong with a container before the runtime is asked for it.
+_CONFIG_ERRORS = (EnvironmentProblem, MountProblem, SecurityConfigError, QuantityError, OSError)
 # Waiting reason of the API: the container was started, but its hook failed.
 POST_START_HOOK_ERROR = "PostStartHookError"
 
@@ -111,7 +117,7 @@ class VolumeMounts(Protocol):
     ) -> tuple[Mount, ...]:
         """Return the mounts.
 
-        Raises MountProblem, ImageError, RuntimeServiceError, StoreError.
+        Raises MountProblem, ImageError, StoreError.
         """
         ...
 
@@ -272,7 +278,8 @@ class ContainerStarter:
         ips = self._ips(pod)
         try:
             env = await self._environments.of(pod, container, ips=ips)
-            mounts = await self._mounts.mounts(pod, container, attempt=start.attempt, ips=ips)
+            volumes = await self._volumes.mounts(pod, container, env=env, sandbox=sandbox.config)
+            own = await self._mounts.mounts(pod, container, attempt=start.attempt, ips=ips)
             config = container_config(
                 pod,
                 container,
@@ -280,13 +287,15 @@ class ContainerStarter:
                 image=image,
                 env=env,
                 machine=self._settings.machine,
-                mounts=mounts,
+                mounts=(*volumes, *own),
                 seccomp_profile_root=str(self._settings.seccomp_dir),
                 users=sandbox.config.security.namespaces.users,
                 target_id=self._target_id(pod, container),
             )
             check_words((*config.command, *config.args))
-        except (EnvironmentProblem, SecurityConfigError, QuantityError, OSError) as exc:
+        except ImageError as exc:
+            raise StartError(reason=exc.reason, message=exc.message) from exc
+        except _CONFIG_ERRORS as exc:
             raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
         return config
 

@@ -54,14 +54,14 @@ class PersistentClaimPlugin:
         objects: ReferencedObjects,
         *,
         mounters: Mapping[str, SourceMounter],
-        node: Callable[[], Node],
+        node: Callable[[], Node | None],
     ) -> None:
         """Prepare.
 
         Args:
             objects: Claims and volumes as the edge has them.
             mounters: By name of the source in a PersistentVolume's spec.
-            node: Returns this edge's Node.
+            node: Returns this edge's Node, None before the cloud told of it.
         """
         self._objects = objects
         self._mounters = mounters
@@ -147,7 +147,12 @@ class PersistentClaimPlugin:
 
     def _check_affinity(self, found: Json) -> None:
         required = (_spec(found).get("nodeAffinity") or {}).get("required")
-        if required is not None and not matches_terms(required, self._node()):
+        if required is None:
+            return
+        node = self._node()
+        if node is None:
+            raise VolumeError("the cloud has not told of this Node yet")
+        if not matches_terms(required, node):
             raise VolumeError("no matching NodeSelectorTerms")
 
 

@@ -31,7 +31,7 @@ def build_volume_plugins(
     objects: Objects,
     *,
     allocatable: Callable[[], Mapping[str, Fraction]],
-    node: Callable[[], Node],
+    node: Callable[[], Node | None],
     policy: EdgePolicy,
     pods_dir: Path,
     runtime: VersionedRuntime,
@@ -41,7 +41,7 @@ def build_volume_plugins(
     Args:
         objects: What pods refer to.
         allocatable: Returns what of the machine is for pods, in units and bytes.
-        node: Returns this edge's Node.
+        node: Returns this edge's Node, None before the cloud told of it.
         policy: Which paths of the machine its owner allows.
         pods_dir: Root of the pods' own folders.
         runtime: What mounts images.
