@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.volumes.payload import config_map_payload, projection_of
 from edge_runtime.volumes.projected_files import set_up_files
-from tunnel.sync import object_key
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,11 +25,6 @@ class ConfigMapPlugin:
 
     def __init__(self, objects: ReferencedObjects) -> None:
         self._objects = objects
-
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return the ConfigMap's key."""
-        name = str(volume.source.get("name") or "")
-        return frozenset({object_key(kind=KIND, namespace=pod.namespace, name=name)})
 
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Write the files, where they differ.

@@ -30,10 +30,6 @@ class DownwardApiPlugin:
         """
         self._allocatable = allocatable
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return nothing: all of it stands in the pod."""
-        return frozenset()
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Write the files, where they differ.
 

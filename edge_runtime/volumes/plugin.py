@@ -26,10 +26,6 @@ class VolumeError(Exception):
 class VolumePlugin(Protocol):
     """One kind of volume; holds nothing of any single pod."""
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return the ``tunnel.sync.object_key`` of every object that the contents come from."""
-        ...
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Make the volume ready, or bring its contents up to date; idempotent.
 

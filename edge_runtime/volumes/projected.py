@@ -22,7 +22,6 @@ from edge_runtime.volumes.payload import (
 )
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.projected_files import set_up_files
-from tunnel.sync import object_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -71,15 +70,6 @@ class ProjectedPlugin:
         self._objects = objects
         self._tokens = tokens
         self._allocatable = allocatable
-
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return the keys of the ConfigMaps and Secrets among the sources."""
-        return frozenset(
-            object_key(kind=kind, namespace=pod.namespace, name=str(source[name].get("name") or ""))
-            for source in volume.source.get("sources") or ()
-            for name, kind in _OBJECT_KINDS.items()
-            if source.get(name) is not None
-        )
 
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Write the files, where they differ; where sources give the same path, the last counts.

@@ -78,12 +78,6 @@ class VolumeManager:
         self._set_up_timeout_s = set_up_timeout_s
         self._mounted: dict[PodUID, dict[str, MountedVolume]] = {}
 
-    def object_keys(self, pod: Pod) -> frozenset[str]:
-        """Return the ``tunnel.sync.object_key`` of every object that volumes get contents from."""
-        return frozenset(
-            key for each in pod_volumes(pod) for key in self._plugin(each).object_keys(pod, each)
-        )
-
     def mounted(self, uid: PodUID) -> Mapping[str, MountedVolume]:
         """Return a pod's volumes that are ready, by name; also those that could not be updated."""
         return dict(self._mounted.get(uid, {}))
