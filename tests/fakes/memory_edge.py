@@ -31,7 +31,7 @@ from edge_runtime.volumes.unsupported import UnsupportedPlugin
 from edge_runtime.volumes.volume_manager import VolumeManager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod, PodUID
@@ -184,6 +184,14 @@ class _NoMounts:
         return ()
 
 
+class _NoVolumes:
+    async def mounts(
+        self, pod: Pod, container: Container, *, env: Mapping[str, str], sandbox: SandboxConfig
+    ) -> tuple[Mount, ...]:
+        del pod, container, env, sandbox
+        return ()
+
+
 class _Recorder:
     def record(
         self, pod: Pod, *, event_type: str, reason: str, message: str, container_name: str = ""
@@ -251,6 +259,7 @@ class MemoryEdge:
                 hooks=hooks,
                 environments=_NoEnvironments(),
                 mounts=_NoMounts(),
+                volumes=_NoVolumes(),
                 settings=settings,
             ),
             killer=termination,
