@@ -58,9 +58,8 @@ class PodStores:
             StoreError: It cannot be read.
         """
         told = (self.objects, self.services, self.tokens, self.own_node)
-        for each in (*told, self.statuses, self.records, self.events):
-            await each.load()
-        for each in (self.allocations, self.pull_records):
+        noted = (self.statuses, self.records, self.events, self.allocations, self.pull_records)
+        for each in (*told, *noted):
             await each.load()
 
 
