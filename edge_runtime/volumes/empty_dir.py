@@ -57,11 +57,6 @@ class EmptyDirPlugin:
         """
         self._allocatable = allocatable
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return none."""
-        del pod, volume
-        return frozenset()
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Make the folder once; what is in it is never touched again.
 

@@ -58,11 +58,6 @@ class HostPathPlugin:
         """Nothing of these volumes is mounted with options."""
         return False
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return none."""
-        del pod, volume
-        return frozenset()
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Check the path, and make what it leads to where the type says so.
 

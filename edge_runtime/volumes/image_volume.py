@@ -43,11 +43,6 @@ class ImageVolumePlugin:
     def __init__(self, runtime: VersionedRuntime) -> None:
         self._runtime = runtime
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return none."""
-        del pod, volume
-        return frozenset()
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Refuse what the runtime cannot mount.
 

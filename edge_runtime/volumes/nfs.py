@@ -47,11 +47,6 @@ class NfsPlugin:
         """All that mount(8) and its helper take."""
         return True
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return none."""
-        del pod, volume
-        return frozenset()
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Mount the folder of the server, unless it is mounted; cancelling ends the attempt.
 

@@ -13,7 +13,6 @@ from edge_runtime.objects.node_selector import matches_terms
 from edge_runtime.volumes.persistent_source import PersistentSource
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.unsupported import refuse
-from tunnel.sync import object_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,11 +65,6 @@ class PersistentClaimPlugin:
         self._objects = objects
         self._mounters = mounters
         self._node = node
-
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return the claim's key; which volume it is bound to, it alone tells."""
-        name = claim_name(pod, volume)
-        return frozenset({object_key(kind=CLAIM, namespace=pod.namespace, name=name)})
 
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Mount what the claim is bound to.

@@ -18,11 +18,6 @@ Json = dict[str, Any]
 class UnsupportedPlugin:
     """Refuses; see `plugin.VolumePlugin`."""
 
-    def object_keys(self, pod: Pod, volume: Volume) -> frozenset[str]:
-        """Return none."""
-        del pod, volume
-        return frozenset()
-
     async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
         """Refuse.
 

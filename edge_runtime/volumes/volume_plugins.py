@@ -12,6 +12,7 @@ from edge_runtime.volumes.image_volume import ImageVolumePlugin
 from edge_runtime.volumes.local_path import LocalPathPlugin
 from edge_runtime.volumes.nfs import NfsPlugin
 from edge_runtime.volumes.persistent_claim import PersistentClaimPlugin
+from edge_runtime.volumes.projected import ProjectedPlugin
 from edge_runtime.volumes.referenced_objects import ReferencedObjects
 from edge_runtime.volumes.secret import SecretPlugin
 
@@ -24,12 +25,14 @@ if TYPE_CHECKING:
     from edge_runtime.policy.edge_policy import EdgePolicy
     from edge_runtime.volumes.image_volume import VersionedRuntime
     from edge_runtime.volumes.plugin import VolumePlugin
+    from edge_runtime.volumes.projected import Tokens
     from edge_runtime.volumes.referenced_objects import Objects
 
 
 def build_volume_plugins(
     objects: Objects,
     *,
+    tokens: Tokens,
     allocatable: Callable[[], Mapping[str, Fraction]],
     node: Callable[[], Node | None],
     policy: EdgePolicy,
@@ -40,6 +43,7 @@ def build_volume_plugins(
 
     Args:
         objects: What pods refer to.
+        tokens: Service account tokens.
         allocatable: Returns what of the machine is for pods, in units and bytes.
         node: Returns this edge's Node, None before the cloud told of it.
         policy: Which paths of the machine its owner allows.
@@ -66,5 +70,6 @@ def build_volume_plugins(
         "image": ImageVolumePlugin(runtime),
         "nfs": nfs,
         "persistentVolumeClaim": claims,
+        "projected": ProjectedPlugin(referenced, tokens=tokens, allocatable=allocatable),
         "secret": SecretPlugin(referenced),
     }
