@@ -211,6 +211,7 @@ def _build_termination(shared: _Shared) -> PodTermination:
 def _build_volumes(settings: PodSettings, stores: PodStores, runtime: CriClient) -> VolumeManager:
     plugins = build_volume_plugins(
         stores.objects,
+        tokens=stores.tokens,
         allocatable=lambda: settings.admission.allocatable,
         node=lambda: stores.own_node.node,
         policy=settings.policy,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from edge_runtime.tokens.token_manager import TokenUnavailable
+from edge_runtime.tokens.errors import TokenUnavailable
 from edge_runtime.volumes import config_map as config_maps
 from edge_runtime.volumes import secret as secrets
 from edge_runtime.volumes.ownership import fs_group, fs_user
@@ -124,7 +124,7 @@ class ProjectedPlugin:
         try:
             token = await self._tokens.token(pod, audience=audience, expiry_s=expiry_s)
         except TokenUnavailable as exc:
-            raise VolumeError(str(exc)) from exc
+            raise VolumeError(f"failed to fetch token: {exc}") from exc
         user = fs_user(pod)
         if user is not None or fs_group(pod) is not None:
             mode = _TOKEN_MODE

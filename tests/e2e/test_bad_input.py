@@ -95,7 +95,6 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, kubectl: Kubectl) -> N
 @pytest.mark.parametrize(
     ("name", "field", "change"),
     [
-        ("volumes", "volumes", {"volumes": [{"name": "v", "emptyDir": {}}]}),
         (
             "claims",
             "resourceClaims",
@@ -131,7 +130,7 @@ def test_a_container_field_that_is_not_there_yet(cluster: Cluster, kubectl: Kube
 
 def test_an_unsupported_pod_can_be_deleted(cluster: Cluster, kubectl: Kubectl) -> None:
     """What never ran goes at once."""
-    change: Json = {"volumes": [{"name": "v", "emptyDir": {}}]}
+    change: Json = {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]}
     kubectl.apply(pod("brief", site=cluster.site, **change))
     eventually(lambda: waiting(kubectl, "brief"), what="it waits", timeout_s=30)
     kubectl.ok("delete", "pod", "brief", "--timeout=20s", timeout_s=40)

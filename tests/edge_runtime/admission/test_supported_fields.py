@@ -21,9 +21,8 @@ def _container_fields(**fields: Any) -> tuple[str, ...]:  # noqa: ANN401  # API 
 
 # What the API server makes of a plain Deployment's pod: every default filled in.
 DEFAULTED = {
-    "automountServiceAccountToken": False,
     "dnsPolicy": "ClusterFirst",
-    "enableServiceLinks": False,
+    "enableServiceLinks": True,
     "nodeName": "site-a",
     "preemptionPolicy": "PreemptLowerPriority",
     "priority": 0,
@@ -34,6 +33,36 @@ DEFAULTED = {
     "serviceAccountName": "default",
     "terminationGracePeriodSeconds": 30,
     "tolerations": [{"key": "node.kubernetes.io/not-ready", "operator": "Exists"}],
+    "volumes": [
+        {
+            "name": "kube-api-access-x",
+            "projected": {
+                "defaultMode": 420,
+                "sources": [
+                    {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+                    {
+                        "configMap": {
+                            "name": "kube-root-ca.crt",
+                            "items": [{"key": "ca.crt", "path": "ca.crt"}],
+                        }
+                    },
+                    {
+                        "downwardAPI": {
+                            "items": [
+                                {
+                                    "path": "namespace",
+                                    "fieldRef": {
+                                        "apiVersion": "v1",
+                                        "fieldPath": "metadata.namespace",
+                                    },
+                                }
+                            ]
+                        }
+                    },
+                ],
+            },
+        }
+    ],
     "containers": [
         {
             "name": "c",
@@ -49,7 +78,13 @@ DEFAULTED = {
             "securityContext": {"runAsUser": 0, "capabilities": {"drop": ["ALL"]}},
             "stdin": True,
             "tty": True,
-            "volumeMounts": [],
+            "volumeMounts": [
+                {
+                    "name": "kube-api-access-x",
+                    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+                    "readOnly": True,
+                }
+            ],
         }
     ],
 }
@@ -63,7 +98,18 @@ def test_plain_pod_with_all_defaults_passes() -> None:
 @pytest.mark.parametrize(
     ("spec", "field"),
     [
-        ({"volumes": [{"name": "v", "emptyDir": {}}]}, "spec.volumes"),
+        (
+            {"volumes": [{"name": "v", "configMap": {"name": "x", "ofTomorrow": 1}}]},
+            "spec.volumes[v].configMap.ofTomorrow",
+        ),
+        (
+            {"volumes": [{"name": "v", "projected": {"sources": [{"podCertificate": {"a": 1}}]}}]},
+            "spec.volumes[v].projected.sources[0].podCertificate",
+        ),
+        (
+            {"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"ofTomorrow": 1}}]}}]},
+            "spec.volumes[v].projected.sources[0].secret.ofTomorrow",
+        ),
         ({"resourceClaims": [{"name": "gpu"}]}, "spec.resourceClaims"),
         ({"resources": {"limits": {"a/b": "1"}}}, "spec.resources.limits[a/b]"),
         ({"aFieldOfTomorrow": {"x": 1}}, "spec.aFieldOfTomorrow"),
@@ -90,7 +136,14 @@ def test_unsupported_field_of_a_pod_is_named(spec: dict[str, Any], field: str) -
             "env[A].valueFrom.fileKeyRef",
         ),
         ({"env": [{"name": "A", "ofTomorrow": 1}]}, "env[A].ofTomorrow"),
-        ({"volumeMounts": [{"name": "v"}]}, "volumeMounts"),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/v", "ofTomorrow": 1}]},
+            "volumeMounts[/v].ofTomorrow",
+        ),
+        (
+            {"volumeMounts": [{"name": "v", "mountPath": "/v", "mountPropagation": "Upwards"}]},
+            "volumeMounts[/v].mountPropagation",
+        ),
         ({"ports": [{"containerPort": 80, "ofTomorrow": 1}]}, "ports[80].ofTomorrow"),
         ({"terminationMessagePolicy": "OfTomorrow"}, "terminationMessagePolicy"),
         ({"resources": {"limits": {"nvidia.com/gpu": "1"}}}, "resources.limits[nvidia.com/gpu]"),
@@ -150,6 +203,9 @@ def test_restart_rule_of_tomorrow_is_named(rule: dict[str, Any], fields: tuple[s
         {"securityContext": {"supplementalGroupsPolicy": "Strict"}},
         {"setHostnameAsFQDN": False},
         {"volumes": []},
+        # Refused by the volume manager, with the driver's name.
+        {"volumes": [{"name": "v", "csi": {"driver": "x"}}]},
+        {"volumes": [{"name": "v"}, {"name": "w", "emptyDir": {"medium": "Memory"}}]},
         {"volumes": None},
         {"hostAliases": []},
         {"schedulingGates": []},
@@ -170,7 +226,7 @@ def test_host_port_of_a_host_network_pod_passes() -> None:
 
 def test_message_names_all_fields() -> None:
     """In one sentence."""
-    fields = _fields(volumes=[{"name": "v"}], runtimeClassNames=["x"])
+    fields = _fields(resourceClaims=[{"name": "v"}], runtimeClassNames=["x"])
     assert unsupported_message(fields) == (
-        "this edgelet does not support spec.runtimeClassNames, spec.volumes yet"
+        "this edgelet does not support spec.resourceClaims, spec.runtimeClassNames yet"
     )
