@@ -70,7 +70,12 @@ def adopt_key(connection: sqlite3.Connection, sources: Sequence[KeySource]) -> S
             _forget_sealed(connection)
             before = None
     sealer = Sealer(key if key is not None else configured.make())
-    _seal(connection, sealer, before=before, opener=old[1] if old is not None else sealer)
+    if before is None or before.key_id != sealer.key_id:
+        _seal(connection, sealer, opener=old[1] if old is not None else None)
+        before = _SealedWith(key_id=sealer.key_id, is_wiped=False)
+    if not before.is_wiped:
+        _wipe(connection)
+        connection.execute("UPDATE sealing SET is_wiped = 1")
     if old is not None:
         _remove(old[0])
     return sealer
@@ -122,52 +127,49 @@ def _forget_sealed(connection: sqlite3.Connection) -> None:
     logger.warning("the sealing key is gone, and with it what it sealed", extra={"values": lost})
 
 
-def _seal(
-    connection: sqlite3.Connection, sealer: Sealer, *, before: _SealedWith | None, opener: Sealer
-) -> None:
-    is_new = before is None or before.key_id != sealer.key_id
+def _seal(connection: sqlite3.Connection, sealer: Sealer, *, opener: Sealer | None) -> None:
+    """Seal everything with a new key.
 
-    def seal() -> bool:
+    Args:
+        connection: The database.
+        sealer: The new key.
+        opener: The earlier one; None where nothing is sealed.
+    """
+
+    def seal() -> int:
         changed = _seal_objects(connection, sealer, opener)
-        if opener is not sealer:
-            _seal_tokens(connection, sealer, opener)
-        is_wiped = before is not None and before.is_wiped and not is_new and not changed
-        if not is_wiped:
-            connection.execute("DELETE FROM sealing")
-            connection.execute("INSERT INTO sealing VALUES (?, 0)", [sealer.key_id])
-        return is_wiped
+        if opener is not None:
+            changed += _seal_tokens(connection, sealer, opener)
+        connection.execute("DELETE FROM sealing")
+        connection.execute("INSERT INTO sealing VALUES (?, 0)", [sealer.key_id])
+        return changed
 
-    if _transact(connection, seal):
-        return
-    _wipe(connection)
-    connection.execute("UPDATE sealing SET is_wiped = 1")
+    _transact(connection, seal)
 
 
-def _seal_objects(connection: sqlite3.Connection, sealer: Sealer, opener: Sealer) -> int:
-    """Seal the Secrets that are not; return how many were not."""
+def _seal_objects(connection: sqlite3.Connection, sealer: Sealer, opener: Sealer | None) -> int:
     found = connection.execute(
         "SELECT kind, namespace, name, object FROM objects WHERE kind = ? AND object <> x''",
         [SEALED_KIND],
     )
     changed = []
     for kind, namespace, name, body in found.fetchall():
-        if is_sealed(body) and opener is sealer:
-            continue
         row = object_row(kind=kind, namespace=namespace, name=name)
-        plain = opener.open(body, row=row) if is_sealed(body) else body
+        plain = opener.open(body, row=row) if opener is not None else body
         changed.append((sealer.seal(plain, row=row), kind, namespace, name))
     sql = "UPDATE objects SET object = ? WHERE kind = ? AND namespace = ? AND name = ?"
     connection.executemany(sql, changed)
     return len(changed)
 
 
-def _seal_tokens(connection: sqlite3.Connection, sealer: Sealer, opener: Sealer) -> None:
+def _seal_tokens(connection: sqlite3.Connection, sealer: Sealer, opener: Sealer) -> int:
     found = connection.execute("SELECT key, token FROM tokens").fetchall()
     changed = [
         (sealer.seal(opener.open(token, row=token_row(key)), row=token_row(key)), key)
         for key, token in found
     ]
     connection.executemany("UPDATE tokens SET token = ? WHERE key = ?", changed)
+    return len(changed)
 
 
 def _transact(connection: sqlite3.Connection, change: Callable[[], int]) -> int:
