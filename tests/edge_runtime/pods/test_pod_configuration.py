@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edge_runtime.pods import container_environment
 from tests.fakes.edge_pods import deleted, edge_pods, is_running, pod_json, until
@@ -29,7 +29,7 @@ COLOR = {"name": "COLOR", "valueFrom": {"configMapKeyRef": {"name": "settings", 
 WEB = {"metadata": {"name": "web"}, "spec": {"clusterIP": "10.0.0.7", "ports": [{"port": 80}]}}
 
 
-def _pod(*env: Json, command: tuple[str, ...] = (), **spec: object) -> Json:
+def _pod(*env: Json, command: tuple[str, ...] = (), **spec: Any) -> Json:  # noqa: ANN401  # API JSON
     container = {
         "name": "c",
         "image": "busybox:1",
@@ -69,8 +69,10 @@ async def test_a_missing_object_is_told_and_heals_at_once(tmp_path: Path) -> Non
         status = await _waits(edge, 'configmap "settings" not found')
         assert status["phase"] == "Pending"
         assert fake.called("CreateContainer") == []
-        told = [(each.reason, each.message) for each in edge.recorder.pending()]
-        assert ("Failed", 'Error: configmap "settings" not found') in told
+        expected = ("Failed", 'Error: configmap "settings" not found')
+        await until(
+            lambda: expected in [(each.reason, each.message) for each in edge.recorder.pending()]
+        )
         before_s = time.monotonic()
         await _tell(edge, "ConfigMap", "settings", {"other": "x"})
         await _waits(edge, "couldn't find key color in ConfigMap ns/settings")
