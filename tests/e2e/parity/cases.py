@@ -38,8 +38,6 @@ class Case:
         document["spec"] |= {
             "nodeSelector": {"kubernetes.io/hostname": node},
             "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
         }
         return document
 
