@@ -12,6 +12,7 @@ pod_start          pod created to Running, against bare CRI calls
 offline_reboot     a reboot while the cloud is away, against the bare CRI calls of the same pods
 beside_kubelet     starts, processor time and memory of a site beside a real kubelet
 exec_calls         one short `kubectl exec`, and the throughput of a long one
+configuration_bytes what ConfigMaps and Services cost a site's link, beside the pods themselves
 kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """

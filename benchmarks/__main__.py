@@ -15,6 +15,7 @@ import uvloop
 
 from benchmarks import (
     beside_kubelet,
+    configuration_bytes,
     exec_calls,
     join_ready,
     kubelet_port,
@@ -100,6 +101,8 @@ def _calls(setting: Setting, progress: Progress) -> list[Figure]:
         ]
     with progress.step("kubelet port"):
         figures += uvloop.run(kubelet_port.measure(setting))
+    with progress.step("configuration"):
+        figures += uvloop.run(configuration_bytes.measure())
     with progress.step("pods"):
         created_s = pod_start.create_pods(setting)
     with progress.step("memory"):

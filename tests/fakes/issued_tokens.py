@@ -20,12 +20,14 @@ class IssuedTokens:
         max_life_s: No token lives longer, whatever was asked for.
         now: When tokens are issued.
         time_format: Of the moment when they expire.
+        padding: Makes tokens as long as real ones where that matters.
     """
 
     issued: list[Json] = field(default_factory=list)
     max_life_s: int = 1 << 32
     now: datetime = _BEGIN
     time_format: str = "%Y-%m-%dT%H:%M:%SZ"
+    padding: str = ""
 
     def issue(self, collection: str, name: str, body: Json) -> Json:
         """Answer a TokenRequest for a service account."""
@@ -37,7 +39,7 @@ class IssuedTokens:
             "metadata": {"namespace": namespace, "name": name},
             "spec": {**body["spec"], "expirationSeconds": life_s},
             "status": {
-                "token": f"token-{len(self.issued)}.{namespace}.{name}",
+                "token": f"token-{len(self.issued)}.{namespace}.{name}{self.padding}",
                 "expirationTimestamp": expiry,
             },
         }
