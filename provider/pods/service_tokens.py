@@ -45,6 +45,7 @@ BURST: Final = 256
 PER_S: Final = 5.0
 _WORKERS = 4
 _MAX_ERROR_CHARACTERS = 512
+_MAX_UID_CHARACTERS = 64
 _FIRST_RETRY_S = 0.1
 _MAX_RETRY_S = 2.0
 
@@ -113,6 +114,7 @@ class ServiceTokens:
                 del self._wants[key]
 
     async def _answer(self, want: TokenWant) -> TokenPut:
+        await self._pace.turn()
         loop = asyncio.get_running_loop()
         give_up_at = loop.time() + ANSWER_WITHIN_S
         backoff = Backoff(first_s=_FIRST_RETRY_S, cap_s=_MAX_RETRY_S)
@@ -123,7 +125,8 @@ class ServiceTokens:
                 delay_s = backoff.next_delay_s()
                 if exc.is_lasting or loop.time() + delay_s > give_up_at:
                     error = plain_line(str(exc), max_characters=_MAX_ERROR_CHARACTERS)
-                    logger.warning("no token for pod %s: %s", want.pod_uid[:64], error)
+                    uid = plain_line(want.pod_uid, max_characters=_MAX_UID_CHARACTERS)
+                    logger.warning("no token for pod %s: %s", uid, error)
                     return TokenPut(key=token_key(want), token="", expiry="", error=error)
             await asyncio.sleep(delay_s)
 
@@ -140,7 +143,6 @@ class ServiceTokens:
             namespace=str(pod["metadata"]["namespace"]),
             subresource="token",
         )
-        await self._pace.turn()
         try:
             answer = await self._api.create(
                 path, compute_token_request(want, pod), timeout_s=_CALL_TIMEOUT_S

@@ -214,3 +214,20 @@ async def test_no_token_is_logged(
         put = await state.next_put()
     assert put.error.startswith("the API server's answer is no token")
     assert "token-0" not in caplog.text + put.error
+
+
+@on_api_server
+async def test_what_an_edge_makes_up_neither_floods_the_log_nor_speaks_to_terminals(
+    server: FakeAPIServer, kube: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Refusals, too, follow each other at a measured pace."""
+    async with giving(kube) as state:
+        for index in range(BURST + 10):
+            state.tokens.pod_changed(make_pod(f"\x1b[2J\n{index}"))
+            state.tokens.wanted(make_want(f"\x1b[2J\n{index}", service_account="admin"))
+        began_at = asyncio.get_running_loop().time()
+        for _ in range(BURST + 10):
+            assert (await state.next_put()).error
+        assert asyncio.get_running_loop().time() - began_at >= 9 / PER_S
+    assert "\x1b" not in caplog.text
+    assert server.requests == []
