@@ -57,7 +57,7 @@ def pod_with(
     volumes: Mapping[str, Json],
     *,
     mount: Mapping[str, Json] | None = None,
-    main: Mapping[str, object] | None = None,
+    main: Mapping[str, Any] | None = None,
     **spec: object,
 ) -> Json:
     """Return a pod that mounts each volume at `/mnt/NAME`.

@@ -50,7 +50,7 @@ def test_config_map_is_as_a_kubelet_shows_it(cluster: Cluster, kubectl: Kubectl)
                 "defaultMode": 0o440,
                 "items": [
                     {"key": "text", "path": "deep/er/text", "mode": 0o600},
-                    {"key": "A-z_0.9", "path": "..2own"},
+                    {"key": "A-z_0.9", "path": ".own"},
                 ],
             }
         },
@@ -61,7 +61,7 @@ def test_config_map_is_as_a_kubelet_shows_it(cluster: Cluster, kubectl: Kubectl)
     binary = kubectl.run("exec", "shown", "--", "cat", "/mnt/all/binary")
     assert binary.stdout == bytes(range(256))
     assert shell(kubectl, "shown", "readlink /mnt/all/text") == "..data/text\n"
-    modes = "cd /mnt && stat -L -c '%a %u:%g' all/text some/deep/er/text some/..2own"
+    modes = "cd /mnt && stat -L -c '%a %u:%g' all/text some/deep/er/text some/.own"
     assert shell(kubectl, "shown", modes).splitlines() == ["644 0:0", "600 0:0", "440 0:0"]
     assert "Read-only file system" in refusal(kubectl, "shown", "echo x > /mnt/all/new")
 
