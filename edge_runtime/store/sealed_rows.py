@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.store.errors import StoreError
 from edge_runtime.store.sealing import Sealer, compute_key_id, is_sealed
-from edge_runtime.store.sealing_key import SealingKeyError
+from edge_runtime.store.sealing_key import SealingKeyError, way_to_a_new_key
 
 if TYPE_CHECKING:
     import sqlite3
@@ -60,13 +60,8 @@ def adopt_key(connection: sqlite3.Connection, sources: Sequence[KeySource]) -> S
     old = None
     if before is not None and (key is None or compute_key_id(key) != before.key_id):
         old = _find(earlier, before.key_id)
-        if old is None and key is not None:
-            raise SealingKeyError(
-                f"{configured.path} is not the key that this database is sealed with: put the right"
-                " one back, or move the file away to start with a new one (Secrets and tokens come"
-                " again from the cloud)"
-            )
         if old is None:
+            _refuse_to_forget(configured, is_there=key is not None)
             _forget_sealed(connection)
             before = None
     sealer = Sealer(key if key is not None else configured.make())
@@ -79,6 +74,17 @@ def adopt_key(connection: sqlite3.Connection, sources: Sequence[KeySource]) -> S
     if old is not None:
         _remove(old[0])
     return sealer
+
+
+def _refuse_to_forget(configured: KeySource, *, is_there: bool) -> None:
+    """Raise unless the key is gone for good, so that what it sealed can only be asked for again."""
+    way_out = f"put the right one back, or {way_to_a_new_key(configured)}"
+    if is_there:
+        raise SealingKeyError(
+            f"{configured.path} is not the key that this database is sealed with: {way_out}"
+        )
+    if configured.is_awaited:
+        raise SealingKeyError(f"the sealing key {configured.path} is missing: {way_out}")
 
 
 def _find(sources: Sequence[KeySource], key_id: str) -> tuple[KeySource, Sealer] | None:

@@ -46,6 +46,11 @@ class KeySource(Protocol):
         """The file that it is in."""
         ...
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether one that is missing is not replaced once it has sealed something."""
+        ...
+
     def read(self) -> bytes | None:
         """Return the key; None when there is no file.
 
@@ -64,10 +69,16 @@ class KeySource(Protocol):
 
 
 class FileKey:
-    """A key in a file: who reads the file has the key."""
+    """A key in a file: who reads the file has the key.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: The file.
+        is_awaited: As `KeySource.is_awaited`.
+    """
+
+    def __init__(self, path: Path, *, is_awaited: bool = False) -> None:
         self.path = path
+        self.is_awaited = is_awaited
 
     def read(self) -> bytes | None:
         """As `KeySource.read`; a file that others may read is closed to them."""
@@ -80,8 +91,8 @@ class FileKey:
             key = b""
         if len(key) != KEY_BYTES:
             raise SealingKeyError(
-                f"{self.path} holds no sealing key: put the right one back, or move the file away"
-                " to start with a new one (Secrets and tokens come again from the cloud)"
+                f"{self.path} holds no sealing key: put the right one back,"
+                f" or {way_to_a_new_key(self)}"
             )
         return key
 
@@ -99,10 +110,19 @@ class TpmKey:
         path: The file.
         device: As systemd-creds takes it; "" for the one that the kernel offers.
         pcrs: What a new key is bound to.
+        is_awaited: As `KeySource.is_awaited`.
     """
 
-    def __init__(self, path: Path, *, device: str = "", pcrs: Sequence[int] = (7,)) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        device: str = "",
+        pcrs: Sequence[int] = (7,),
+        is_awaited: bool = False,
+    ) -> None:
         self.path = path
+        self.is_awaited = is_awaited
         self._device = f"--tpm2-device={device or 'auto'}"
         self._pcrs = "--tpm2-pcrs=" + "+".join(str(each) for each in pcrs)
 
@@ -113,7 +133,10 @@ class TpmKey:
             return None
         key = self._run("decrypt", stdin=credential)
         if len(key) != KEY_BYTES:
-            raise SealingKeyError(f"{self.path} holds no sealing key")
+            raise SealingKeyError(
+                f"{self.path} holds no sealing key: put the right one back,"
+                f" or {way_to_a_new_key(self)}"
+            )
         return key
 
     def make(self) -> bytes:
@@ -152,13 +175,20 @@ class TpmKey:
             return SealingKeyError(f"the TPM makes no sealing key for {self.path}: {reason}")
         return SealingKeyError(
             f"the TPM does not open the sealing key {self.path}: {reason}; it is another machine's,"
-            " or what it is bound to has changed: move the file away to start with a new key"
-            " (Secrets and tokens come again from the cloud)"
+            f" or what it is bound to has changed: {way_to_a_new_key(self)}"
         )
+
+
+def way_to_a_new_key(source: KeySource) -> str:
+    """Say what to do where the key is lost for good."""
+    act = "leave out sealingKey.file" if source.is_awaited else "move the file away"
+    return f"{act} to start with a new one (Secrets and tokens come again from the cloud)"
 
 
 def key_sources(config: SealingKeyConfig, *, root: Path) -> tuple[KeySource, ...]:
     """Return the configured place for the key, then where it may have been before.
+
+    A file that was named may be on a disk that is not mounted yet, so it is awaited.
 
     Args:
         config: What is configured.
@@ -166,11 +196,12 @@ def key_sources(config: SealingKeyConfig, *, root: Path) -> tuple[KeySource, ...
     """
     file, credential = root / KEY_FILE_NAME, root / CREDENTIAL_FILE_NAME
     device, pcrs = config.tpm2_device, config.tpm2_pcrs
-    named = Path(config.file) if config.file else None
+    named, is_named = Path(config.file), bool(config.file)
     if config.source == "file":
-        configured: KeySource = FileKey(named or file)
+        configured: KeySource = FileKey(named if is_named else file, is_awaited=is_named)
     else:
-        configured = TpmKey(named or credential, device=device, pcrs=pcrs)
+        path = named if is_named else credential
+        configured = TpmKey(path, device=device, pcrs=pcrs, is_awaited=is_named)
     earlier: tuple[KeySource, ...] = (FileKey(file), TpmKey(credential, device=device, pcrs=pcrs))
     return (configured, *(each for each in earlier if each.path != configured.path))
 

@@ -234,6 +234,24 @@ async def test_wrong_key_is_refused_and_changes_nothing(path: Path) -> None:
     database.close()
 
 
+async def test_key_that_was_put_elsewhere_is_awaited(path: Path) -> None:
+    """Its disk may not be mounted yet: nothing is forgotten, and the edge says what it lacks."""
+    elsewhere = path.with_name("usb.key")
+    database = Database(path, keys=(FileKey(elsewhere, is_awaited=True),))
+    await ObjectStore(database).put(PUT)
+    database.close()
+    elsewhere.rename(path.with_name("unplugged"))
+    with pytest.raises(
+        SealingKeyError, match=r"the sealing key .*usb\.key is missing: put the right"
+    ):
+        Database(path, keys=(FileKey(elsewhere, is_awaited=True),))
+    assert not elsewhere.exists()
+    path.with_name("unplugged").rename(elsewhere)
+    database = Database(path, keys=(FileKey(elsewhere, is_awaited=True),))
+    assert await _read_secret(database) == SECRET
+    database.close()
+
+
 async def test_key_moves_to_another_place(path: Path) -> None:
     """What was sealed with the old one is sealed with the new one, and the old one goes."""
     await _sealed(path)

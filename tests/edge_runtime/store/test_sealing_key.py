@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import subprocess
+from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,11 @@ from tunnel.sync import ObjectPut
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HAS_TPM_TOOLS = shutil.which("swtpm") is not None and shutil.which("systemd-creds") is not None
+_MISSING = [name for name in ("swtpm", "systemd-creds") if shutil.which(name) is None] + [
+    name for name in ("tss2-esys", "tss2-rc", "tss2-tcti-swtpm") if find_library(name) is None
+]
 needs_software_tpm = pytest.mark.skipif(
-    not HAS_TPM_TOOLS, reason="swtpm and systemd-creds are needed for a software TPM"
+    bool(_MISSING), reason=f"a software TPM needs {' and '.join(_MISSING)}"
 )
 
 
@@ -98,6 +101,11 @@ def test_places_of_the_key(tmp_path: Path) -> None:
     assert paths(source="tpm2") == ["TpmKey R/sealing-key.cred", "FileKey R/sealing.key"]
     assert paths(file="/etc/k")[0] == "FileKey etc/k"
     assert len(paths(file="/etc/k")) == 3
+    awaited = [
+        key_sources(SealingKeyConfig(file=file), root=tmp_path)[0].is_awaited
+        for file in ("", "/etc/k")
+    ]
+    assert awaited == [False, True]
 
 
 def test_machine_without_systemd_creds_is_told(
