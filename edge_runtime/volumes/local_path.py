@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import os
 import stat
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.volume import MountedVolume
@@ -26,6 +25,7 @@ from edge_runtime.volumes.subpath import mount_opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from edge_runtime.objects.pod import Pod
     from edge_runtime.policy.edge_policy import EdgePolicy
@@ -91,7 +91,7 @@ class LocalPathPlugin:
                     policy = str(pod.security_context.get("fsGroupChangePolicy") or "Always")
                     # "." since the descriptor's own name is a link.
                     own = f"/proc/self/fd/{fd}/."
-                    set_ownership(Path(own), group, read_only=False, policy=policy)
+                    set_ownership(own, group, read_only=False, policy=policy)
                 mount_opened(fd, folder)
             if flags:
                 mount(folder, flags=MountFlag.BIND | MountFlag.REMOUNT | flags)

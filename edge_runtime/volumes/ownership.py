@@ -52,7 +52,9 @@ def fs_user(pod: Pod) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def set_ownership(folder: Path, group: int, *, read_only: bool, policy: str = "Always") -> None:
+def set_ownership(
+    folder: Path | str, group: int, *, read_only: bool, policy: str = "Always"
+) -> None:
     """Give a volume to a group; blocks, for as long as there are files.
 
     Args:

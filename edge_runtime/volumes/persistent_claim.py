@@ -98,12 +98,8 @@ class PersistentClaimPlugin:
         return await mounter.mount_source(pod, source, folder)
 
     async def _claim(self, pod: Pod, volume: Volume, name: str) -> Json:
-        try:
-            claim = await self._objects.get(
-                kind=CLAIM, namespace=pod.namespace, name=name, optional=False
-            )
-        except VolumeError as exc:
-            raise VolumeError(f"failed to fetch PVC from API server: {exc}") from exc
+        what = "failed to fetch PVC from API server"
+        claim = await self._fetch(CLAIM, pod.namespace, name, what=what)
         metadata = claim.get("metadata") or {}
         if volume.kind == "ephemeral" and not _is_controlled_by(metadata, pod):
             raise VolumeError(
@@ -121,10 +117,8 @@ class PersistentClaimPlugin:
 
     async def _bound(self, claim: Json) -> Json:
         name = str(_spec(claim)["volumeName"])
-        try:
-            found = await self._objects.get(kind=VOLUME, namespace="", name=name, optional=False)
-        except VolumeError as exc:
-            raise VolumeError(f"failed to fetch PV {name} from API server: {exc}") from exc
+        what = f"failed to fetch PV {name} from API server"
+        found = await self._fetch(VOLUME, "", name, what=what)
         reference = _spec(found).get("claimRef")
         if reference is None:
             raise VolumeError(
@@ -137,6 +131,17 @@ class PersistentClaimPlugin:
                 f"found PV object {name} but its pv.Spec.ClaimRef.UID {reference.get('uid')} does"
                 f" not point to claim.UID {uid}"
             )
+        return found
+
+    async def _fetch(self, kind: str, namespace: str, name: str, *, what: str) -> Json:
+        try:
+            found = await self._objects.get(
+                kind=kind, namespace=namespace, name=name, optional=True
+            )
+        except VolumeError as exc:
+            raise VolumeError(f"{what}: {exc}") from exc
+        if not found:
+            raise VolumeError(f'{what}: {kind.lower()}s "{name}" not found')
         return found
 
     def _check_affinity(self, found: Json) -> None:
