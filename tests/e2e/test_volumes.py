@@ -263,7 +263,6 @@ def test_an_in_pod_client_is_who_its_token_says(
         {"bin": {"hostPath": {"path": client["folder"]}}},
         main={"env": client["env"]},
     )
-    del made["spec"]["automountServiceAccountToken"]
     runs(kubectl, made)
     assert shell(kubectl, "client", f"ls {TOKEN_FOLDER}").split() == [
         "ca.crt",
