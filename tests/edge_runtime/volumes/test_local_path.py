@@ -113,7 +113,7 @@ async def test_another_pods_group_is_not_taken_away(mountable: Path, disk: Path)
 async def test_on_root_mismatch(mountable: Path, disk: Path) -> None:
     """A volume whose own folder is right is not looked through."""
     os.chown(disk, 0, 4711)
-    os.chmod(disk, 0o2770)
+    os.chmod(disk, 0o2770)  # noqa: S103  # the group is what this is about
     await mount_disk(mountable, disk, fsGroup=4711, fsGroupChangePolicy="OnRootMismatch")
     assert (disk / "file").stat().st_gid == 0
 
