@@ -28,6 +28,7 @@ LAST = (
     "test_rolling_update",
     "test_link_cuts",
     "test_survival",
+    "test_offline",
     "test_two_commands",
 )
 TEST_TIMEOUT_S = 300

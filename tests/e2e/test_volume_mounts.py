@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,11 +34,10 @@ MIB = 1 << 20
 
 
 @pytest.fixture
-def folder(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A folder of the machine, on the mount that containers share."""
-    root = Path(cluster.environment["DEVCLUSTER_SITE_ROOT"])
-    made = root / f"host-{request.node.name.removeprefix('test_')[:40]}"
-    made.mkdir()
+def folder(cluster: Cluster) -> Iterator[Path]:
+    """A folder of the machine, on the mount that containers share; everybody may look into it."""
+    made = Path(tempfile.mkdtemp(prefix="host-", dir=cluster.environment["DEVCLUSTER_SITE_ROOT"]))
+    made.chmod(0o755)
     yield made
     subprocess.run(["rm", "-rf", "--one-file-system", made], check=True, timeout=30)
 
@@ -323,7 +323,7 @@ def test_a_path_that_is_a_file_already(cluster: Cluster, kubectl: Kubectl) -> No
         )
     ]
     kubectl.apply(made)
-    tells(kubectl, "blocked", "Failed", "failed to create subPath directory", timeout_s=40)
+    tells(kubectl, "blocked", "Failed", "failed to prepare subPath", timeout_s=40)
     uid = kubectl.json("get", "pod", "blocked")["metadata"]["uid"]
     file = pod_folder(cluster, uid) / "volumes/kubernetes.io~empty-dir/scratch/a"
     assert file.read_text() == "\n"
