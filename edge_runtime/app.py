@@ -227,30 +227,8 @@ class Edge:
         self, joined: JoinedEdge, *, boot_id: str, network: NetworkWatch | None
     ) -> Dialer:
         instance_id = secrets.token_hex(16)
-        node = NodeReporter(
-            self._runtime,
-            root_dir=self._config.root_directory,
-            max_pods=self._config.max_pods,
-            kubelet_version=KUBELET_VERSION,
-            reserved=self._config.reserved,
-            thresholds=self._config.thresholds,
-            pressures=lambda: self._parts.eviction.pressures,
-            host_ips=self._host_ips,
-            relist_problem=self._parts.pleg.problem,
-            report_period_s=self._config.node_status_update_frequency_s,
-        )
-        self._sync = SyncHandler(
-            identity=EdgeIdentity(
-                version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id
-            ),
-            pods=self._parts.pods,
-            statuses=self._parts.stores.statuses,
-            node=node,
-            events=self._parts.stores.events,
-            objects=self._parts.stores.objects,
-            services=self._parts.stores.services,
-            tokens=self._parts.stores.tokens,
-            own_node=self._parts.stores.own_node,
+        self._sync = self._build_sync(
+            EdgeIdentity(version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id)
         )
         router = Router(
             edge_routes(
@@ -273,6 +251,32 @@ class Edge:
             network=network,
             is_reachable=dial.is_reachable,
             metrics=self.metrics.tunnel,
+        )
+
+    def _build_sync(self, identity: EdgeIdentity) -> SyncHandler:
+        stores = self._parts.stores
+        node = NodeReporter(
+            self._runtime,
+            root_dir=self._config.root_directory,
+            max_pods=self._config.max_pods,
+            kubelet_version=KUBELET_VERSION,
+            reserved=self._config.reserved,
+            thresholds=self._config.thresholds,
+            pressures=lambda: self._parts.eviction.pressures,
+            host_ips=self._host_ips,
+            relist_problem=self._parts.pleg.problem,
+            report_period_s=self._config.node_status_update_frequency_s,
+        )
+        return SyncHandler(
+            identity=identity,
+            pods=self._parts.pods,
+            statuses=stores.statuses,
+            node=node,
+            events=stores.events,
+            objects=stores.objects,
+            services=stores.services,
+            tokens=stores.tokens,
+            own_node=stores.own_node,
         )
 
     async def _check_loop(self) -> str | None:
