@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.runtime.expansion import expand
+from edge_runtime.runtime.expansion import expand, references
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,18 @@ def test_text_without_dollar_stays(text: str) -> None:
 def test_escaping_every_dollar_keeps_any_text(text: str) -> None:
     """What a user escapes comes out as it was meant."""
     assert expand(text.replace("$", "$$"), {"A": "1"}) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", set()),
+        ("$A ${B} $(", set()),
+        ("$(A)/$(B)$(A)", {"A", "B"}),
+        ("$$(A)/$$$(B)", {"B"}),
+        ("$()", {""}),
+    ],
+)
+def test_references(text: str, expected: set[str]) -> None:
+    """What is escaped refers to nothing."""
+    assert references(text) == expected
