@@ -8,6 +8,7 @@ same loss of power: their configurations are read from the runtime beforehand.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import time
 from dataclasses import dataclass
@@ -174,14 +175,21 @@ async def _read_start(runtime: _Runtime, sandbox_id: str) -> Start:
     for each in await runtime.containers(sandbox_id=sandbox_id):
         wanted = pb.ContainerStatusRequest(container_id=each.id, verbose=True)
         found = await runtime.call("ContainerStatus", wanted, pb.ContainerStatusResponse)
-        config = json_format.ParseDict(
-            json.loads(found.info["info"])["config"],
-            pb.ContainerConfig(),
-            ignore_unknown_fields=True,
-        )
+        config = _container_config(json.loads(found.info["info"])["config"])
         config.metadata.attempt = BARE_ATTEMPT
         containers.append(config)
     return Start(sandbox=sandbox, containers=tuple(containers))
+
+
+def _container_config(told: Json) -> pb.ContainerConfig:
+    """Return a container's configuration as it is asked for, from how containerd shows it."""
+    # In our protocol values are bytes, since the variables of Linux are; protobuf's JSON has those
+    # in base64.
+    told["envs"] = [
+        each | {"value": base64.b64encode(each.get("value", "").encode()).decode()}
+        for each in told.get("envs") or ()
+    ]
+    return json_format.ParseDict(told, pb.ContainerConfig(), ignore_unknown_fields=True)
 
 
 async def _start_bare(site: SiteLayout, starts: Sequence[Start]) -> float:
