@@ -33,4 +33,5 @@ knock        ask a TLS port for a path and say how it answers
 stage        show commands and their output
 terminal     a command under a pseudo-terminal
 demo         what `make demo` shows
+demo_volumes its part about configuration, volumes and a reboot
 """
