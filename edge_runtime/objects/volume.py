@@ -90,6 +90,16 @@ def pod_volumes(pod: Pod) -> tuple[Volume, ...]:
     return tuple(Volume(each) for each in pod.spec.get("volumes") or ())
 
 
+def used_volumes(pod: Pod) -> tuple[Volume, ...]:
+    """Return those of the pod's volumes that a container mounts: nothing waits for the others.
+
+    Source: kubernetes pkg/kubelet/volumemanager/populator/desired_state_of_world_populator.go
+    ``processPodVolumes``.
+    """
+    used = {each.name for container in pod.all_containers for each in volume_mounts(container)}
+    return tuple(each for each in pod_volumes(pod) if each.name in used)
+
+
 def volume_mounts(container: Container) -> tuple[VolumeMount, ...]:
     """Return what a container mounts, in order."""
     return tuple(VolumeMount(each) for each in container.raw.get("volumeMounts") or ())

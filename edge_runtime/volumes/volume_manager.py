@@ -22,7 +22,7 @@ from edge_runtime.objects.volume import (
     Volume,
     VolumeProblem,
     VolumesNotReady,
-    pod_volumes,
+    used_volumes,
 )
 from edge_runtime.volumes.mount_syscalls import unmount_below
 from edge_runtime.volumes.plugin import VolumeError
@@ -91,7 +91,7 @@ class VolumeManager:
             VolumesNotReady: Some cannot be; the others are. One that was ready and cannot be
                 brought up to date stays as it is, and is among `mounted`.
         """
-        volumes = pod_volumes(pod)
+        volumes = used_volumes(pod)
         if not volumes:
             return
         mounted = self._mounted.setdefault(pod.uid, {})

@@ -9,6 +9,7 @@ from edge_runtime.objects.volume import (
     VolumeProblem,
     VolumesNotReady,
     pod_volumes,
+    used_volumes,
     volume_mounts,
 )
 
@@ -67,6 +68,19 @@ def test_volumes_and_mounts_keep_their_order() -> None:
     raw = {"volumeMounts": [{"name": "b", "mountPath": "/b"}, {"name": "a", "mountPath": "/b/a"}]}
     assert [each.mount_path for each in volume_mounts(Container(raw))] == ["/b", "/b/a"]
     assert volume_mounts(Container({"volumeMounts": None})) == ()
+
+
+def test_volumes_that_nobody_mounts_are_left_out() -> None:
+    """Whatever kind of container mounts the others."""
+    lists = ("initContainers", "containers", "ephemeralContainers")
+    spec = {
+        name: [{"name": name, "volumeMounts": [{"name": f"of-{name}", "mountPath": "/v"}]}]
+        for name in lists
+    }
+    volumes = [{"name": "nobodys"}, *({"name": f"of-{name}"} for name in lists)]
+    pod = Pod({"spec": {**spec, "volumes": volumes}})
+    assert [each.name for each in used_volumes(pod)] == [f"of-{name}" for name in lists]
+    assert used_volumes(Pod({"spec": {"volumes": volumes}})) == ()
 
 
 def test_what_is_not_ready_says_which_volume_and_why() -> None:

@@ -45,8 +45,21 @@ class Folders:
 
 
 def pod_of(*volumes: dict[str, Any]) -> Pod:
-    """Return a pod with these volumes."""
-    return Pod({"metadata": {"name": "p", "uid": UID}, "spec": {"volumes": list(volumes)}})
+    """Return a pod with these volumes, and a container that mounts them."""
+    mounts = [{"name": each["name"], "mountPath": f"/{each['name']}"} for each in volumes]
+    spec = {"volumes": list(volumes), "containers": [{"name": "c", "volumeMounts": mounts}]}
+    return Pod({"metadata": {"name": "p", "uid": UID}, "spec": spec})
+
+
+async def test_a_volume_that_nobody_mounts_is_not_waited_for(
+    folders: Folders, tmp_path: Path
+) -> None:
+    """As under a kubelet: it is not even looked at."""
+    pod = pod_of({"name": "v", "emptyDir": {}})
+    pod.raw["spec"]["volumes"].append({"name": "unused", "csi": {"driver": "none"}})
+    manager = make(folders, tmp_path)
+    await manager.mount(pod)
+    assert list(manager.mounted(UID)) == ["v"]
 
 
 @pytest.fixture
