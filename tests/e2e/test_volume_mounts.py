@@ -209,6 +209,37 @@ def test_mounts_made_later_reach_who_asks_for_them(
         subprocess.run(["umount", folder / "new"], check=True, timeout=10)
 
 
+def test_mounts_of_a_container_reach_the_machine(
+    cluster: Cluster, kubectl: Kubectl, folder: Path
+) -> None:
+    """Bidirectional: what it mounts is the machine's, too; what it leaves in scratch space goes."""
+    volumes: dict[str, Json] = {
+        "host": {"hostPath": {"path": str(folder)}},
+        "own": {"emptyDir": {}},
+    }
+    both = {"mountPropagation": "Bidirectional"}
+    made = pod_with(
+        cluster,
+        "shares",
+        volumes,
+        mount={"host": both, "own": both},
+        main={"securityContext": {"privileged": True}},
+    )
+    runs(kubectl, made)
+    uid = identity(kubectl, "shares")[0]
+    own = pod_folder(cluster, uid) / "volumes/kubernetes.io~empty-dir/own/new"
+    script = "for v in host own; do mkdir /mnt/$v/new; mount -t tmpfs t /mnt/$v/new; done"
+    shell(kubectl, "shares", script)
+    try:
+        assert (folder / "new").is_mount()
+        assert own.is_mount()
+        kubectl.ok("delete", "pod", "shares", "--timeout=60s", timeout_s=75)
+        eventually(lambda: not left_of(cluster, uid), what="all of the pod is gone", timeout_s=30)
+        assert (folder / "new").is_mount(), "it is the machine's"
+    finally:
+        subprocess.run(["umount", folder / "new"], check=True, timeout=10)
+
+
 def test_recursive_read_only_is_told_where_the_runtime_lacks_it(
     cluster: Cluster, kubectl: Kubectl, folder: Path
 ) -> None:
