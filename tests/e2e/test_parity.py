@@ -1,4 +1,4 @@
-"""Must show 4: twelve pods on a site and on a real kubelet tell the same, but for what is explained.
+"""Must show 4: twelve pods on a site and on a kubelet tell the same, but for what is explained.
 
 What differs and why is in docs/parity.md; `python -m tests.e2e.parity` prints all of it.
 """
