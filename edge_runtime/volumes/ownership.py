@@ -13,7 +13,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from edge_runtime.volumes.path_resolution import ResolveFlag, open_at
+from edge_runtime.volumes.path_resolution import open_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,9 +25,7 @@ ON_ROOT_MISMATCH = "OnRootMismatch"
 _READ_WRITE = 0o660
 _READ_ONLY = 0o440
 _ENTER = 0o110
-_O_PATH = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_STAY = ResolveFlag.NO_MOUNTS | ResolveFlag.NO_LINKS | ResolveFlag.BENEATH
 # What is gone, was swapped for a link, or is a mount, is none of the volume's files any more.
 _NOT_OURS = frozenset({errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EXDEV})
 
@@ -109,7 +107,7 @@ def _entries(root: int) -> Iterator[int]:
 def _children(folder: int) -> Iterator[tuple[str, int]]:
     with os.scandir(folder) as found:
         for each in found:
-            fd = _open(folder, each.name, _O_PATH)
+            fd = _open(folder, each.name, os.O_PATH)
             if fd is None:
                 continue
             try:
@@ -120,9 +118,7 @@ def _children(folder: int) -> Iterator[tuple[str, int]]:
 
 def _open(folder: int, path: str, flags: int) -> int | None:
     try:
-        # With O_PATH a link in the last place is opened itself.
-        resolve = _STAY if flags != _O_PATH else ResolveFlag.NO_MOUNTS | ResolveFlag.BENEATH
-        return open_at(folder, path, flags=flags, resolve=resolve)
+        return open_inside(folder, path, flags=flags)
     except OSError as exc:
         if exc.errno in _NOT_OURS:
             return None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import enum
+import errno
 import os
 
 # The same on every architecture.
@@ -62,4 +63,54 @@ def open_at(folder: int, path: str, *, flags: int, resolve: ResolveFlag, mode: i
     if fd < 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), path)
+    return fd
+
+
+def open_inside(folder: int, path: str, *, flags: int) -> int:
+    """Open a path below a folder that neither follows a link nor enters a mount on its way.
+
+    With O_PATH a link in the last place is opened itself. Before Linux 5.6 the path is gone step by
+    step; then a mount of the folder's own file system is not told from a folder.
+
+    Args:
+        folder: Descriptor of an open folder.
+        path: Relative to it; "." is the folder itself.
+        flags: Of open(2); O_NOFOLLOW and close-on-exec are added.
+
+    Returns:
+        A descriptor that the caller closes.
+
+    Raises:
+        OSError: It cannot be opened: EXDEV for a mount, ELOOP or ENOTDIR for a link.
+    """
+    flags |= os.O_NOFOLLOW | os.O_CLOEXEC
+    stay = ResolveFlag.NO_MOUNTS | ResolveFlag.NO_LINKS | ResolveFlag.BENEATH
+    try:
+        return open_at(folder, path, flags=flags, resolve=stay)
+    except OSError as exc:
+        if exc.errno != errno.ENOSYS:
+            raise
+    names = [name for name in path.split("/") if name not in ("", ".")] or ["."]
+    reached = folder
+    try:
+        for number, name in enumerate(names, start=1):
+            step = flags if number == len(names) else os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW
+            opened = _step(reached, name, flags=step)
+            if reached != folder:
+                os.close(reached)
+            reached = opened
+    except BaseException:
+        if reached != folder:
+            os.close(reached)
+        raise
+    return reached
+
+
+def _step(folder: int, name: str, *, flags: int) -> int:
+    if name == "..":
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
+    fd = os.open(name, flags, dir_fd=folder)
+    if os.fstat(fd).st_dev != os.fstat(folder).st_dev:
+        os.close(fd)
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
     return fd

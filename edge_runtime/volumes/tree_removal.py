@@ -8,20 +8,18 @@ Source: openat2(2); kubernetes pkg/util/removeall/removeall.go ``RemoveAllOneFil
 
 from __future__ import annotations
 
-import errno
 import itertools
 import os
 import stat
 import uuid
 from typing import TYPE_CHECKING
 
-from edge_runtime.volumes.path_resolution import ResolveFlag, open_at
+from edge_runtime.volumes.path_resolution import open_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_STAY = ResolveFlag.NO_MOUNTS | ResolveFlag.NO_LINKS | ResolveFlag.BENEATH
 # Each level holds one descriptor and one frame.
 _MAX_DEPTH = 32
 _BATCH = 1000
@@ -54,7 +52,9 @@ def _remove(parent: int, name: str, *, top: int, depth: int) -> None:
     if depth > _MAX_DEPTH:
         os.rename(name, f".removed-{uuid.uuid4().hex}", src_dir_fd=parent, dst_dir_fd=top)
         return
-    fd = _open_folder(parent, name)
+    # Before Linux 5.6 not every mount is told from a folder: whoever calls has looked into the
+    # table of mounts.
+    fd = open_inside(parent, name, flags=_FOLDER_FLAGS)
     try:
         # In the uppermost folder those moved up are found by the next look.
         while names := _some_names(fd):
@@ -68,18 +68,3 @@ def _remove(parent: int, name: str, *, top: int, depth: int) -> None:
 def _some_names(fd: int) -> list[str]:
     with os.scandir(fd) as entries:
         return [each.name for each in itertools.islice(entries, _BATCH)]
-
-
-def _open_folder(parent: int, name: str) -> int:
-    try:
-        return open_at(parent, name, flags=_FOLDER_FLAGS, resolve=_STAY)
-    except OSError as exc:
-        if exc.errno != errno.ENOSYS:
-            raise
-    # Before Linux 5.6 a mount of the same file system is not told from a folder; whoever calls has
-    # looked into the table of mounts.
-    fd = os.open(name, _FOLDER_FLAGS, dir_fd=parent)
-    if os.fstat(fd).st_dev != os.fstat(parent).st_dev:
-        os.close(fd)
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), name)
-    return fd

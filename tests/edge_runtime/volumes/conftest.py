@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from edge_runtime.volumes import path_resolution
 from edge_runtime.volumes.mount_syscalls import MountFlag, mount, unmount_below
 
 if TYPE_CHECKING:
@@ -27,3 +29,15 @@ def mountable(tmp_path: Path) -> Iterator[Path]:
         yield folder
     finally:
         unmount_below(folder)
+
+
+@pytest.fixture(params=["openat2", "before 5.6"])
+def kernel(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run on this kernel, and as on one that has no openat2."""
+    if request.param != "openat2":
+
+        def refuse(*_: object, **__: object) -> int:
+            raise OSError(errno.ENOSYS, "Function not implemented")
+
+        monkeypatch.setattr(path_resolution, "open_at", refuse)
+    return str(request.param)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GROUP = 4321
+pytestmark = pytest.mark.usefixtures("kernel")
 
 
 @pytest.fixture(autouse=True)

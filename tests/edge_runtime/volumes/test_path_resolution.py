@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.volumes.path_resolution import ResolveFlag, open_at
+from edge_runtime.volumes.path_resolution import ResolveFlag, open_at, open_inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,3 +78,38 @@ def test_a_file_may_be_made(folder: int) -> None:
         os.umask(before)
     assert os.fstat(fd).st_mode & 0o777 == 0o640
     os.close(fd)
+
+
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [("in", "links|Not a directory"), ("out", "links|Not a directory"), ("../secret", "cross")],
+)
+def test_a_plain_way_has_no_links(folder: int, kernel: str, path: str, problem: str) -> None:
+    """On every kernel."""
+    assert kernel
+    with pytest.raises(OSError, match=problem):
+        os.close(open_inside(folder, path, flags=os.O_RDONLY))
+
+
+def test_a_plain_way_is_gone(folder: int, kernel: str, tmp_path: Path) -> None:
+    """Through folders, to the folder itself, and to a link as such."""
+    assert kernel
+    (tmp_path / "inside" / "a" / "b").mkdir(parents=True)
+    (tmp_path / "inside" / "a" / "b" / "c").write_text("deep")
+    with os.fdopen(open_inside(folder, "./a/b/c", flags=os.O_RDONLY)) as file:
+        assert file.read() == "deep"
+    for path, expected in ((".", tmp_path / "inside"), ("out", tmp_path / "inside" / "out")):
+        fd = open_inside(folder, path, flags=os.O_PATH)
+        assert os.fstat(fd).st_ino == expected.lstat().st_ino
+        os.close(fd)
+
+
+def test_a_link_on_the_way_is_no_way(folder: int, kernel: str, tmp_path: Path) -> None:
+    """Wherever it leads, and no descriptor is left open."""
+    assert kernel
+    (tmp_path / "inside" / "a").mkdir()
+    (tmp_path / "inside" / "a" / "link").symlink_to(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(OSError, match=r"links|Not a directory"):
+        open_inside(folder, "a/link/secret", flags=os.O_RDONLY)
+    assert len(os.listdir("/proc/self/fd")) == before
