@@ -286,6 +286,8 @@ def _pod(index: int, config_maps: list[str]) -> Json:
     volumes = [{"name": name, "configMap": {"name": name}} for name in config_maps]
     volumes.append({"name": "kube-api-access", "projected": {"sources": _API_ACCESS}})
     mounts = [{"name": name, "mountPath": f"/etc/{name}", "readOnly": True} for name in config_maps]
+    account = "/var/run/secrets/kubernetes.io/serviceaccount"
+    mounts.append({"name": "kube-api-access", "mountPath": account, "readOnly": True})
     container = {
         "name": "c",
         "image": _IMAGE,
