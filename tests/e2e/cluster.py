@@ -93,21 +93,37 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def edge_configured(cluster: Cluster, fields: Mapping[str, object]) -> Iterator[None]:
-    """Run the site's edge with other fields in its configuration file while the block runs."""
+def edge_configured(
+    cluster: Cluster,
+    fields: Mapping[str, object],
+    *,
+    around: contextlib.AbstractContextManager[object] | None = None,
+) -> Iterator[None]:
+    """Run the site's edge with other fields in its configuration file while the block runs.
+
+    Args:
+        cluster: Whose first site.
+        fields: What the file says besides.
+        around: What is entered and left while no edge runs.
+    """
     file = Path(cluster.environment["DEVCLUSTER_SITE_ROOT"], "edge.yaml")
     before = file.read_text()
-    try:
-        added = "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
-        _restart_edge(cluster, file, before + added)
-        yield
-    finally:
-        _restart_edge(cluster, file, before)
-
-
-def _restart_edge(cluster: Cluster, file: Path, text: str) -> None:
+    added = "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
     cluster.stop("edge", signal="TERM")
-    file.write_text(text)
+    try:
+        with around or contextlib.nullcontext():
+            file.write_text(before + added)
+            try:
+                _start_edge(cluster)
+                yield
+            finally:
+                cluster.stop("edge", signal="TERM")
+    finally:
+        file.write_text(before)
+        _start_edge(cluster)
+
+
+def _start_edge(cluster: Cluster) -> None:
     cluster.start("edge")
     # The Node may still be Ready from before: only the edge itself can answer.
     healthz = f"/api/v1/nodes/{cluster.site}/proxy/healthz"
