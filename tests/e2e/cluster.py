@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from devcluster.layout import default_root
 from devcluster.state import load_state
 from tests.e2e.kubectl import Kubectl
@@ -44,6 +46,14 @@ class Cluster:
     def start(self, part: str) -> None:
         """Start the site's `provider` or `edge` again."""
         devcluster("start", part, self.site)
+
+    def restart_containerd(self) -> None:
+        """Kill the site's containerd, and start it again once it is gone."""
+        process = psutil.Process(int(self.environment["DEVCLUSTER_CONTAINERD_PID"]))
+        process.kill()
+        process.wait(timeout=20)
+        devcluster("up")
+        self.environment = read_environment()
 
     def cut_link(self, *, how: str) -> None:
         """Cut the site's link: `down` the interface, or `drop` every packet silently."""

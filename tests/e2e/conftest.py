@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 # the devcluster down comes last.
 LAST = (
     "test_pressure",
+    "test_runtime_outage",
     "test_log_rotation",
     "test_rolling_update",
     "test_link_cuts",
@@ -89,7 +90,12 @@ def cluster(session_cluster: Cluster) -> Cluster:
 
 @pytest.fixture(scope="module")
 def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
-    """A kubectl in the module's own namespace, which is deleted with all its pods afterwards."""
+    """A kubectl in the module's own namespace, which is deleted with all its pods afterwards.
+
+    The next module begins when the pods are gone from the API and the machine; what else is in the
+    namespace, and itself, goes meanwhile. Pods are told to go at once: the namespace controller
+    waits for 5 s before it begins.
+    """
     name = f"e2e-{request.path.stem.removeprefix('test_').replace('_', '-')}"
     everywhere = cluster.kubectl
     everywhere.ok("delete", "namespace", name, "--ignore-not-found", "--timeout=90s", timeout_s=120)
@@ -101,4 +107,10 @@ def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubect
         timeout_s=30,
     )
     yield inside
-    everywhere.ok("delete", "namespace", name, "--timeout=90s", timeout_s=120)
+    everywhere.ok("delete", "namespace", name, "--wait=false")
+    inside.ok("delete", "pods", "--all", "--grace-period=1", "--wait=false")
+    eventually(
+        lambda: not inside.json("get", "pods")["items"] and not cluster.container_ids(name),
+        what=f"no pod of {name} is left",
+        timeout_s=90,
+    )
