@@ -40,7 +40,7 @@ def applied(
         cluster.ctr("images", "import", str(archive))
     site = cluster.site
     non_root: Json = {"securityContext": {"runAsNonRoot": True}}
-    told = {"lifecycle": {"stopSignal": "SIGUSR2"}}
+    told: Json = {"lifecycle": {"stopSignal": "SIGUSR2"}}
     kubectl.apply(
         pod("numbered", container(image=NUMBERED), site=site, **non_root),
         pod("named", container(image=NAMED), site=site),

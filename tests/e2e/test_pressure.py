@@ -149,7 +149,7 @@ def has_volumes(kubectl: Kubectl, site: str) -> bool:
     told = becomes(kubectl, "volume", lambda told: told.get("containerStatuses"))
     kubectl.ok("delete", "pod", "volume", "--now")
     waiting = containers(told)["main"]["state"].get("waiting", {})
-    return waiting.get("reason") != UNSUPPORTED
+    return bool(waiting.get("reason") != UNSUPPORTED)
 
 
 def hog(resource: str, site: str) -> Json:
