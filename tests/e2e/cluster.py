@@ -48,7 +48,10 @@ class Cluster:
         devcluster("start", part, self.site)
 
     def restart_containerd(self) -> None:
-        """Kill the site's containerd, and start it again once it is gone."""
+        """Kill the site's containerd, and start it again once it is gone; an edge too if none is.
+
+        Both get the configuration that the devcluster writes now.
+        """
         process = psutil.Process(int(self.environment["DEVCLUSTER_CONTAINERD_PID"]))
         process.kill()
         process.wait(timeout=20)

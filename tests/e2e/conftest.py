@@ -1,17 +1,22 @@
 """One devcluster for all end-to-end tests, one namespace for each module.
 
 The suite uses the devcluster of this checkout if it is up, else it brings it up, and takes down
-only what it brought up.
+only what it brought up. Run by several processes (pytest-xdist), each but the first has a
+devcluster of its own.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from devcluster.layout import default_root
 from tests.e2e.cluster import Cluster, bring_up, exists, take_down
 from tests.e2e.waiting import eventually
 
@@ -26,6 +31,7 @@ HERE = Path(__file__).parent
 LAST = (
     "test_pressure",
     "test_runtime_outage",
+    "test_systemd_cgroups",
     "test_log_rotation",
     "test_rolling_update",
     "test_link_cuts",
@@ -33,6 +39,7 @@ LAST = (
     "test_two_commands",
 )
 TEST_TIMEOUT_S = 300
+FIRST_WORKER = "gw0"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -53,6 +60,14 @@ def _rank(item: pytest.Item) -> int:
     return 2 + LAST.index(item.path.stem) if item.path.stem in LAST else 1
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let one process bring a devcluster up: each looks for a network that no other one has."""
+    with Path(tempfile.gettempdir(), "edgelet-e2e.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def session_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """The devcluster, up, with a Ready node."""
@@ -61,10 +76,13 @@ def session_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         if os.environ.get("CI"):
             pytest.fail(missing)
         pytest.skip(missing)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", FIRST_WORKER)
+    if worker != FIRST_WORKER:
+        os.environ["DEVCLUSTER_DIR"] = f"{default_root()}-{worker}"
     capture = request.config.pluginmanager.getplugin("capturemanager")
     ours = not exists()
     try:
-        with capture.global_and_fixture_disabled():
+        with capture.global_and_fixture_disabled(), one_at_a_time():
             failure = bring_up()
         if failure:
             # Without it there is nothing that the other end-to-end tests could tell.
