@@ -32,7 +32,7 @@ def registry(
 
 @pytest.fixture(scope="module", autouse=True)
 def late(cluster: Cluster, kubectl: Kubectl, registry: Registry) -> None:
-    """A pod whose Secret came after its first pull, and whose next pull comes after its back-off."""
+    """A pod whose Secret came after its first pull; the next one comes after its back-off."""
     kubectl.apply(make(cluster.site, "late", registry.push("team/late:1"), "late"))
     refused(kubectl, "late")
     kubectl.apply(pull_secret("late"))
