@@ -42,6 +42,7 @@ LAST = (
 )
 TEST_TIMEOUT_S = 300
 FIRST_WORKER = "gw0"
+FIRST_ROOT = default_root()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -80,7 +81,8 @@ def session_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         pytest.skip(missing)
     worker = os.environ.get("PYTEST_XDIST_WORKER", FIRST_WORKER)
     if worker != FIRST_WORKER:
-        os.environ["DEVCLUSTER_DIR"] = f"{default_root()}-{worker}"
+        # Asked for again where it failed: the first process's folder must not be asked for twice.
+        os.environ["DEVCLUSTER_DIR"] = f"{FIRST_ROOT}-{worker}"
     capture = request.config.pluginmanager.getplugin("capturemanager")
     ours = not exists()
     try:
