@@ -7,7 +7,6 @@ What is gone stays as a tombstone until the cloud forgot the pod, so that it is 
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
@@ -108,10 +107,8 @@ class PodManager:
                 self._workers.update(each.pod)
 
     async def run(self) -> None:
-        """Work on all pods until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._workers.run(self._bury))
-            group.create_task(self.orphans.run())
+        """Work on all pods until cancelled; what is nobody's is for the loop of ``orphans``."""
+        await self._workers.run(self._bury)
 
     # What the sync stream asks and tells.
 
