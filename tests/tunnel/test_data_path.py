@@ -85,7 +85,8 @@ def test_windows_for_receiving_are_true(steps: list[tuple[str, int]]) -> None:
             if step == "h2":
                 server.receive_data(frame)
             elif size:
-                path.receive(stream_id, size)
+                path.open_streams[stream_id].receive(size)
+                path.received(size)
             taken += size
         assert path.connection_window == client.outbound_flow_control_window
         assert path.connection_window == 65_535 - taken
@@ -96,11 +97,13 @@ def test_overrun_of_either_window_is_noticed() -> None:
     _, server, stream_id = h2_ends()
     path = DataPath(server)
     path.open(stream_id)
-    path.receive(stream_id, 65_535)
+    path.open_streams[stream_id].receive(65_535)
+    path.received(65_535)
     with pytest.raises(WindowExceeded):
-        path.receive(stream_id, 1)
+        path.open_streams[stream_id].receive(1)
     path.grant(stream_id, 10)
-    path.receive(stream_id, 10)
+    path.open_streams[stream_id].receive(10)
+    path.received(10)
     assert path.connection_window == -10
     path.grant(0, 10)
     assert path.connection_window == 0
