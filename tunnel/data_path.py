@@ -46,8 +46,6 @@ def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Pi
     Returns:
         Headers and payload in the order of the wire.
     """
-    if size <= MAX_FRAME_BYTES:
-        return [_HEADER.pack(size >> 8, size & 0xFF, _DATA_TYPE, 0, stream_id), *pieces]
     frames: list[Piece] = []
     missing = 0
     for piece in pieces:
@@ -117,6 +115,8 @@ class DataPath:
         """Take bytes from the windows and encode them; they are within ``send_window``."""
         self._h2.outbound_flow_control_window -= size
         self._h2.streams[stream_id].outbound_flow_control_window -= size
+        if size <= MAX_FRAME_BYTES:
+            return [_HEADER.pack(size >> 8, size & 0xFF, _DATA_TYPE, 0, stream_id), *pieces]
         return encode_frames(stream_id, pieces, size)
 
     def widen(self, stream_id: int, frame: memoryview) -> bool:
@@ -134,8 +134,10 @@ class DataPath:
     # What arrives.
 
     def open(self, stream_id: int) -> None:
-        """Let a stream's DATA pass here from now on."""
-        self._inbound[stream_id] = InboundData(self._h2.streams[stream_id])
+        """Let a stream's DATA pass here from now on; nothing happens if it has ended meanwhile."""
+        stream = self._h2.streams.get(stream_id)
+        if stream is not None:
+            self._inbound[stream_id] = InboundData(stream)
 
     def close(self, stream_id: int) -> None:
         """Leave what comes on this stream to h2 again; unknown ones are fine."""

@@ -261,11 +261,6 @@ class Stream:
         return self._outgoing.size
 
     @property
-    def has_output(self) -> bool:
-        """Whether there is a DATA frame to send: bytes, or the end alone."""
-        return bool(self._outgoing.size) or (self._send_closed and not self._send_ended)
-
-    @property
     def receive_ended(self) -> bool:
         """Whether the peer's end of stream arrived."""
         return self._receive_ended
