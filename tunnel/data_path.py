@@ -1,9 +1,10 @@
-"""DATA frames past h2: the bytes of calls, for which h2 does much and decides nothing.
+"""DATA frames past h2, and the windows that they need: h2 does much for them, and decides nothing.
 
 h2 builds an object for each frame and each event, runs two state machines and formats log lines
 that nobody reads. For a DATA frame without flags on an open stream none of that changes anything
 but four windows. So such frames are built and taken here, and h2 sees all others, among them each
-stream's first and last.
+stream's first and last. A stream's WINDOW_UPDATE changes one window alone: it is taken here too,
+unless it is wrong.
 
 Windows for sending are h2's own public attributes. For receiving h2 has its own count, from which
 these frames are missing: ``bypassed`` says how many bytes, for each stream and for all together,

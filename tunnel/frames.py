@@ -82,17 +82,14 @@ class FrameGuard:
             stop = position + FRAME_HEADER_BYTES + length
             stream_id &= _STREAM_ID_MASK
             is_whole = stop <= end and not self._in_block
-            run_id = 0
-            if kind == _DATA and not flags and length and is_whole:
-                run_id = stream_id
-            else:
+            if kind != _DATA or flags or not length or not is_whole:
                 self._judge(kind, flags, stream_id, length=length, now=now)
-                if kind == _WINDOW_UPDATE and length == _INCREMENT_BYTES and is_whole:
-                    run_id = -stream_id
-            if run_id:
+                is_update = kind == _WINDOW_UPDATE and length == _INCREMENT_BYTES
+                stream_id = -stream_id if is_update and is_whole else 0
+            if stream_id:
                 if others_from < position:
                     runs.append((0, others_from, position))
-                runs.append((run_id, position, stop))
+                runs.append((stream_id, position, stop))
                 others_from = stop
             position = stop
         if position > end:

@@ -109,6 +109,40 @@ def test_overrun_of_either_window_is_noticed() -> None:
     assert path.connection_window == 0
 
 
+_MAX_WINDOW_BYTES = (1 << 31) - 1
+
+
+@given(st.integers(0, (1 << 32) - 1))
+def test_window_updates_do_what_h2_would_do(increment: int) -> None:
+    """The highest bit is reserved; what is wrong changes nothing, and h2 may answer it."""
+    ours, _, stream_id = h2_ends()
+    theirs, _, _ = h2_ends()
+    frame = b"\x00\x00\x04\x08\x00" + stream_id.to_bytes(4, "big") + increment.to_bytes(4, "big")
+    before = ours.local_flow_control_window(stream_id)
+    path = DataPath(ours)
+    if path.widen(stream_id, memoryview(frame)):
+        events = theirs.receive_data(frame)
+        assert [type(event) for event in events] == [h2.events.WindowUpdated]
+        assert path.send_window(stream_id) == theirs.local_flow_control_window(stream_id)
+    else:
+        by = increment & _MAX_WINDOW_BYTES
+        assert by == 0 or before + by > _MAX_WINDOW_BYTES
+        assert ours.local_flow_control_window(stream_id) == before
+
+
+def test_window_updates_of_streams_that_are_not_open_are_for_h2() -> None:
+    """One that never was, and one that was reset."""
+    client, _, stream_id = h2_ends()
+    path = DataPath(client)
+    frame = memoryview(b"\x00\x00\x04\x08\x00\x00\x00\x00\x01\x00\x00\x00\x01")
+    assert path.widen(stream_id, frame)
+    assert not path.widen(stream_id + 2, frame)
+    client.reset_stream(stream_id)
+    assert not path.widen(stream_id, frame)
+    path.open(stream_id + 2)
+    assert stream_id + 2 not in path.open_streams
+
+
 def test_frames_follow_the_pieces() -> None:
     """A frame may hold parts of several pieces; none is longer than a turn."""
     pieces = [b"a" * 10, b"b" * 40_000, b"c"]
