@@ -20,6 +20,7 @@ events      what the protocol reports of bytes that arrived (pure)
 profile     names, roles, settings and errors that both ends agree on (pure)
 translation  h2's events as ours (pure)
 protocol    our HTTP/2 profile over h2: bytes in, events out, and back (pure)
+inbox       what has arrived for one reader
 stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
 outbox      what goes into the next message
