@@ -126,8 +126,9 @@ class DataPath:
         if stream is None or stream.closed:
             return False
         (increment,) = _INCREMENT.unpack_from(frame, _HEADER.size)
-        window = stream.outbound_flow_control_window + (increment & _MAX_WINDOW_BYTES)
-        if increment & _MAX_WINDOW_BYTES == 0 or window > _MAX_WINDOW_BYTES:
+        window = stream.outbound_flow_control_window + increment
+        # h2 refuses the reserved bit, too.
+        if not 0 < increment <= _MAX_WINDOW_BYTES or window > _MAX_WINDOW_BYTES:
             return False
         stream.outbound_flow_control_window = window
         return True
