@@ -44,6 +44,7 @@ def config(
     may_raise_priority: bool,
     cni_bin: Path,
     runc: Path,
+    cgroup_driver: str = cgroups.CGROUPFS,
 ) -> str:
     """Return the configuration file.
 
@@ -55,6 +56,7 @@ def config(
             from trying.
         cni_bin: Folder of the CNI plugins.
         runc: The runc program.
+        cgroup_driver: Who makes control groups: ``cgroupfs`` for runc itself, or ``systemd``.
     """
     restrict = json.dumps(not may_raise_priority)
     return f"""version = 2
@@ -86,7 +88,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         BinaryName = "{runc}"
         Root = "{machine.run}/runc"
-        SystemdCgroup = false
+        SystemdCgroup = {json.dumps(cgroup_driver == "systemd")}
 """
 
 
@@ -131,6 +133,7 @@ def write_config(machine: MachineLayout) -> Path:
             may_raise_priority=has_capability(CAP_SYS_RESOURCE),
             cni_bin=cni_bin,
             runc=Path(runc),
+            cgroup_driver=cgroups.driver(),
         )
     )
     return file

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from devcluster import cgroups
 from devcluster.binaries import KUBERNETES_VERSION
 from devcluster.errors import DevclusterError
 from devcluster.kubeconfig import write_token_kubeconfig
@@ -74,7 +75,7 @@ def edge_config(site: SiteLayout) -> dict[str, object]:
         "containerLogsDir": str(site.root / "log/containers"),
         "containerRuntimeEndpoint": f"unix://{site.containerd_socket}",
         "cgroupRoot": site.cgroup_root,
-        "cgroupDriver": "cgroupfs",
+        "cgroupDriver": cgroups.driver(),
     }
 
 

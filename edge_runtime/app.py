@@ -1,7 +1,8 @@
 """The edge process: builds every object, runs every loop in one TaskGroup, stops as planned.
 
 One loop's failure ends the process, and the supervisor starts it again: containers run on meanwhile
-and are adopted. A planned stop (SIGTERM, SIGINT) drains the tunnel first.
+and are adopted. Loops that only look after pods and can begin anew do so instead, since exec calls
+and logs would end with the process. A planned stop (SIGTERM, SIGINT) drains the tunnel first.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
 from edge_runtime.store.sealing_key import key_sources
 from edge_runtime.telemetry.logging import configure_logging
+from edge_runtime.telemetry.loops import keep_running
 from edge_runtime.telemetry.metrics import EdgeMetrics
 from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
@@ -44,7 +46,7 @@ from edge_runtime.uplink.renewal import Renewal
 from tunnel.session import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
@@ -197,14 +199,13 @@ class Edge:
                 loops.create_task(parts.stores.statuses.run(), name="status manager")
                 loops.create_task(parts.stores.events.run(), name="event recorder")
                 loops.create_task(parts.stores.tokens.run(), name="service account tokens")
-                loops.create_task(parts.pleg.run(), name="PLEG")
-                loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
+                for name, run in self._restartable_loops().items():
+                    kept = keep_running(name, run, failed=self._count_failure)
+                    loops.create_task(kept, name=name)
                 loops.create_task(parts.probers.run(), name="prober manager")
                 loops.create_task(parts.qos_cgroups.run(), name="cgroups of classes of pods")
                 loops.create_task(parts.pods.run(), name="pod manager")
                 loops.create_task(parts.eviction.run(), name="eviction manager")
-                loops.create_task(parts.image_gc.run(), name="image GC")
-                loops.create_task(parts.log_rotation.run(), name="log rotation")
                 loops.create_task(self._dialer.run(), name="dialer")
                 loops.create_task(self._renewal.run(), name="certificate renewal")
                 loops.create_task(self._stop_as_planned(stop), name="planned stop")
@@ -215,6 +216,19 @@ class Edge:
             for failure in failures.exceptions:
                 logger.critical("a part of the edge failed: %s", failure, exc_info=failure)
         return status
+
+    def _restartable_loops(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        parts = self._parts
+        return {
+            "PLEG": parts.pleg.run,
+            "evented PLEG": parts.evented_pleg.run,
+            "orphan remover": parts.pods.orphans.run,
+            "log rotation": parts.log_rotation.run,
+            "image GC": parts.image_gc.run,
+        }
+
+    def _count_failure(self, loop: str) -> None:
+        self.metrics.loop_failures.labels(loop).inc()
 
     async def _stop_as_planned(self, stop: asyncio.Event) -> None:
         await stop.wait()

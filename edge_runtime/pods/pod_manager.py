@@ -121,11 +121,10 @@ class PodManager:
                 self._workers.update(each.pod)
 
     async def run(self) -> None:
-        """Work on all pods until cancelled."""
+        """Work on all pods until cancelled; what is nobody's is for the loop of ``orphans``."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._workers.run(self._bury))
             group.create_task(self._cleaning.run())
-            group.create_task(self.orphans.run())
 
     # What the sync stream asks and tells.
 

@@ -22,6 +22,7 @@ from provider.commands.site_options import (
 from provider.commands.token import token_state
 from provider.config import seconds
 from provider.kube.timestamps import utc_now
+from provider.trust.settings import DEFAULT_CERTIFICATE_LIFETIME_S, DEFAULT_RECOVERY_GRACE_S
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="ca", help="Show or rotate the site's certificate authority.", no_args_is_help=True
 )
-
-DEFAULT_LIFETIME_S = 30 * 86400.0
-DEFAULT_GRACE_S = 90 * 86400.0
 
 
 class AuthorityOutput(enum.StrEnum):
@@ -181,7 +179,7 @@ def _configured_s(
     Raises:
         BadInput: An option is no length of time, or the configuration cannot be used.
     """
-    lifetime_s, grace_s = DEFAULT_LIFETIME_S, DEFAULT_GRACE_S
+    lifetime_s, grace_s = DEFAULT_CERTIFICATE_LIFETIME_S, DEFAULT_RECOVERY_GRACE_S
     if config is not None:
         values = read_configuration(config)
         lifetime_s = seconds(values.edge_certificate_lifetime)

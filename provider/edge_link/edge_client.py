@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from provider.kube.timestamps import utc_now
 from tunnel.errors import SessionClosed, TunnelError
 from tunnel.flow import MAX_STREAMS
 from tunnel.protocol import RequestHead
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Callable
 
     from tunnel.identity import SiteName
@@ -27,11 +28,6 @@ MAX_CALLS = MAX_STREAMS - 8
 # Timers may be early by a clock's resolution; waiting again for less than this would spin.
 _CLOCK_SLACK_S = 0.001
 _HEALTH = RequestHead(method="GET", path="/healthz")
-
-
-def utc_now() -> datetime.datetime:
-    """Return the wall clock's time."""
-    return datetime.datetime.now(datetime.UTC)
 
 
 class SiteOffline(Exception):

@@ -15,11 +15,10 @@ from provider.kube.watch import Backoff
 from provider.telemetry.lasting_problem import LastingProblem
 from provider.trust.errors import CertificateRefused, SecretCorrupt, TrustError
 from provider.trust.issued_certificates import (
+    CERTIFICATES_DOCUMENT,
     CertificateRecord,
     IssuedCertificates,
     check_may_stay,
-    decode_certificates,
-    encode_certificates,
     find_accepted,
     with_used,
 )
@@ -96,7 +95,7 @@ class AcceptedCertificates:
         Raises:
             SecretCorrupt: It cannot be read; what was read before stays.
         """
-        issued = decode_certificates(data)
+        issued = CERTIFICATES_DOCUMENT.decode(data)
         before, self._issued = self._issued, issued
         if before == issued:
             return
@@ -202,9 +201,11 @@ class AcceptedCertificates:
         serial = self._used
 
         def change(data: Mapping[str, bytes]) -> tuple[SecretData | None, None]:
-            issued = decode_certificates(data)
+            issued = CERTIFICATES_DOCUMENT.decode(data)
             changed = with_used(issued, serial)
-            return (None if changed is issued else encode_certificates(data, changed)), None
+            return (
+                None if changed is issued else CERTIFICATES_DOCUMENT.encode(data, changed)
+            ), None
 
         await self._store.update(CERTIFICATES_SECRET, change)
 

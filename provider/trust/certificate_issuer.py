@@ -16,14 +16,13 @@ from provider.trust.certificate_grants import Grant, grant_join, grant_recovery,
 from provider.trust.certificate_request import CertificateRequest, parse_certificate_request
 from provider.trust.errors import CertificateRefused, EnrolmentRefused, TrustError
 from provider.trust.issued_certificates import (
+    CERTIFICATES_DOCUMENT,
     CertificateRecord,
     IssuedCertificates,
-    decode_certificates,
-    encode_certificates,
     with_issued,
 )
 from provider.trust.join_request import check_jwt
-from provider.trust.join_tokens import TokenRecord, decode_tokens, encode_tokens, use_token
+from provider.trust.join_tokens import TOKENS_DOCUMENT, TokenRecord, use_token
 from provider.trust.presented_certificate import (
     format_serial,
     presented_for_recovery,
@@ -76,7 +75,7 @@ class CertificateIssuer:
             key = self._credentials.authority().token_key
             claims = check_jwt(jwt, site=self._site, key=key, now=self._now())
             request = parse_certificate_request(csr_pem, site=self._site)
-            issued = decode_certificates(await self._store.read(CERTIFICATES_SECRET))
+            issued = CERTIFICATES_DOCUMENT.decode(await self._store.read(CERTIFICATES_SECRET))
             token = await self._use_token(claims.jti, request.key_hash, issued)
             return await self._issue(
                 request,
@@ -136,11 +135,11 @@ class CertificateIssuer:
         self, token_id: str, key_hash: str, issued: IssuedCertificates
     ) -> TokenRecord:
         def change(data: Mapping[str, bytes]) -> tuple[SecretData | None, TokenRecord]:
-            now, tokens = self._now(), decode_tokens(data)
+            now, tokens = self._now(), TOKENS_DOCUMENT.decode(data)
             used, record = use_token(tokens, token_id, key_hash=key_hash, now=now)
             # A token is not spent on a request that is refused anyway.
             grant_join(issued, key_hash=key_hash, replace=record.replace, now=now)
-            return (None if used is tokens else encode_tokens(data, used)), record
+            return (None if used is tokens else TOKENS_DOCUMENT.encode(data, used)), record
 
         return await self._store.update(TOKENS_SECRET, change)
 
@@ -148,13 +147,13 @@ class CertificateIssuer:
         self, request: CertificateRequest, decide: Callable[[IssuedCertificates], Grant]
     ) -> IssuedCertificate:
         def change(data: Mapping[str, bytes]) -> tuple[SecretData | None, CertificateRecord]:
-            issued = decode_certificates(data)
+            issued = CERTIFICATES_DOCUMENT.decode(data)
             grant = decide(issued)
             if grant.repeated is not None:
                 return None, grant.repeated
             record = self._sign(request, grant)
             changed = with_issued(issued, record, predecessor=grant.predecessor)
-            return encode_certificates(data, changed), record
+            return CERTIFICATES_DOCUMENT.encode(data, changed), record
 
         record = await self._store.update(CERTIFICATES_SECRET, change)
         logger.info(

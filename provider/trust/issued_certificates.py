@@ -21,12 +21,11 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
-from provider.trust.errors import CertificateRefused, SecretCorrupt
+from provider.trust.errors import CertificateRefused
+from provider.trust.secret_document import SecretDocument
 from tunnel.enrolment import RefusalReason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from provider.trust.presented_certificate import PresentedCertificate
 
 CERTIFICATES_FIELD: Final = "certificates.json"
@@ -116,27 +115,11 @@ class IssuedCertificates(msgspec.Struct, frozen=True, kw_only=True):
     revoked: tuple[RevokedCertificate, ...] = ()
 
 
-def decode_certificates(data: Mapping[str, bytes]) -> IssuedCertificates:
-    """Read the document from the Secret's data; an empty Secret has no certificates.
-
-    Raises:
-        SecretCorrupt: The field is no such document.
-    """
-    text = data.get(CERTIFICATES_FIELD, b"")
-    if not text:
-        return IssuedCertificates()
-    try:
-        return msgspec.json.decode(text, type=IssuedCertificates)
-    except msgspec.DecodeError as exc:
-        raise SecretCorrupt(
-            f"{CERTIFICATES_FIELD} of the Secret edgelet-site-certificates cannot be read ({exc}); "
-            "nothing was changed"
-        ) from exc
-
-
-def encode_certificates(data: Mapping[str, bytes], issued: IssuedCertificates) -> dict[str, bytes]:
-    """Return the Secret's data with this document in it."""
-    return {**data, CERTIFICATES_FIELD: msgspec.json.encode(issued)}
+CERTIFICATES_DOCUMENT: Final = SecretDocument(
+    secret="edgelet-site-certificates",  # noqa: S106  # a name
+    field=CERTIFICATES_FIELD,
+    type=IssuedCertificates,
+)
 
 
 def find_accepted(

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 import msgspec
 
-from provider.trust.errors import EnrolmentRefused, NotPossible, SecretCorrupt
+from provider.trust.errors import EnrolmentRefused, NotPossible
+from provider.trust.secret_document import SecretDocument
 from tunnel.enrolment import RefusalReason
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TOKENS_FIELD: Final = "tokens.json"
 MIN_TTL_S: Final = 60.0
@@ -72,27 +70,11 @@ class JoinTokens(msgspec.Struct, frozen=True, kw_only=True):
     tokens: tuple[TokenRecord, ...] = ()
 
 
-def decode_tokens(data: Mapping[str, bytes]) -> JoinTokens:
-    """Read the document from the Secret's data; an empty Secret has no tokens.
-
-    Raises:
-        SecretCorrupt: The field is no such document.
-    """
-    text = data.get(TOKENS_FIELD, b"")
-    if not text:
-        return JoinTokens()
-    try:
-        return msgspec.json.decode(text, type=JoinTokens)
-    except msgspec.DecodeError as exc:
-        raise SecretCorrupt(
-            f"{TOKENS_FIELD} of the Secret edgelet-join-tokens cannot be read ({exc}); "
-            "nothing was changed"
-        ) from exc
-
-
-def encode_tokens(data: Mapping[str, bytes], tokens: JoinTokens) -> dict[str, bytes]:
-    """Return the Secret's data with this document in it."""
-    return {**data, TOKENS_FIELD: msgspec.json.encode(tokens)}
+TOKENS_DOCUMENT: Final = SecretDocument(
+    secret="edgelet-join-tokens",  # noqa: S106  # a name
+    field=TOKENS_FIELD,
+    type=JoinTokens,
+)
 
 
 def check_token_values(*, ttl_s: float, uses: int = 1) -> None:

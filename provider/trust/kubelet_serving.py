@@ -20,13 +20,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
 import logging
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from provider.kube.errors import KubeError
+from provider.kube.timestamps import utc_now
 from provider.kube.watch import Backoff
 from provider.telemetry.lasting_problem import LastingProblem
 from provider.trust.errors import TrustError
@@ -41,6 +41,7 @@ from provider.trust.kubelet_certificate import (
 from provider.trust.kubelet_request import RequestGone, RequestRefused, ServingRequest
 
 if TYPE_CHECKING:
+    import datetime
     from collections.abc import Callable, Mapping
 
     from provider.kube.client import KubeApi
@@ -79,11 +80,6 @@ class ServingSettings:
 
     site: SiteName
     address: str
-
-
-def utc_now() -> datetime.datetime:
-    """Return the time."""
-    return datetime.datetime.now(datetime.UTC)
 
 
 class KubeletServing:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+DEFAULT_CERTIFICATE_LIFETIME_S: Final = 30 * 86400.0
+DEFAULT_RECOVERY_GRACE_S: Final = 90 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +24,8 @@ class TrustSettings:
 
     namespace: str
     serving_names: tuple[str, ...] = ()
-    certificate_lifetime_s: float = 30 * 86400.0
-    recovery_grace_s: float = 90 * 86400.0
+    certificate_lifetime_s: float = DEFAULT_CERTIFICATE_LIFETIME_S
+    recovery_grace_s: float = DEFAULT_RECOVERY_GRACE_S
     serving_lifetime_s: float = 90 * 86400.0
 
 

@@ -15,18 +15,16 @@ from provider.trust.authority_secret import certificates_pem, decode_authority, 
 from provider.trust.authority_store import ensure_authority
 from provider.trust.errors import NotPossible
 from provider.trust.issued_certificates import (
+    CERTIFICATES_DOCUMENT,
     IssuedCertificates,
-    decode_certificates,
-    encode_certificates,
     with_revoked,
 )
 from provider.trust.join_tokens import (
+    TOKENS_DOCUMENT,
     JoinTokens,
     TokenRecord,
     add_token,
     check_token_values,
-    decode_tokens,
-    encode_tokens,
     revoke_all_tokens,
     revoke_token,
     revoke_used_tokens,
@@ -144,7 +142,7 @@ class SiteAdministration:
 
     async def list_tokens(self) -> list[TokenRecord]:
         """Return what is known of the tokens, the oldest first."""
-        return list(decode_tokens(await self._store.read(TOKENS_SECRET)).tokens)
+        return list(TOKENS_DOCUMENT.decode(await self._store.read(TOKENS_SECRET)).tokens)
 
     async def revoke_token(self, token_id: str) -> TokenRecord:
         """Revoke a token; a machine that joined with it stays joined.
@@ -158,7 +156,7 @@ class SiteAdministration:
 
     async def certificates(self) -> IssuedCertificates:
         """Return which certificates the site has."""
-        return decode_certificates(await self._store.read(CERTIFICATES_SECRET))
+        return CERTIFICATES_DOCUMENT.decode(await self._store.read(CERTIFICATES_SECRET))
 
     async def revoke_site(self, *, by: str) -> Revocation:
         """Revoke the site's certificates; its session is closed at once.
@@ -170,8 +168,10 @@ class SiteAdministration:
         """
 
         def change(data: Mapping[str, bytes]) -> tuple[SecretData | None, tuple[str, ...]]:
-            issued, serials = with_revoked(decode_certificates(data), by=by, now=self._now())
-            return (encode_certificates(data, issued) if serials else None), serials
+            issued, serials = with_revoked(
+                CERTIFICATES_DOCUMENT.decode(data), by=by, now=self._now()
+            )
+            return (CERTIFICATES_DOCUMENT.encode(data, issued) if serials else None), serials
 
         serials = await self._store.update(CERTIFICATES_SECRET, change)
         token_ids = await self._change_tokens(
@@ -221,7 +221,7 @@ class SiteAdministration:
             NotPossible: There is no CA yet, or an overlap lasts.
         """
         # A document that cannot be read must stop it before the tokens' key is gone.
-        decode_tokens(await self._store.read(TOKENS_SECRET))
+        TOKENS_DOCUMENT.decode(await self._store.read(TOKENS_SECRET))
         issued = await self.certificates()
         # One that is issued at this moment is still the old CA's.
         ends = [self._now() + timedelta(seconds=certificate_lifetime_s)]
@@ -257,8 +257,8 @@ class SiteAdministration:
         self, change: Callable[[JoinTokens], tuple[JoinTokens, Result]]
     ) -> Result:
         def change_data(data: Mapping[str, bytes]) -> tuple[SecretData | None, Result]:
-            tokens = decode_tokens(data)
+            tokens = TOKENS_DOCUMENT.decode(data)
             changed, result = change(tokens)
-            return (None if changed == tokens else encode_tokens(data, changed)), result
+            return (None if changed == tokens else TOKENS_DOCUMENT.encode(data, changed)), result
 
         return await self._store.update(TOKENS_SECRET, change_data)

@@ -15,7 +15,7 @@ from provider.trust.authority_store import ensure_authority
 from provider.trust.certificate_issuer import CertificateIssuer
 from provider.trust.edge_credentials import EdgeCredentials
 from provider.trust.errors import EnrolmentRefused
-from provider.trust.join_tokens import decode_tokens
+from provider.trust.join_tokens import TOKENS_DOCUMENT
 from provider.trust.secret_store import (
     AUTHORITY_SECRET,
     CERTIFICATES_SECRET,
@@ -83,7 +83,7 @@ class SiteTrust:
         """
         await ensure_authority(self._store, self._site, now=self._now)
         # A Secret that cannot be used is told at the start, and not to the first edge that joins.
-        decode_tokens(await self._store.read(TOKENS_SECRET))
+        TOKENS_DOCUMENT.decode(await self._store.read(TOKENS_SECRET))
         self._credentials.use(await self._store.read(AUTHORITY_SECRET))
         self._certificates.use(await self._store.read(CERTIFICATES_SECRET))
         self._store.observe(AUTHORITY_SECRET, self._credentials.take)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from provider.trust.errors import CertificateRefused, EnrolmentRefused
-from provider.trust.issued_certificates import IssuedCertificates, decode_certificates
+from provider.trust.issued_certificates import CERTIFICATES_DOCUMENT, IssuedCertificates
 from provider.trust.secret_store import SecretStore
 from provider.trust.site_administration import SiteAdministration
 from provider.trust.site_trust import SiteTrust, TrustSettings
@@ -132,7 +132,7 @@ class TrustSite:
     @property
     def issued(self) -> IssuedCertificates:
         """What the Secret of certificates holds."""
-        return decode_certificates(secret_data(self.server, "edgelet-site-certificates"))
+        return CERTIFICATES_DOCUMENT.decode(secret_data(self.server, "edgelet-site-certificates"))
 
     async def token(self, *, ttl_s: float = DAY_S, uses: int = 1) -> str:
         """Make a token and return its JWT."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import shutil
 import ssl
@@ -408,6 +409,13 @@ def test_where_there_is_no_policy_the_provider_may_patch_tolerations_and_no_more
             what="the right is known, and the API server takes the patch",
             timeout_s=20,
         )
+        # Rights and policies reach the API server's checks by two ways; only a change is refused.
+        tries = itertools.count()
+        eventually(
+            lambda: as_self.call("PATCH", path, _annotation("tried", next(tries))).status == 403,
+            what="the policy is known",
+            timeout_s=20,
+        )
         after = kubectl.json("get", "pod", name)
         assert len(silence_tolerations(after)) == 2
         assert not [t for t in silence_tolerations(after) if "tolerationSeconds" in t]
@@ -421,6 +429,10 @@ def test_where_there_is_no_policy_the_provider_may_patch_tolerations_and_no_more
             assert_refused(refused, "a provider may change a pod's tolerations only")
         refused = as_self.call("PATCH", f"{space}/pods/theirs", wanted)
         assert_refused(refused, "a provider may patch the pods of its own site only")
+
+
+def _annotation(key: str, value: int) -> Json:
+    return {"metadata": {"annotations": {key: str(value)}}}
 
 
 def _limited_pod(cluster: Cluster, kubectl: Kubectl) -> str:

@@ -19,11 +19,10 @@ from provider.trust.certificate_grants import (
 )
 from provider.trust.errors import CertificateRefused, EnrolmentRefused
 from provider.trust.issued_certificates import (
+    CERTIFICATES_DOCUMENT,
     CertificateRecord,
     IssuedCertificates,
     Proof,
-    decode_certificates,
-    encode_certificates,
     find_accepted,
     with_issued,
     with_revoked,
@@ -180,11 +179,11 @@ class CertificateLives(RuleBasedStateMachine):
     @property
     def issued(self) -> IssuedCertificates:
         """What the Secret holds."""
-        return decode_certificates(self.data)
+        return CERTIFICATES_DOCUMENT.decode(self.data)
 
     def store(self, issued: IssuedCertificates) -> None:
         """Write the Secret."""
-        self.data = encode_certificates(self.data, issued)
+        self.data = CERTIFICATES_DOCUMENT.encode(self.data, issued)
 
     def is_expired(self) -> bool:
         """Whether the edge's certificate is."""

@@ -6,6 +6,7 @@ import pytest
 
 from provider.trust.errors import CertificateRefused, SecretCorrupt
 from provider.trust.issued_certificates import (
+    CERTIFICATES_DOCUMENT,
     CERTIFICATES_FIELD,
     MAX_REMEMBERED,
     MAX_REVOKED,
@@ -13,8 +14,6 @@ from provider.trust.issued_certificates import (
     IssuedCertificates,
     check_may_stay,
     check_not_revoked,
-    decode_certificates,
-    encode_certificates,
     find_accepted,
     with_issued,
     with_revoked,
@@ -129,21 +128,21 @@ def test_memory_is_bounded() -> None:
         with pytest.raises(CertificateRefused):
             check_may_stay(issued, presented(certificate))
     # Far below etcd's limit of 1.5 MiB.
-    assert len(encode_certificates({}, issued)[CERTIFICATES_FIELD]) < 64 * 1024
+    assert len(CERTIFICATES_DOCUMENT.encode({}, issued)[CERTIFICATES_FIELD]) < 64 * 1024
 
 
 def test_the_document_is_what_it_was() -> None:
     """And other fields of the Secret stay."""
     issued, _ = with_revoked(OVERLAP, by="anna", now=START)
     issued = with_issued(issued, C, predecessor=A)
-    data = encode_certificates({"note": b"mine"}, issued)
-    assert decode_certificates(data) == issued
+    data = CERTIFICATES_DOCUMENT.encode({"note": b"mine"}, issued)
+    assert CERTIFICATES_DOCUMENT.decode(data) == issued
     assert data["note"] == b"mine"
-    assert decode_certificates({}) == IssuedCertificates()
+    assert CERTIFICATES_DOCUMENT.decode({}) == IssuedCertificates()
 
 
 @pytest.mark.parametrize("text", [b"{", b"[]", b"null", b'{"current": {}}', b"\xff"])
 def test_a_document_that_is_none_is_said(text: bytes) -> None:
     """And is never taken for an empty one, which would let anybody join."""
     with pytest.raises(SecretCorrupt, match="edgelet-site-certificates"):
-        decode_certificates({CERTIFICATES_FIELD: text})
+        CERTIFICATES_DOCUMENT.decode({CERTIFICATES_FIELD: text})

@@ -9,12 +9,11 @@ import pytest
 from provider.trust.errors import EnrolmentRefused, NotPossible, SecretCorrupt
 from provider.trust.join_tokens import (
     MAX_TOKENS,
+    TOKENS_DOCUMENT,
     TOKENS_FIELD,
     JoinTokens,
     TokenRecord,
     add_token,
-    decode_tokens,
-    encode_tokens,
     revoke_all_tokens,
     revoke_token,
     revoke_used_tokens,
@@ -120,10 +119,10 @@ def test_tokens_are_revoked_together() -> None:
 def test_the_document_is_what_it_was() -> None:
     """And other fields of the Secret stay."""
     tokens, _ = use_token(added(), "t1", key_hash="k1", now=NOW)
-    data = encode_tokens({"note": b"mine"}, tokens)
-    assert decode_tokens(data) == tokens
+    data = TOKENS_DOCUMENT.encode({"note": b"mine"}, tokens)
+    assert TOKENS_DOCUMENT.decode(data) == tokens
     assert data["note"] == b"mine"
-    assert decode_tokens({}) == JoinTokens()
+    assert TOKENS_DOCUMENT.decode({}) == JoinTokens()
 
 
 @pytest.mark.parametrize(
@@ -133,12 +132,12 @@ def test_the_document_is_what_it_was() -> None:
 def test_a_document_that_is_none_is_said(text: bytes) -> None:
     """And is never taken for an empty one."""
     with pytest.raises(SecretCorrupt, match="edgelet-join-tokens"):
-        decode_tokens({TOKENS_FIELD: text})
+        TOKENS_DOCUMENT.decode({TOKENS_FIELD: text})
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
     """It could not be compared with ours."""
     record = TokenRecord(id="t1", created_at=NOW, expires_at=NOW)
-    text = encode_tokens({}, JoinTokens(tokens=(record,)))[TOKENS_FIELD].replace(b"Z", b"")
+    text = TOKENS_DOCUMENT.encode({}, JoinTokens(tokens=(record,)))[TOKENS_FIELD].replace(b"Z", b"")
     with pytest.raises(SecretCorrupt):
-        decode_tokens({TOKENS_FIELD: text})
+        TOKENS_DOCUMENT.decode({TOKENS_FIELD: text})
