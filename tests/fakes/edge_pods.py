@@ -76,7 +76,7 @@ class EdgePods:
             await self.parts.stores.services.put(NO_SERVICES)
             async with asyncio.TaskGroup() as group:
                 loops = (self.statuses, self.recorder, self.pleg, self.parts.probers)
-                parts = (*loops, self.manager)
+                parts = (*loops, self.manager, self.manager.orphans)
                 tasks = [group.create_task(part.run()) for part in parts]
                 yield self
                 for task in tasks:
