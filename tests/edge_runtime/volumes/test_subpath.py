@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
+import itertools
 import os
 import stat
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Self
 
 import pytest
 
@@ -23,11 +26,17 @@ from edge_runtime.volumes.subpath import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from edge_runtime.volumes.path_resolution import ResolveFlag
 
 RACE_S = 1.5
+PATIENCE_S = 60.0
+# Of renameat2(2).
+_AT_FDCWD = -100
+_EXCHANGE = 2
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @pytest.fixture(params=["openat2", "walk"])
@@ -205,71 +214,77 @@ def test_mounts_below_come_along_when_asked_for(mountable: Path) -> None:
 
 
 class Racer:
-    """Swaps a folder of the volume for a link out of it, as fast as it can."""
+    """Swaps a folder of the volume, `x`, for a link out of it, as fast as it can."""
 
     def __init__(self, volume: Path, outside: Path) -> None:
-        self._dir = os.open(volume, os.O_RDONLY)
-        (volume / "real").mkdir()
-        (volume / "real" / "key").write_text("theirs")
-        (volume / "link").symlink_to(outside)
+        (volume / "x").mkdir()
+        (volume / "x" / "key").write_text("theirs")
+        (volume / "other").symlink_to(outside)
+        self._names = (os.fsencode(volume / "x"), os.fsencode(volume / "other"))
         self._ended = threading.Event()
-        self._threads = [threading.Thread(target=self._swap) for _ in range(2)]
+        self._thread = threading.Thread(target=self._swap)
+        self.swaps = 0
 
     def _swap(self) -> None:
-        places = ("real", "x", "link")
+        # In one step, so that there is always something of that name.
         while not self._ended.is_set():
-            # Two threads collide; then the other one did it.
-            for old, new in ((0, 1), (1, 0), (2, 1), (1, 2)):
-                with contextlib.suppress(OSError):
-                    os.rename(places[old], places[new], src_dir_fd=self._dir, dst_dir_fd=self._dir)
+            one, other = self._names
+            assert _libc.renameat2(_AT_FDCWD, one, _AT_FDCWD, other, _EXCHANGE) == 0
+            self.swaps += 1
 
-    def __enter__(self) -> None:
-        for each in self._threads:
-            each.start()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        for each in self._threads:
-            each.join()
-        os.close(self._dir)
+        self._thread.join()
+
+
+def until_both(seen: dict[str, int]) -> Iterator[int]:
+    """Count the tries of a race: for a while, and on until it went both ways."""
+    ends_s = time.monotonic() + RACE_S
+    for number in itertools.count():
+        if time.monotonic() > ends_s and all(seen.values()):
+            return
+        assert time.monotonic() < ends_s + PATIENCE_S, f"it always went the same way: {seen}"
+        yield number
 
 
 def test_a_race_is_never_won(mountable: Path, volume: Path) -> None:
     """Whatever is mounted while the way to it is swapped is the volume's own."""
     seen = {"mounted": 0, "refused": 0}
-    ends = threading.Timer(RACE_S, lambda: None)
-    with Racer(volume, mountable / "host"):
-        ends.start()
-        while ends.is_alive() or not seen["mounted"]:
+    target = target_of(mountable)
+    with Racer(volume, mountable / "host") as racer:
+        for _ in until_both(seen):
             try:
-                mount_subpath(str(volume), "x/key", target_of(mountable))
-            except (OSError, NoSubpath):
+                mount_subpath(str(volume), "x/key", target)
+            except OSError:
                 seen["refused"] += 1
                 continue
             seen["mounted"] += 1
-            target = target_of(mountable)
-            # The way may be swapped before the folder is made: then a folder of theirs is mounted.
-            assert target.is_dir() or target.read_text() == "theirs"
-    assert seen["refused"], "the race was none"
+            assert target.read_text() == "theirs"
+    assert racer.swaps > 1
     assert (mountable / "host" / "key").read_text() == "the machine's own"
     assert os.listdir(mountable / "host") == ["key"]
 
 
 def test_a_race_makes_nothing_outside(mountable: Path, volume: Path) -> None:
     """Folders that are made while the way to them is swapped are made in the volume or not."""
-    ends = threading.Timer(RACE_S, lambda: None)
+    seen = {"made": 0, "refused": 0}
     root = os.open(volume, os.O_PATH)
-    number = made = 0
     try:
-        with Racer(volume, mountable / "host"):
-            ends.start()
-            while ends.is_alive() or not made:
-                number += 1
-                with contextlib.suppress(OSError):
+        with Racer(volume, mountable / "host") as racer:
+            for number in until_both(seen):
+                try:
                     os.close(make_beneath(root, f"x/new{number}/deep", mode=0o777))
-                    made += 1
+                except OSError:
+                    seen["refused"] += 1
+                else:
+                    seen["made"] += 1
     finally:
         os.close(root)
+    assert racer.swaps > 1
     assert os.listdir(mountable / "host") == ["key"]
 
 
