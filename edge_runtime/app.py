@@ -10,22 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvloop
 
-from edge_runtime.api.guarded_calls import CallGuard
-from edge_runtime.api.router import Router
-from edge_runtime.api.routes import edge_routes
-from edge_runtime.api.sync import EdgeIdentity, SyncHandler
-from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
 from edge_runtime.config import EDGELET_VERSION
 from edge_runtime.events.reasons import OOM_SCORE_ADJ_FORBIDDEN, WARNING
 from edge_runtime.machine.cgroups import CGROUP_MOUNT
-from edge_runtime.machine.node_reporter import NodeReporter
 from edge_runtime.machine.oom_score import refusal
 from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.pods.interruption import unless
@@ -37,17 +30,13 @@ from edge_runtime.store.sealing_key import key_sources
 from edge_runtime.telemetry.logging import configure_logging
 from edge_runtime.telemetry.loops import keep_running
 from edge_runtime.telemetry.metrics import EdgeMetrics
-from edge_runtime.uplink.dial import ProviderDial
-from edge_runtime.uplink.dialer import Dialer
-from edge_runtime.uplink.enrolment import Enrolment
 from edge_runtime.uplink.joined_edge import JoinedEdge, NotJoined, open_joined_edge
 from edge_runtime.uplink.network_watch import NetworkWatch
-from edge_runtime.uplink.renewal import Renewal
-from tunnel.session import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from edge_runtime.cloud_parts import CloudParts
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
     from edge_runtime.pods.pod_settings import PodSettings
@@ -57,9 +46,6 @@ logger = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1
 DATABASE_NAME = "edgelet.db"
-AUDIT_LOG_NAME = "audit.log"
-# The Kubernetes version whose kubelet this is built after; the provider may claim another one.
-KUBELET_VERSION = "v1.36.3"
 
 
 class StartRefused(Exception):
@@ -156,22 +142,17 @@ class Edge:
         network: NetworkWatch | None,
     ) -> None:
         self._config = config
+        self._joined = joined
         self._runtime = runtime
-        self._host_ips = settings.host_ips
+        self._machine = machine
+        self._settings = settings
+        self._network = network
         self._min_oom_score_adj = settings.machine.min_oom_score_adj
         self._parts = build_pod_parts(
             database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
         self.metrics = EdgeMetrics()
-        self._policy = settings.policy
-        self._audit = build_audit_log(config, lost=self.metrics.lost_audit_records.inc)
-        self._dialer = self._build_dialer(joined, boot_id=machine.boot_id, network=network)
-        self._renewal = Renewal(
-            credentials=joined.credentials,
-            files=joined.files,
-            enrolment=Enrolment(server=joined.server),
-            renewed=self._dialer.dial_now,
-        )
+        self._cloud: CloudParts | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run every loop until ``stop`` is set or one of them fails; return the exit status."""
@@ -181,8 +162,7 @@ class Edge:
         except StoreError as exc:
             raise StartRefused(str(exc)) from exc
         self._tell_forbidden_scores()
-        async with self._audit.writing():
-            return await self._run_loops(stop)
+        return await self._run_loops(stop)
 
     def _tell_forbidden_scores(self) -> None:
         message = refusal(self._config.oom_score_adj, self._min_oom_score_adj)
@@ -206,14 +186,13 @@ class Edge:
                 loops.create_task(parts.qos_cgroups.run(), name="cgroups of classes of pods")
                 loops.create_task(parts.pods.run(), name="pod manager")
                 loops.create_task(parts.eviction.run(), name="eviction manager")
-                loops.create_task(self._dialer.run(), name="dialer")
-                loops.create_task(self._renewal.run(), name="certificate renewal")
+                loops.create_task(self._run_cloud(), name="cloud")
                 loops.create_task(self._stop_as_planned(stop), name="planned stop")
         except* _PlannedStop:
             logger.info("edge stopped, containers run on")
         except* Exception as failures:
             status = EXIT_FAILURE
-            for failure in failures.exceptions:
+            for failure in _single(failures):
                 logger.critical("a part of the edge failed: %s", failure, exc_info=failure)
         return status
 
@@ -230,82 +209,42 @@ class Edge:
     def _count_failure(self, loop: str) -> None:
         self.metrics.loop_failures.labels(loop).inc()
 
+    async def _run_cloud(self) -> None:
+        # A good part of a start is the import of what only the cloud needs: pods are on their way
+        # before.
+        build = await asyncio.to_thread(_import_cloud_parts)
+        self._cloud = build(
+            self._config,
+            self._joined,
+            self._runtime,
+            self._parts,
+            settings=self._settings,
+            metrics=self.metrics,
+            boot_id=self._machine.boot_id,
+            network=self._network,
+        )
+        await self._cloud.run()
+
     async def _stop_as_planned(self, stop: asyncio.Event) -> None:
         await stop.wait()
         logger.info("edge stops: draining the tunnel")
-        self._sync.stop()
-        await self._dialer.drain(deadline_s=self._config.drain_timeout_s)
+        if self._cloud is not None:
+            await self._cloud.drain()
         raise _PlannedStop
 
-    def _build_dialer(
-        self, joined: JoinedEdge, *, boot_id: str, network: NetworkWatch | None
-    ) -> Dialer:
-        instance_id = secrets.token_hex(16)
-        self._sync = self._build_sync(
-            EdgeIdentity(version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id)
-        )
-        router = Router(
-            edge_routes(
-                pods=self._parts.pods,
-                statuses=self._parts.stores.statuses,
-                runtime=self._runtime,
-                checks={"syncloop": self._check_loop},
-                sync=self._sync,
-                exec_outlived=self.metrics.outlived_execs.inc,
-                guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
-            )
-        )
-        dial = ProviderDial(
-            server=joined.server, credentials=joined.credentials, instance_id=instance_id
-        )
-        return Dialer(
-            dial=dial,
-            handler=router.handle,
-            limits=Limits(resume_timeout_s=self._config.session_resume_timeout_s),
-            network=network,
-            is_reachable=dial.is_reachable,
-            metrics=self.metrics.tunnel,
-        )
 
-    def _build_sync(self, identity: EdgeIdentity) -> SyncHandler:
-        stores = self._parts.stores
-        node = NodeReporter(
-            self._runtime,
-            root_dir=self._config.root_directory,
-            max_pods=self._config.max_pods,
-            kubelet_version=KUBELET_VERSION,
-            reserved=self._config.reserved,
-            thresholds=self._config.thresholds,
-            pressures=lambda: self._parts.eviction.pressures,
-            host_ips=self._host_ips,
-            relist_problem=self._parts.pleg.problem,
-            report_period_s=self._config.node_status_update_frequency_s,
-        )
-        return SyncHandler(
-            identity=identity,
-            pods=self._parts.pods,
-            statuses=stores.statuses,
-            node=node,
-            events=stores.events,
-            objects=stores.objects,
-            services=stores.services,
-            tokens=stores.tokens,
-            own_node=stores.own_node,
-        )
-
-    async def _check_loop(self) -> str | None:
-        # A runtime that does not answer is the Node's condition, not this: the edge itself is
-        # there, and a Node whose Lease runs out would be taken for one that is not.
-        return None if self._parts.pleg.is_looping() else "the runtime was not asked for minutes"
+def _single(failures: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for each in failures.exceptions:
+        if isinstance(each, BaseExceptionGroup):
+            yield from _single(each)
+        else:
+            yield each
 
 
-def build_audit_log(config: EdgeConfig, *, lost: Callable[[int], object]) -> AuditLog | NoAuditLog:
-    """Return the audit log that is configured; ``lost`` is told of lines that it did not take."""
-    wanted = config.audit_log
-    if not wanted.enabled:
-        return NoAuditLog()
-    path = Path(wanted.file or Path(config.root_directory) / AUDIT_LOG_NAME)
-    return AuditLog(path, max_bytes=wanted.max_bytes, max_files=wanted.max_files, lost=lost)
+def _import_cloud_parts() -> type[CloudParts]:
+    from edge_runtime.cloud_parts import CloudParts
+
+    return CloudParts
 
 
 @contextlib.contextmanager
