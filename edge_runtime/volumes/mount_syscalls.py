@@ -150,7 +150,8 @@ def read_mounts() -> tuple[MountPoint, ...]:
     Raises:
         OSError: ``/proc`` is not there.
     """
-    return parse_mountinfo(_MOUNTINFO.read_text(errors="surrogateescape"))
+    # Not as text: the kernel leaves "\r" in names as it is, and it would end the line.
+    return parse_mountinfo(_MOUNTINFO.read_bytes().decode(errors="surrogateescape"))
 
 
 def unmount_below(folder: Path) -> None:

@@ -92,6 +92,8 @@ def mounts_below(mounts: tuple[MountPoint, ...], folder: str) -> tuple[MountPoin
     """
     found = [each for each in mounts if each.path == folder or each.path.startswith(f"{folder}/")]
     by_id = {each.mount_id: each for each in mounts}
+    # Of those that stand equally deep the last in the table first: it may hide the others.
+    found.reverse()
     return tuple(sorted(found, key=lambda each: _depth(each, by_id), reverse=True))
 
 

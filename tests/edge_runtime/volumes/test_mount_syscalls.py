@@ -92,6 +92,34 @@ def test_all_below_a_folder_goes_the_last_first(mountable: Path) -> None:
     unmount_below(mountable / "gone")
 
 
+def test_what_is_hidden_goes_after_what_hides_it(mountable: Path) -> None:
+    """By its path only what hides it can be reached."""
+    folder = mountable / "v"
+    folder.mkdir()
+    mount_tmpfs(folder)
+    (folder / "inner").mkdir()
+    mount_tmpfs(folder / "inner")
+    mount_tmpfs(folder)
+    (mountable / "foreign").mkdir()
+    mount_tmpfs(mountable / "foreign")
+    (folder / "inner").symlink_to(mountable / "foreign")
+    unmount_below(folder)
+    assert mounts_below(read_mounts(), str(folder)) == ()
+    assert mount_at(read_mounts(), str(mountable / "foreign")) is not None
+
+
+@pytest.mark.parametrize("name", ["a\rb", "a\r\nb", "a\x85b", "\u2028", "#", "a\\b", " "])
+def test_no_name_spoils_the_table(mountable: Path, name: str) -> None:
+    """Users choose names: one of a ``subPath`` that is mounted is in the table, too."""
+    (mountable / name).mkdir()
+    (mountable / "v").mkdir()
+    mount(mountable / "v", source=mountable / name, flags=MountFlag.BIND)
+    mount_tmpfs(mountable / name)
+    mounts = read_mounts()
+    assert mount_at(mounts, str(mountable / name)) is not None
+    assert any(each.root.endswith(f"/{name}") for each in mounts)
+
+
 def test_what_is_in_use_stays(mountable: Path) -> None:
     """Who writes there loses nothing; it is tried again."""
     (mountable / "v").mkdir()
