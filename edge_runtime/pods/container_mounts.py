@@ -11,7 +11,6 @@ kuberuntime_manager.go ``getImageVolumes``.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import posixpath
 from pathlib import Path
@@ -25,6 +24,7 @@ from edge_runtime.runtime.errors import RuntimeServiceError
 from edge_runtime.runtime.expansion import expand, references
 from edge_runtime.volumes.subpath import NoSubpath, mount_subpath
 from edge_runtime.volumes.volume_manager import SUBPATHS_NAME
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_config import ResolvedImage, SandboxConfig
     from edge_runtime.objects.runtime_info import RuntimeStatus
     from edge_runtime.objects.volume import MountedVolume, VolumeMount
+    from edge_runtime.volumes.volume_threads import VolumeThreads
 
 _PROPAGATIONS = {
     "None": MountPropagation.PRIVATE,
@@ -49,6 +50,11 @@ class MountProblem(Exception):
 
 class MountedVolumes(Protocol):
     """What has the volumes (volumes/volume_manager.py)."""
+
+    @property
+    def threads(self) -> VolumeThreads:
+        """Where calls are made that may never return."""
+        ...
 
     def mounted(self, uid: PodUID) -> Mapping[str, MountedVolume]:
         """Return a pod's volumes that are ready, by name."""
@@ -160,7 +166,8 @@ class ContainerMounts:
             folder = direct_child(self._pods_dir, pod.uid) / SUBPATHS_NAME
             folder = direct_child(direct_child(folder, volume.name), container.name)
             target = folder / str(index)
-            await asyncio.to_thread(mount_subpath, volume.host_path, subpath, target)
+            with self._volumes.threads.turn(pod.uid, volume.name):
+                await run_blocking(mount_subpath, volume.host_path, subpath, target)
         except (NoSubpath, OSError) as exc:
             done = "create subPath directory" if isinstance(exc, NoSubpath) else "prepare subPath"
             extra = {"pod_uid": pod.uid, "container": container.name, "volume": volume.name}

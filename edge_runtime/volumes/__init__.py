@@ -2,8 +2,8 @@
 
 volume_manager.py   VolumeManager: all volumes of a pod: mount, mounted, unmount
 plugin.py           VolumePlugin: what every kind of volume offers
-unsupported.py      UnsupportedPlugin: refuses every other kind
 volume_plugins.py   all kinds, put together
+volume_threads.py   VolumeThreads: calls that may never return, one per volume
 config_map.py       ConfigMapPlugin: keys of a ConfigMap as files
 secret.py           SecretPlugin: keys of a Secret as files in memory
 downward_api.py     DownwardApiPlugin: what a pod is told of itself, as files

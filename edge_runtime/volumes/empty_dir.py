@@ -8,7 +8,6 @@ Source: kubernetes pkg/volume/emptydir/empty_dir.go.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from edge_runtime.volumes.mount_syscalls import MountFlag, mount, mount_tmpfs, r
 from edge_runtime.volumes.mount_table import mount_at
 from edge_runtime.volumes.ownership import fs_group, set_ownership
 from edge_runtime.volumes.plugin import VolumeError
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ class EmptyDirPlugin:
             OSError: The machine refuses.
         """
         try:
-            await asyncio.to_thread(self._make, pod, volume, folder)
+            await run_blocking(self._make, pod, volume, folder)
         except QuantityError as exc:
             raise VolumeError(str(exc)) from exc
         return MountedVolume(name=volume.name, host_path=str(folder))

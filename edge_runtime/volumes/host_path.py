@@ -10,7 +10,6 @@ Source: kubernetes pkg/volume/hostpath/host_path.go.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import stat
@@ -21,6 +20,7 @@ from edge_runtime.volumes.mount_syscalls import MountFlag
 from edge_runtime.volumes.persistent_source import PersistentSource, check_path
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.subpath import mount_opened
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ class HostPathPlugin:
             raise VolumeError(f"{kind} is an invalid volume type", is_lasting=True)
         is_free = self._policy.allowed_host_paths is None
         if kind or not is_free:
-            await asyncio.to_thread(self._prepare, path, kind, None if is_free else folder)
+            await run_blocking(self._prepare, path, kind, None if is_free else folder)
         return MountedVolume(
             name=source.volume_name,
             host_path=path if is_free else str(folder),

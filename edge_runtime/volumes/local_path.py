@@ -7,7 +7,6 @@ Source: kubernetes pkg/volume/local/local.go.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import stat
@@ -22,6 +21,7 @@ from edge_runtime.volumes.ownership import fs_group, set_ownership
 from edge_runtime.volumes.persistent_source import PersistentSource, check_path
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.subpath import mount_opened
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +63,7 @@ class LocalPathPlugin:
         flags = parse_bind_options(source.mount_options)
         if source.is_read_only:
             flags |= MountFlag.READ_ONLY
-        await asyncio.to_thread(self._bind, pod, path, folder, flags)
+        await run_blocking(self._bind, pod, path, folder, flags)
         return MountedVolume(
             name=source.volume_name,
             host_path=str(folder),

@@ -16,6 +16,7 @@ from edge_runtime.volumes.mount_syscalls import read_mounts
 from edge_runtime.volumes.mount_table import mount_at
 from edge_runtime.volumes.persistent_source import PersistentSource, check_path
 from edge_runtime.volumes.plugin import VolumeError
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,8 +71,8 @@ class NfsPlugin:
         """
         del pod
         arguments = mount_arguments(source, folder)
-        if not await asyncio.to_thread(_is_mounted, folder):
-            await asyncio.to_thread(folder.mkdir, mode=_FOLDER_MODE, exist_ok=True)
+        if not await run_blocking(_is_mounted, folder):
+            await run_blocking(folder.mkdir, mode=_FOLDER_MODE, exist_ok=True)
             await self._run(arguments)
         return MountedVolume(
             name=source.volume_name,
@@ -142,4 +143,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def _is_mounted(folder: Path) -> bool:
-    return mount_at(read_mounts(), os.path.realpath(folder)) is not None
+    # The folder itself MUST NOT be looked at: a server that is gone would never answer.
+    place = os.path.join(os.path.realpath(folder.parent), folder.name)
+    return mount_at(read_mounts(), place) is not None

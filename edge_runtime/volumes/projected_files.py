@@ -6,7 +6,6 @@ Source: kubernetes pkg/volume/configmap/configmap.go ``SetUpAt``, pkg/volume/emp
 
 from __future__ import annotations
 
-import asyncio
 import os
 import posixpath
 from functools import partial
@@ -18,6 +17,7 @@ from edge_runtime.volumes.mount_syscalls import mount_tmpfs
 from edge_runtime.volumes.ownership import fs_group, set_ownership
 from edge_runtime.volumes.payload import check_payload
 from edge_runtime.volumes.plugin import VolumeError
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,7 +49,7 @@ async def set_up_files(
         OSError: The machine refuses.
     """
     checked = check_payload(payload)
-    await asyncio.to_thread(_set_up, pod, volume, folder, checked, in_memory)
+    await run_blocking(_set_up, pod, volume, folder, checked, in_memory)
     return MountedVolume(name=volume.name, host_path=str(folder), read_only=True)
 
 

@@ -27,6 +27,7 @@ from edge_runtime.objects.volume import (
 from edge_runtime.volumes.mount_syscalls import unmount_below
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.tree_removal import remove_tree
+from edge_runtime.volumes.volume_threads import VolumeThreads, run_blocking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,10 @@ SUBPATHS_NAME = "volume-subpaths"
 # For one volume: a server that does not answer must not hold a pod's worker for ever.
 # Source: kubernetes pkg/kubelet/volumemanager/volume_manager.go ``podAttachAndMountTimeout``.
 SET_UP_TIMEOUT_S = 123.0
+# What was cancelled is waited for so long before the volumes are taken away under it.
+_IDLE_TIMEOUT_S = 5.0
+# In the place of a volume's name, which it is none: of all volumes of a pod.
+_ALL = ""
 # Nothing of a pod is other users' to look through.
 _FOLDER_MODE = 0o750
 # Where a kubelet calls a plugin otherwise than the API calls the volume.
@@ -63,6 +68,7 @@ class VolumeManager:
         otherwise: VolumePlugin,
         pods_dir: Path,
         set_up_timeout_s: float = SET_UP_TIMEOUT_S,
+        idle_timeout_s: float = _IDLE_TIMEOUT_S,
     ) -> None:
         """Prepare; nothing is read or written yet.
 
@@ -71,12 +77,20 @@ class VolumeManager:
             otherwise: For every other kind.
             pods_dir: Root of the pods' own folders, one by UID.
             set_up_timeout_s: How long one volume may take.
+            idle_timeout_s: How long `unmount` waits for what was cancelled before.
         """
+        self._threads = VolumeThreads()
         self._plugins = plugins
         self._otherwise = otherwise
         self._pods_dir = pods_dir
         self._set_up_timeout_s = set_up_timeout_s
+        self._idle_timeout_s = idle_timeout_s
         self._mounted: dict[PodUID, dict[str, MountedVolume]] = {}
+
+    @property
+    def threads(self) -> VolumeThreads:
+        """Where calls for volumes are made that may never return."""
+        return self._threads
 
     def mounted(self, uid: PodUID) -> Mapping[str, MountedVolume]:
         """Return a pod's volumes that are ready, by name; also those that could not be updated."""
@@ -95,9 +109,13 @@ class VolumeManager:
         if not volumes:
             return
         mounted = self._mounted.setdefault(pod.uid, {})
-        outcomes = await asyncio.gather(*(self._set_up(pod, each) for each in volumes))
+        calls = (self._set_up(pod, each) for each in volumes)
+        # All of them end before anything is made of it: none goes on beside the next attempt.
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
         problems = []
         for each in outcomes:
+            if isinstance(each, BaseException):
+                raise each
             if isinstance(each, VolumeProblem):
                 problems.append(each)
             else:
@@ -108,9 +126,10 @@ class VolumeManager:
     async def _set_up(self, pod: Pod, volume: Volume) -> MountedVolume | VolumeProblem:
         try:
             folder = self._folder(pod.uid, volume)
-            await asyncio.to_thread(_make_folder, folder.parent, self._pods_dir)
-            async with asyncio.timeout(self._set_up_timeout_s):
-                return await self._plugin(volume).set_up(pod, volume, folder)
+            with self._threads.turn(pod.uid, volume.name):
+                async with asyncio.timeout(self._set_up_timeout_s):
+                    await run_blocking(_make_folder, folder.parent, self._pods_dir)
+                    return await self._plugin(volume).set_up(pod, volume, folder)
         except VolumeError as exc:
             return VolumeProblem(
                 volume_name=volume.name, message=str(exc), is_lasting=exc.is_lasting
@@ -139,9 +158,12 @@ class VolumeManager:
         cleaned, too. Cancelling is safe: call it again.
 
         Raises:
-            OSError: Something is in use or cannot be removed; what is mounted stays untouched.
+            OSError: Something is in use, is still being made, or cannot be removed; what is mounted
+                stays untouched.
         """
-        await asyncio.to_thread(_remove_all, self._pods_dir, uid)
+        await self._threads.wait_idle(uid, timeout_s=self._idle_timeout_s)
+        with self._threads.turn(uid, _ALL):
+            await run_blocking(_remove_all, self._pods_dir, uid)
         self._mounted.pop(uid, None)
 
 

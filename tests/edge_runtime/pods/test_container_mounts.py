@@ -23,6 +23,7 @@ from edge_runtime.runtime.cri_config import sandbox_config
 from edge_runtime.runtime.errors import Unavailable
 from edge_runtime.volumes.mount_syscalls import MountFlag, mount, read_mounts, unmount_below
 from edge_runtime.volumes.mount_table import mounts_below
+from edge_runtime.volumes.volume_threads import VolumeThreads
 from tests.fakes.pod_settings import make_pod_settings
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Volumes:
 
     def __init__(self, *volumes: MountedVolume) -> None:
         self._volumes = {each.name: each for each in volumes}
+        self.threads = VolumeThreads()
 
     def mounted(self, uid: PodUID) -> Mapping[str, MountedVolume]:
         """Return them."""

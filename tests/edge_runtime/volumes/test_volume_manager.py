@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from edge_runtime.volumes.mount_table import mounts_below
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.unsupported import UnsupportedPlugin
 from edge_runtime.volumes.volume_manager import VolumeManager
+from edge_runtime.volumes.volume_threads import run_blocking
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,3 +218,64 @@ async def test_what_is_in_use_is_not_removed(folders: Folders, mountable: Path) 
     await manager.unmount(UID)
     assert manager.mounted(UID) == {}
     assert os.listdir(mountable / UID) == []
+
+
+class Stuck:
+    """A plugin whose call into the kernel hangs until it is let go."""
+
+    def __init__(self) -> None:
+        self.attempts = 0
+        self.may_return = threading.Event()
+
+    async def set_up(self, pod: Pod, volume: Volume, folder: Path) -> MountedVolume:
+        """Hang, then make the folder."""
+        del pod
+
+        def call() -> None:
+            self.attempts += 1
+            self.may_return.wait(30)
+            folder.mkdir(exist_ok=True)
+
+        await run_blocking(call)
+        return MountedVolume(name=volume.name, host_path=str(folder))
+
+
+async def test_a_call_that_hangs_is_made_once(tmp_path: Path) -> None:
+    """However often it is tried; meanwhile nothing is taken away under it, and others are ready."""
+    stuck, folders = Stuck(), Folders()
+    plugins: dict[str, VolumePlugin] = {"hostPath": stuck, "emptyDir": folders}
+    manager = VolumeManager(
+        plugins,
+        otherwise=UnsupportedPlugin(),
+        pods_dir=tmp_path,
+        set_up_timeout_s=0.2,
+        idle_timeout_s=0.01,
+    )
+    pod = pod_of({"name": "a", "hostPath": {"path": "/a"}}, {"name": "b", "emptyDir": {}})
+    with pytest.raises(VolumesNotReady, match=r"a: it was not ready within 0\.2 s"):
+        await manager.mount(pod)
+    with pytest.raises(VolumesNotReady, match="a: an earlier attempt"):
+        await manager.mount(pod)
+    assert list(manager.mounted(UID)) == ["b"]
+    with pytest.raises(OSError, match="an earlier attempt"):
+        await manager.unmount(UID)
+    stuck.may_return.set()
+    await manager.threads.wait_idle(UID, timeout_s=30)
+    assert stuck.attempts == 1
+    await manager.mount(pod)
+    assert sorted(manager.mounted(UID)) == ["a", "b"]
+    await manager.unmount(UID)
+    assert os.listdir(tmp_path / UID) == []
+
+
+async def test_what_nobody_foresaw_leaves_nothing_under_way(tmp_path: Path) -> None:
+    """It comes out once all the others ended: the next attempt is alone."""
+    stuck, folders = Stuck(), Folders()
+    folders.failures = {"b": ValueError("a bug")}
+    plugins: dict[str, VolumePlugin] = {"hostPath": stuck, "emptyDir": folders}
+    manager = VolumeManager(plugins, otherwise=UnsupportedPlugin(), pods_dir=tmp_path)
+    pod = pod_of({"name": "a", "hostPath": {"path": "/a"}}, {"name": "b", "emptyDir": {}})
+    asyncio.get_running_loop().call_later(0.05, stuck.may_return.set)
+    with pytest.raises(ValueError, match="a bug"):
+        await manager.mount(pod)
+    assert stuck.may_return.is_set()
