@@ -61,12 +61,15 @@ def write_payload(
     current = _current(folder)
     is_new = not current or _differs(folder / current, payload)
     if is_new:
+        # What was begun and not ended, or tries that fail would pile up until nothing fits.
+        _remove_written(folder, keep=current)
         current = _write(folder, payload, now or datetime.now(UTC))
         if set_ownership is not None:
             set_ownership()
         _swap(folder, current)
     _link(folder, payload)
-    _remove_leftovers(folder, payload, current)
+    _remove_written(folder, keep=current)
+    _remove_leftovers(folder, payload)
     return is_new
 
 
@@ -92,6 +95,12 @@ def _differs(written: Path, payload: Payload) -> bool:
 def _read(path: Path) -> bytes:
     with os.fdopen(os.open(path, _READ_FLAGS), "rb") as file:
         return file.read()
+
+
+def _remove_written(folder: Path, *, keep: str) -> None:
+    for name in os.listdir(folder):
+        if name != keep and _WRITTEN.fullmatch(name):
+            remove_tree(folder / name)
 
 
 def _write(folder: Path, payload: Payload, now: datetime) -> str:
@@ -139,15 +148,11 @@ def _link(folder: Path, payload: Payload) -> None:
                 os.chown(link, owner, -1, follow_symlinks=False)
 
 
-def _remove_leftovers(folder: Path, payload: Payload, current: str) -> None:
+def _remove_leftovers(folder: Path, payload: Payload) -> None:
     wanted = {path.partition("/")[0] for path in payload}
     for name in os.listdir(folder):
         path = folder / name
         if name == _NEW_DATA:
             path.unlink()
-        elif name in (_DATA, current):
-            continue
-        elif _WRITTEN.fullmatch(name):
-            remove_tree(path)
-        elif name not in wanted and path.is_symlink():
+        elif name not in (_DATA, *wanted) and path.is_symlink():
             path.unlink()

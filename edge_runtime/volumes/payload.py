@@ -188,7 +188,7 @@ def _path_problem(path: str) -> str:
     if any(len(name.encode()) > _MAX_NAME_BYTES for name in names):
         return f"filenames must be less than or equal to {_MAX_NAME_BYTES} characters"
     # Such names are the writer's own.
-    if names[0].startswith(".."):
+    if posixpath.normpath(path).startswith(".."):
         return "must not start with '..'"
     if "\0" in path or posixpath.normpath(path) == ".":
         return "must name a file"

@@ -190,6 +190,7 @@ def test_the_default_mode_may_be_zero() -> None:
         ("a/..", "must not contain '..'"),
         ("..data", "must not start with '..'"),
         ("..data/x", "must not start with '..'"),
+        ("./..data/x", "must not start with '..'"),
         ("..2026_01_01_00_00_00.1", "must not start with '..'"),
         ("a" * 256, "filenames must be less than or equal to 255 characters"),
         ("a/" * 2100 + "a", "must be less than or equal to 4096 characters"),
