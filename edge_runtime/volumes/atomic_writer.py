@@ -149,10 +149,8 @@ def _link(folder: Path, payload: Payload) -> None:
 
 
 def _remove_leftovers(folder: Path, payload: Payload) -> None:
-    wanted = {path.partition("/")[0] for path in payload}
+    kept = {_DATA, *(path.partition("/")[0] for path in payload)}
     for name in os.listdir(folder):
         path = folder / name
-        if name == _NEW_DATA:
-            path.unlink()
-        elif name not in (_DATA, *wanted) and path.is_symlink():
+        if name == _NEW_DATA or (name not in kept and path.is_symlink()):
             path.unlink()
