@@ -135,11 +135,15 @@ class HostPathPlugin:
 
     def _make_one(self, parent: int, name: str, path: str, *, is_file: bool) -> int:
         check_policy(self._policy, parent, path, name=name)
-        if is_file:
-            fd = os.open(name, _NEW_FILE, _FILE_MODE, dir_fd=parent)
-        else:
-            os.mkdir(name, mode=_FOLDER_MODE, dir_fd=parent)
-            fd = os.open(name, _NEW_FOLDER, dir_fd=parent)
+        try:
+            if is_file:
+                fd = os.open(name, _NEW_FILE, _FILE_MODE, dir_fd=parent)
+            else:
+                os.mkdir(name, mode=_FOLDER_MODE, dir_fd=parent)
+                fd = os.open(name, _NEW_FOLDER, dir_fd=parent)
+        except FileExistsError:
+            # Another pod's volume made it meanwhile.
+            return os.open(name, _PLACE, dir_fd=parent)
         # Whatever the process's umask is.
         os.fchmod(fd, _FILE_MODE if is_file else _FOLDER_MODE)
         return fd

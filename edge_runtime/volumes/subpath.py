@@ -141,7 +141,11 @@ def _make_or_open(folder: int, path: str, parent: int, name: str, *, mode: int) 
     try:
         return open_beneath(folder, path)
     except FileNotFoundError:
-        os.mkdir(name, mode=mode, dir_fd=parent)
+        try:
+            os.mkdir(name, mode=mode, dir_fd=parent)
+        except FileExistsError:
+            # Another container of the same volume made it meanwhile.
+            return os.open(name, _NEW_FOLDER, dir_fd=parent)
     # Whoever puts something else in its place by now gets that, as long as it is a folder.
     fd = os.open(name, _NEW_FOLDER, dir_fd=parent)
     os.fchmod(fd, mode)

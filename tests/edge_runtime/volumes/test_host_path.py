@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import stat
@@ -223,3 +224,14 @@ async def test_cleaning_leaves_the_machines_mounts(data: Path, mountable: Path) 
     for name in ("disk", "later"):
         assert mount_at(read_mounts(), str(data / name)) is not None
     assert (data / "disk" / "file").read_text() == "on the disk"
+
+
+@pytest.mark.parametrize("kind", ["DirectoryOrCreate", "FileOrCreate"])
+async def test_two_pods_make_the_same_at_once(tmp_path: Path, kind: str) -> None:
+    """Neither is refused, whoever was first, and what is made is made once."""
+    for number in range(20):
+        path = tmp_path / str(number)
+        async with asyncio.TaskGroup() as group:
+            for each in range(4):
+                group.create_task(set_up(path, kind, folder=tmp_path / f"v{each}"))
+        assert path.is_dir() is (kind == "DirectoryOrCreate")

@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Self
 
 import pytest
@@ -300,3 +301,20 @@ def test_no_descriptor_is_left(mountable: Path, volume: Path) -> None:
     os.close(open_beneath(root, "a/b"))
     os.close(root)
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_two_pods_make_the_same_folder_at_once(volume: Path) -> None:
+    """Neither is refused, whoever was first."""
+    root = os.open(volume, os.O_PATH)
+
+    def make(path: str) -> int:
+        fd = make_beneath(root, path, mode=0o755)
+        try:
+            return os.fstat(fd).st_ino
+        finally:
+            os.close(fd)
+
+    with ThreadPoolExecutor(max_workers=4) as threads:
+        for number in range(100):
+            assert len(set(threads.map(make, [f"new/{number}/a/b"] * 4))) == 1
+    os.close(root)
