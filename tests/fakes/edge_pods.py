@@ -54,12 +54,17 @@ class EdgePods:
     """One edge process's pod machinery; make a second one on the same folder for a restart."""
 
     def __init__(
-        self, folder: Path, client: CriClient, *, policy: EdgePolicy = FORBIDS_NOTHING
+        self,
+        folder: Path,
+        client: CriClient,
+        *,
+        policy: EdgePolicy = FORBIDS_NOTHING,
+        relist_period_s: float = RELIST_PERIOD_S,
     ) -> None:
         self.settings = dataclasses.replace(make_pod_settings(folder), policy=policy)
         self.database = Database(folder / "edgelet.db")
         parts = build_pod_parts(
-            self.database, client, settings=self.settings, relist_period_s=RELIST_PERIOD_S
+            self.database, client, settings=self.settings, relist_period_s=relist_period_s
         )
         self.parts = parts
         stores = parts.stores
@@ -120,12 +125,16 @@ class EdgePods:
 
 @contextlib.asynccontextmanager
 async def edge_pods(
-    folder: Path, fake: FakeCri, *, policy: EdgePolicy = FORBIDS_NOTHING
+    folder: Path,
+    fake: FakeCri,
+    *,
+    policy: EdgePolicy = FORBIDS_NOTHING,
+    relist_period_s: float = RELIST_PERIOD_S,
 ) -> AsyncIterator[EdgePods]:
     """Run the pod machinery of one edge process over a fake runtime."""
     async with (
         CriClient(fake.endpoint) as client,
-        EdgePods(folder, client, policy=policy).running() as edge,
+        EdgePods(folder, client, policy=policy, relist_period_s=relist_period_s).running() as edge,
     ):
         yield edge
 

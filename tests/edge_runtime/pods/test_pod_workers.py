@@ -62,8 +62,8 @@ async def test_pod_runs_and_its_status_says_so(tmp_path: Path) -> None:
 
 
 async def test_start_makes_no_needless_call(tmp_path: Path) -> None:
-    """The bare sequence of CRI calls, and nothing before a relist that would ask more."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+    """The bare sequence of CRI calls; however slow it is, no relist comes that would ask more."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake, relist_period_s=60.0) as edge:
         fake.add_image("busybox:1")
         await edge.first_relist()
         fake.calls.clear()
