@@ -69,6 +69,7 @@ class ObjectWatcher:
         *,
         send: Callable[[ObjectPut | ObjectForget], None],
         max_watches: int = MAX_OBJECT_WATCHES,
+        max_objects: int = MAX_OBJECTS,
         rng: random.Random | None = None,
     ) -> None:
         """Wire the watcher; ``run`` does the work.
@@ -77,14 +78,18 @@ class ObjectWatcher:
             api: The node's identity, on connections of its own.
             send: Takes what the edge is to know.
             max_watches: Objects beyond so many are polled.
+            max_objects: Those beyond so many wait for room.
             rng: Spreads polls in time.
         """
         self._api = api
         self._send = send
         self._free_watches = max_watches
+        self._max_objects = max_objects
         self._rng = rng or random.Random()  # noqa: S311  # spreads polls, guards nothing
         self._refs: dict[str, frozenset[ObjectRef]] = {}
         self._users: dict[ObjectRef, set[str]] = {}
+        # What there is no room for, and who waits for it.
+        self._left_out: dict[ObjectRef, set[str]] = {}
         self._found: dict[ObjectRef, ObjectPut] = {}
         self._asked: dict[ObjectRef, asyncio.Event] = {}
         self._followers: dict[ObjectRef, asyncio.Task[None]] = {}
@@ -132,26 +137,33 @@ class ObjectWatcher:
             # What is polled may have changed just before the pod was made.
             self._asked[ref].set()
             return
-        if len(self._users) >= MAX_OBJECTS:
-            logger.error("pods refer to more than %d objects: %s is left out", MAX_OBJECTS, ref.key)
+        if len(self._users) >= self._max_objects:
+            if not self._left_out:
+                logger.error("pods refer to more than %d objects: %s", self._max_objects, ref.key)
+            self._left_out.setdefault(ref, set()).add(user)
             return
         self._users[ref] = {user}
         self._asked[ref] = asyncio.Event()
         self._start(ref)
 
     def _drop(self, ref: ObjectRef, user: str) -> None:
-        users = self._users.get(ref, set())
-        users.discard(user)
-        if users:
+        holder = self._left_out if ref in self._left_out else self._users
+        holder[ref].discard(user)
+        if holder[ref]:
             return
-        self._users.pop(ref, None)
-        self._asked.pop(ref, None)
+        del holder[ref]
+        if self._asked.pop(ref, None) is None:  # it was left out
+            return
         self._found.pop(ref, None)
         if (follower := self._followers.pop(ref, None)) is not None:
             follower.cancel()
         self._set_refs(ref.key, frozenset())
         if self._held is not None and self._held.pop(ref.key, None) is not None:
             self._send(ObjectForget(kind=ref.kind, namespace=ref.namespace, name=ref.name))
+        if self._left_out:
+            waiting = next(iter(self._left_out))
+            for each in self._left_out.pop(waiting):
+                self._add(waiting, each)
 
     # What the edge has.
 
@@ -174,7 +186,7 @@ class ObjectWatcher:
     def _forget_needless(self) -> None:
         if self._held is None or not self._are_pods_known:
             return
-        needed = {ref.key for ref in self._users}
+        needed = {ref.key for ref in (*self._users, *self._left_out)}
         # Only a claim that was read tells which volume is needed.
         are_volumes_known = all(ref in self._found for ref in self._users if ref.kind == CLAIM)
         for key in set(self._held) - needed:

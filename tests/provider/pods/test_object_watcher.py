@@ -46,12 +46,13 @@ def make_secret(name: str = "a", value: str = "eA==", **fields: Any) -> Json:  #
 class Watching:
     """A watcher that runs, and what it sent."""
 
-    def __init__(self, kube: KubeClient, *, max_watches: int) -> None:
+    def __init__(self, kube: KubeClient, *, max_watches: int, max_objects: int) -> None:
         self.sent: asyncio.Queue[ObjectPut | ObjectForget] = asyncio.Queue()
         self.watcher = ObjectWatcher(
             kube.node_objects,
             send=self.sent.put_nowait,
             max_watches=max_watches,
+            max_objects=max_objects,
             rng=random.Random(1),  # noqa: S311
         )
 
@@ -64,9 +65,11 @@ class Watching:
 
 
 @contextlib.asynccontextmanager
-async def watching(kube: KubeClient, *, max_watches: int = 8) -> AsyncIterator[Watching]:
+async def watching(
+    kube: KubeClient, *, max_watches: int = 8, max_objects: int = 4096
+) -> AsyncIterator[Watching]:
     """Run a watcher with a session that holds nothing."""
-    state = Watching(kube, max_watches=max_watches)
+    state = Watching(kube, max_watches=max_watches, max_objects=max_objects)
     state.watcher.session_started({})
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(state.watcher.run())
@@ -335,3 +338,38 @@ async def test_one_pod_with_many_kinds_of_references(
         "PersistentVolumeClaim/c": True,
         "PersistentVolume/pv": True,
     }
+
+
+@on_api_server
+async def test_one_pod_keeps_the_others_from_their_objects_no_longer_than_it_is_there(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Its names need not exist; what found no room comes once there is some."""
+    server.put(SECRETS, make_secret())
+    async with watching(kube, max_objects=3) as state:
+        state.watcher.pod_changed(make_pod("greedy", "g1", "g2", "g3", "g4", "g5"))
+        state.watcher.pod_changed(make_pod("one", "a"))
+        state.watcher.pod_changed(make_pod("gone", "a", "b"))
+        state.watcher.pod_changed(make_pod("one", "a"))
+        assert {(await state.next_put()).name for _ in range(3)} == {"g1", "g2", "g3"}
+        state.watcher.pod_deleted("gone")
+        state.watcher.pod_deleted("greedy")
+        forgotten = [state.sent.get_nowait() for _ in range(3)]
+        assert all(isinstance(each, ObjectForget) for each in forgotten)
+        put = await state.next_put()
+        assert (put.name, put.object is None) == ("a", False)
+        assert state.sent.empty()
+
+
+@on_api_server
+async def test_what_finds_no_room_is_not_taken_from_the_edge(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """A pod runs with it, perhaps."""
+    server.put(SECRETS, make_secret())
+    async with watching(kube, max_objects=0) as state:
+        state.watcher.session_started({"Secret/ns/a": "1"})
+        state.watcher.pod_changed(make_pod("one", "a"))
+        state.watcher.all_pods_known()
+        await asyncio.sleep(1)
+        assert state.sent.empty()
