@@ -8,6 +8,7 @@ it fell: the key is on disk BEFORE the rows that it seals, and ``is_wiped`` AFTE
 from __future__ import annotations
 
 import logging
+import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,6 @@ from edge_runtime.store.sealing import Sealer, compute_key_id, is_sealed
 from edge_runtime.store.sealing_key import SealingKeyError, way_to_a_new_key
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Sequence
 
     from edge_runtime.store.sealing_key import KeySource
@@ -69,8 +69,7 @@ def adopt_key(connection: sqlite3.Connection, sources: Sequence[KeySource]) -> S
         _seal(connection, sealer, opener=old[1] if old is not None else None)
         before = _SealedWith(key_id=sealer.key_id, is_wiped=False)
     if not before.is_wiped:
-        _wipe(connection)
-        connection.execute("UPDATE sealing SET is_wiped = 1")
+        _wipe_or_warn(connection)
     if old is not None:
         _remove(old[0])
     return sealer
@@ -188,6 +187,21 @@ def _transact(connection: sqlite3.Connection, change: Callable[[], int]) -> int:
             connection.execute("ROLLBACK")
         raise
     return result
+
+
+def _wipe_or_warn(connection: sqlite3.Connection) -> None:
+    try:
+        _wipe(connection)
+    except sqlite3.OperationalError as exc:
+        # A disk with no room for a second copy MUST NOT keep the edge from starting: only its pods'
+        # eviction makes room.
+        logger.warning(
+            "what the database held unsealed may still be read from its file: the next start tries"
+            " again to write it anew",
+            extra={"error": str(exc)},
+        )
+    else:
+        connection.execute("UPDATE sealing SET is_wiped = 1")
 
 
 def _wipe(connection: sqlite3.Connection) -> None:

@@ -151,6 +151,26 @@ async def test_power_cut_before_the_wipe_is_taken_up(
     database.close()
 
 
+async def test_full_disk_does_not_keep_the_edge_from_starting(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Rows are sealed, the rest is told and done by a later start."""
+    await _earlier_version(path)
+
+    def full(_: sqlite3.Connection) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sealed_rows, "_wipe", full)
+        for _ in range(2):
+            database = Database(path)
+            assert await _read_secret(database) == SECRET
+            database.close()
+    assert "may still be read" in caplog.text
+    Database(path).close()
+    _assert_nothing_readable(path)
+
+
 async def test_wipe_is_done_once(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It writes the whole file; a start does not."""
     Database(path).close()
