@@ -23,7 +23,7 @@ from edge_runtime.objects.pod import PodUID
 from edge_runtime.store.changes import ChangeFeed, ChangeReader
 from edge_runtime.store.token_store import StoredToken
 from edge_runtime.tokens.errors import TokenUnavailable
-from edge_runtime.tokens.renewal_times import compute_retry_s, compute_wait_s
+from edge_runtime.tokens.renewal_times import FIRST_RETRY_S, compute_retry_s, compute_wait_s
 from edge_runtime.tokens.token_answer import (
     compute_refusal,
     format_unix_time_s,
@@ -257,11 +257,15 @@ class ServiceTokens:
     def _schedule(self, key: str, stored: StoredToken, *, issued_at_s: float | None = None) -> None:
         issued, expires = parse_unix_time_s(stored.issued_at), parse_unix_time_s(stored.expiry)
         shift_s = 0.0 if issued_at_s is None else issued_at_s - issued
-        self._due_at_s[key] = self._uptime() + compute_wait_s(
+        wait_s = compute_wait_s(
             issued_at_s=issued + shift_s,
             expires_at_s=expires + shift_s,
             now_s=self._now() if issued_at_s is None else issued_at_s,
             chance=self._chance(),
+        )
+        # One that came with no life left is not asked for as fast as answers come.
+        self._due_at_s[key] = self._uptime() + (
+            wait_s if issued_at_s is None else max(wait_s, FIRST_RETRY_S)
         )
         self._rescheduled.set()
 

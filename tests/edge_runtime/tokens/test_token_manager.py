@@ -247,6 +247,20 @@ async def test_clock_that_is_wrong_does_not_hurry_a_renewal(
 
 
 @pytest.mark.looptime
+async def test_token_without_life_is_not_asked_for_as_fast_as_answers_come(
+    timeless: ServiceTokens, looptime: looptime.LoopTimeEventLoop
+) -> None:
+    """Clocks differ: of a provider that tells no time of issue, it may seem to have expired."""
+    changes = timeless.changed()
+    async with _running(timeless):
+        await _given(timeless, _answer(life_s=-60))
+        for number in range(1, 4):
+            await anext(changes)
+            assert looptime == pytest.approx(10 * number, abs=1)
+            await timeless.put(_answer(life_s=-60))
+
+
+@pytest.mark.looptime
 async def test_answer_that_does_not_come_is_asked_for_again(
     timeless: ServiceTokens, looptime: looptime.LoopTimeEventLoop
 ) -> None:
