@@ -13,6 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes, and how long it is looked for, tell of the machine's load, not of the
+# code.
+settings.register_profile("edgelet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("edgelet")
 
 TestFunction = Callable[..., Awaitable[None]]
 
