@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -82,10 +83,8 @@ def _firewall_rules() -> set[str]:
 
 def _cgroups() -> set[str]:
     """Return all cgroup folders but those of systemd, which come and go by themselves."""
-    found: set[str] = set()
-    for root in Path("/sys/fs/cgroup").iterdir():
-        if root.is_dir():
-            found |= {str(p) for p in root.rglob("*") if p.is_dir()}
+    # Groups of other clusters come and go meanwhile: os.walk passes over what has just gone.
+    found = {folder for folder, _, _ in os.walk("/sys/fs/cgroup")}
     return {path for path in found if ".slice" not in path and ".scope" not in path}
 
 

@@ -200,7 +200,7 @@ def test_who_takes_too_much_is_evicted(kubectl: Kubectl, story: Story, resource:
     assert told["reason"] == "Evicted"
     assert re.match(
         rf"The node was low on resource: {resource}\. "
-        r"Threshold quantity: \d+(Ki|Mi|Gi)?, available: \d+(Ki|Mi|Gi)?\. ",
+        r"Threshold quantity: \d+(k|Ki|Mi|Gi)?, available: \d+(k|Ki|Mi|Gi)?\. ",
         told["message"],
     ), told["message"]
     disrupted = conditions(told)["DisruptionTarget"]
