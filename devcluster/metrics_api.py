@@ -56,6 +56,7 @@ def flags(cluster: ClusterLayout, *, authority_file: Path) -> list[str]:
         "--kubelet-preferred-address-types=InternalIP",
         "--kubelet-use-node-status-port",
         f"--metric-resolution={RESOLUTION_S}s",
+        f"--kubelet-request-timeout={RESOLUTION_S - 2}s",
     ]
 
 
