@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from provider.kubelet_api.authentication import Authenticator
 from provider.kubelet_api.authorization import Authorizer
-from provider.kubelet_api.server import KubeletServer
+from provider.kubelet_api.server import KubeletServer, Route
 from provider.kubelet_api.token_review import TokenReviewer
 from provider.trust.kubelet_client_ca import KubeletClientCA
 from provider.trust.kubelet_serving import KubeletServing, Report, ServingSettings
@@ -57,6 +57,7 @@ class KubeletPort:
         edge: EdgeClient,
         settings: KubeletPortSettings,
         report: Report,
+        own_routes: tuple[Route, ...] = (),
     ) -> None:
         self._client_ca = KubeletClientCA(kube.as_self)
         self._serving = KubeletServing(
@@ -71,6 +72,7 @@ class KubeletPort:
             authenticator=Authenticator(tokens=TokenReviewer(kube.as_node), authorities=tls),
             authorizer=Authorizer(kube.as_node, node_name=settings.site),
             context=tls.context,
+            own_routes=own_routes,
         )
 
     async def load(self) -> None:
