@@ -23,6 +23,8 @@ from provider.trust.kubelet_tls import KubeletTls
 from provider.trust.secret_store import SecretStore
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from provider.edge_link.edge_client import EdgeClient
     from provider.kube.client import KubeClient
     from tunnel.identity import SiteName
@@ -74,6 +76,10 @@ class KubeletPort:
             context=tls.context,
             own_routes=own_routes,
         )
+
+    def certificate_end(self) -> datetime:
+        """Return when the certificate that is shown now ends, UTC."""
+        return self._serving.certificate.not_after
 
     async def load(self) -> None:
         """Read what is there; what cannot be read is had later, by ``run``."""
