@@ -6,6 +6,7 @@ that it is seen without colours, too.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from provider.status_page.amounts import duration_text, milliseconds_text
@@ -40,7 +41,8 @@ def link_chart(samples: Sequence[SampleView]) -> str:
         )
         for each in samples
     ]
-    gaps = sum(1 for _ in _bands(points))
+    # Before the first connection nothing was interrupted.
+    gaps = sum(before.connected and not each.connected for before, each in pairwise(samples))
     title = (
         f"Round trip over {duration_text(span_s)}: at most {milliseconds_text(top_s)}, "
         f"{gaps} interruption{'' if gaps == 1 else 's'}"

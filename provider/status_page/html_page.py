@@ -40,7 +40,8 @@ h1 { font-size: 1.5rem; margin: 0 0 .25rem; } h2 { font-size: 1.1rem; margin: 2r
 .state { font-weight: 600; } .bad { color: var(--bad); } .good { color: var(--good); }
 table { border-collapse: collapse; width: 100%; } caption { text-align: left; }
 th, td { border-bottom: 1px solid var(--line); padding: .3rem .6rem .3rem 0; text-align: left;
-  vertical-align: top; overflow-wrap: anywhere; }
+  vertical-align: top; overflow-wrap: break-word; }
+.when { white-space: nowrap; }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 svg { background: var(--soft); display: block; height: 7.5rem; width: 100%; }
 .rtt { fill: none; stroke: var(--good); stroke-width: 1.5; vector-effect: non-scaling-stroke; }
@@ -107,7 +108,7 @@ def _events(view: SiteView) -> str:
         return "<h2>Recent events</h2><p>None since the provider started.</p>"
     rows = [
         _row(
-            escape(event.last_seen),
+            f'<span class="when">{escape(event.last_seen)}</span>',
             f'<span class="{"good" if event.type == "Normal" else "bad"}">{escape(event.type)}'
             "</span>",
             escape(event.reason),

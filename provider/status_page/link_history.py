@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from datetime import datetime
 
-SAMPLE_PERIOD_S: Final = 30.0
+SAMPLE_PERIOD_S: Final = 10.0
 HISTORY_S: Final = 6 * 3600.0
 MAX_SAMPLES: Final = int(HISTORY_S / SAMPLE_PERIOD_S)
 
