@@ -11,7 +11,8 @@ INSTALLED := $(VENV)/.installed
 # Tools that the project installs for itself are found first.
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
-# These share one devcluster, and so one process.
+# These need a devcluster: each process brings one up. Files are given out in the order of
+# tests/e2e/conftest.py.
 ON_DEVCLUSTER := tests/e2e tests/security/test_node_identity.py
 
 .PHONY: help demo up down test check format bench soak faults deps
@@ -28,9 +29,9 @@ up: $(INSTALLED) deps ## bring the cluster and its edge sites up
 down: $(INSTALLED) ## take the cluster down; nothing stays behind
 	@$(RUN)/python -m devcluster down
 
-test: $(INSTALLED) deps ## run the unit tests side by side, then the end-to-end tests on a devcluster
+test: $(INSTALLED) deps ## run the unit tests side by side, then the end-to-end tests on two devclusters
 	@$(RUN)/pytest --numprocesses=3 --dist=loadfile --durations=10 $(addprefix --ignore=,$(ON_DEVCLUSTER))
-	@$(RUN)/pytest --durations=10 $(ON_DEVCLUSTER)
+	@$(RUN)/pytest --numprocesses=2 --dist=loadfile --no-loadscope-reorder --durations=10 $(ON_DEVCLUSTER)
 
 check: $(INSTALLED) ## check format, lint, types, import contracts, and what bandit and pip-audit know
 	@$(RUN)/ruff format --check .
@@ -61,7 +62,7 @@ deps: $(INSTALLED) ## install what is missing: Debian packages (as root), a Go t
 	need() { command -v "$$1" >/dev/null || [[ -e "$$1" ]] || missing+=("$$2"); }; \
 	PATH="$$PATH:/usr/sbin:/sbin"; \
 	need containerd containerd; need runc runc; need iptables iptables; need ip iproute2; \
-	need busybox busybox-static; need docker-registry docker-registry; need gcc gcc; need prometheus prometheus; need chromium chromium; need /usr/include/stdlib.h libc6-dev; \
+	need busybox busybox-static; need docker-registry docker-registry; need swtpm swtpm; need tpm2_unseal tpm2-tools; need prometheus prometheus; need chromium chromium; need gcc gcc; need /usr/include/stdlib.h libc6-dev; \
 	need nsenter util-linux; [[ -e /opt/cni/bin/bridge ]] || need /usr/lib/cni/bridge containernetworking-plugins; \
 	if (( $${#missing[@]} )); then \
 	  if (( EUID == 0 )) && command -v apt-get >/dev/null; then \

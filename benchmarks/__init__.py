@@ -9,8 +9,10 @@ stuck_reader       what a reader that stops costs the others, and in memory
 setting            what the measurements on a devcluster share: kubectl, API server, containerd
 join_ready         a machine joins until its Node is Ready, against a start without joining
 pod_start          pod created to Running, against bare CRI calls
+offline_reboot     a reboot while the cloud is away, against the bare CRI calls of the same pods
 beside_kubelet     starts, processor time and memory of a site beside a real kubelet
 exec_calls         one short `kubectl exec`, and the throughput of a long one
+configuration_bytes what ConfigMaps and Services cost a site's link, beside the pods themselves
 kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """

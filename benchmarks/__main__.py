@@ -3,21 +3,25 @@
 python -m benchmarks            all; brings the devcluster up
 python -m benchmarks tunnel     the tunnel alone: needs neither root nor a cluster
 python -m benchmarks pods       a site beside a real kubelet, alone
+python -m benchmarks reboot     a site that boots while the cloud is away, alone
 """
 
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import uvloop
 
 from benchmarks import (
     beside_kubelet,
+    configuration_bytes,
     exec_calls,
     join_ready,
     kubelet_port,
     long_link,
     memory,
+    offline_reboot,
     pod_start,
     stuck_reader,
     tunnel_throughput,
@@ -28,6 +32,11 @@ from devcluster.errors import DevclusterError
 from devcluster.progress import Progress
 from devcluster.startup import UpOptions, up
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    Measurement = Callable[[Setting, Progress], list[Figure]]
+
 
 def main() -> int:
     """Run the measurements; the devcluster stays up afterwards."""
@@ -35,9 +44,10 @@ def main() -> int:
     if sys.argv[1:] == ["tunnel"]:
         print(table(_tunnel(progress)))
         return 0
-    if sys.argv[1:] == ["pods"]:
-        return _cluster(progress, [], only_pods=True)
-    return _cluster(progress, _tunnel(progress))
+    alone = {"pods": _beside_kubelet, "reboot": _reboot}
+    if len(sys.argv) == 2 and sys.argv[1] in alone:
+        return _cluster(progress, [alone[sys.argv[1]]])
+    return _cluster(progress, [_calls, _reboot, _beside_kubelet], before=_tunnel(progress))
 
 
 def _tunnel(progress: Progress) -> list[Figure]:
@@ -51,21 +61,33 @@ def _tunnel(progress: Progress) -> list[Figure]:
     return figures
 
 
-def _cluster(progress: Progress, tunnel: list[Figure], *, only_pods: bool = False) -> int:
+def _cluster(
+    progress: Progress, measurements: Sequence[Measurement], *, before: Sequence[Figure] = ()
+) -> int:
     try:
         setting = Setting.of(up(UpOptions(kubelet=True), progress))
     except DevclusterError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return error.exit_status
-    setting.create_namespace()
-    try:
-        figures = [] if only_pods else _calls(setting, progress)
-        with progress.step("a site beside a kubelet"):
-            figures += beside_kubelet.measure(setting)
-    finally:
-        setting.delete_namespace()
-    print(table([*tunnel, *figures]))
+    figures = [*before]
+    for measurement in measurements:
+        setting.create_namespace()
+        try:
+            figures += measurement(setting, progress)
+        finally:
+            setting.delete_namespace()
+    print(table(figures))
     return 0
+
+
+def _beside_kubelet(setting: Setting, progress: Progress) -> list[Figure]:
+    with progress.step("a site beside a kubelet"):
+        return beside_kubelet.measure(setting)
+
+
+def _reboot(setting: Setting, progress: Progress) -> list[Figure]:
+    with progress.step("offline reboot"):
+        return offline_reboot.measure(setting)
 
 
 def _calls(setting: Setting, progress: Progress) -> list[Figure]:
@@ -79,6 +101,8 @@ def _calls(setting: Setting, progress: Progress) -> list[Figure]:
         ]
     with progress.step("kubelet port"):
         figures += uvloop.run(kubelet_port.measure(setting))
+    with progress.step("configuration"):
+        figures += uvloop.run(configuration_bytes.measure())
     with progress.step("pods"):
         created_s = pod_start.create_pods(setting)
     with progress.step("memory"):

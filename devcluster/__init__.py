@@ -4,6 +4,7 @@ cli          commands and their help
 cluster      one cluster: its layout, its state, its lock
 startup      up: every step skipped where its result is there already
 teardown     down: nothing stays but logs
+power        a site's machine loses its power, and boots again
 status       what runs, for people
 parts        the processes of a cluster by name
 errors       what can go wrong
@@ -34,4 +35,5 @@ knock        ask a TLS port for a path and say how it answers
 stage        show commands and their output
 terminal     a command under a pseudo-terminal
 demo         what `make demo` shows
+demo_volumes its part about configuration, volumes and a reboot
 """

@@ -13,6 +13,16 @@ from devcluster.mounts import MOUNTINFO
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+CGROUPFS = "cgroupfs"
+
+
+def driver() -> str:
+    """Return who makes control groups: ``DEVCLUSTER_CGROUP_DRIVER``, else ``cgroupfs``.
+
+    The other one is ``systemd``, on machines where systemd runs.
+    """
+    return os.environ.get("DEVCLUSTER_CGROUP_DRIVER") or CGROUPFS
+
 
 def hierarchies(*, mountinfo: str | None = None) -> list[Path]:
     """Return the mount points of all cgroup hierarchies.

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from devcluster import environment, networks, status
+from devcluster import environment, networks, power, status
 from devcluster.cluster import Cluster, locked
 from devcluster.errors import DevclusterError
 from devcluster.parts import Parts
@@ -38,6 +38,8 @@ _EXAMPLES = """examples:
   python -m devcluster link cut site-a            the site is off the net; heal brings it back
   python -m devcluster stop edge site-a --signal KILL
   python -m devcluster start edge site-a
+  python -m devcluster power off site-a           the machine loses its power: only files stay
+  python -m devcluster power on site-a            containerd is up again; start edge is the rest
   python -m devcluster down                       nothing is left but .devcluster/logs
 
 DEVCLUSTER_DIR is the cluster's folder, .devcluster at the project's root by default; each folder
@@ -91,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
         default=networks.Cut.DROP.value,
         help="drop: packets vanish at the router; down: the edge loses its carrier (%(default)s)",
     )
+    machine = _add(commands, "power", _power, "take a site's machine its power, or boot it again")
+    machine.add_argument("action", choices=("off", "on"))
+    machine.add_argument("site")
     demo = _add(commands, "demo", _demo, "show what edgelet does, on a cluster brought up for it")
     demo.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser
@@ -206,6 +211,15 @@ def _link(arguments: argparse.Namespace) -> int:
         networks.cut_link(site, networks.Cut(arguments.how))
     else:
         networks.heal_link(site)
+    return 0
+
+
+def _power(arguments: argparse.Namespace) -> int:
+    cluster = Cluster.require()
+    with locked(cluster.layout.root):
+        cluster = Cluster.require()
+        act = power.lose_power if arguments.action == "off" else power.boot
+        act(cluster.parts, cluster.site(arguments.site))
     return 0
 
 

@@ -14,6 +14,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import grpc
+
+from cri_protos import api_pb2 as pb
 from devcluster import cgroups
 from devcluster.errors import Unprepared
 from devcluster.images import PAUSE_IMAGE
@@ -30,6 +33,7 @@ NAMESPACE = "k8s.io"
 SHARED_STATE = Path("/run/containerd")
 CNI_CACHE = Path("/var/lib/cni")
 IMPORT_TIMEOUT_S = 120.0
+CRI_TIMEOUT_S = 5.0
 CNI_BRIDGE = "cni0"
 
 
@@ -40,6 +44,7 @@ def config(
     may_raise_priority: bool,
     cni_bin: Path,
     runc: Path,
+    cgroup_driver: str = cgroups.CGROUPFS,
 ) -> str:
     """Return the configuration file.
 
@@ -51,6 +56,7 @@ def config(
             from trying.
         cni_bin: Folder of the CNI plugins.
         runc: The runc program.
+        cgroup_driver: Who makes control groups: ``cgroupfs`` for runc itself, or ``systemd``.
     """
     restrict = json.dumps(not may_raise_priority)
     return f"""version = 2
@@ -82,7 +88,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         BinaryName = "{runc}"
         Root = "{machine.run}/runc"
-        SystemdCgroup = false
+        SystemdCgroup = {json.dumps(cgroup_driver == "systemd")}
 """
 
 
@@ -127,6 +133,7 @@ def write_config(machine: MachineLayout) -> Path:
             may_raise_priority=has_capability(CAP_SYS_RESOURCE),
             cni_bin=cni_bin,
             runc=Path(runc),
+            cgroup_driver=cgroups.driver(),
         )
     )
     return file
@@ -156,6 +163,21 @@ def answers(machine: MachineLayout) -> bool:
         return False
     address = ["ctr", "--address", str(machine.containerd_socket), "--connect-timeout", "2s"]
     return "Server:" in run([*address, "version"], check=False)
+
+
+def serves_cri(machine: MachineLayout) -> bool:
+    """Tell whether CRI serves calls: after a start it takes up what was there before."""
+    with grpc.insecure_channel(f"unix://{machine.containerd_socket}") as channel:
+        call = channel.unary_unary(
+            "/runtime.v1.RuntimeService/Status",
+            request_serializer=pb.StatusRequest.SerializeToString,
+            response_deserializer=pb.StatusResponse.FromString,
+        )
+        try:
+            call(pb.StatusRequest(), timeout=CRI_TIMEOUT_S)
+        except grpc.RpcError:
+            return False
+    return True
 
 
 def import_images(machine: MachineLayout, archives: list[Path]) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from devcluster import environment
 from devcluster.cluster_pki import API_SERVER_CLIENT_NAME
+from devcluster.demo_volumes import show_configuration, show_reboot
 from devcluster.layout import EDGE_ADDRESS, EDGE_PORT, KUBELET_PORT, SiteLayout
 from devcluster.pki import Subject, ensure_authority, ensure_certificate, key_pair
 from devcluster.progress import Progress
@@ -59,10 +60,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     _show_exec(stage)
     _show_terminal(stage)
     _show_other_streams(stage)
+    show_configuration(stage, site)
     _show_joining(stage, site)
     _show_isolation(stage, site)
     _show_refusals(stage, site)
     _show_survival(stage, site, cut_s=arguments.cut_s)
+    show_reboot(stage, site)
     _show_nothing_left(stage)
     return _summarize(stage)
 
@@ -87,7 +90,7 @@ def _summarize(stage: Stage) -> int:
 
 
 def _apply_examples(stage: Stage) -> None:
-    stage.section("Three examples")
+    stage.section("Four examples")
     stage.show("kubectl delete namespace demo --ignore-not-found --timeout=60s", timeout_s=75)
     stage.show("kubectl create namespace demo")
     stage.eventually("kubectl -n demo get serviceaccount default", expects="default", timeout_s=20)

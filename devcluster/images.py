@@ -185,12 +185,18 @@ def make_images(folder: Path) -> list[Path]:
     return [pause, busybox]
 
 
-def busybox_archive(references: Sequence[str], *, labels: Mapping[str, str] | None = None) -> bytes:
+def busybox_archive(
+    references: Sequence[str],
+    *,
+    labels: Mapping[str, str] | None = None,
+    settings: Mapping[str, object] | None = None,
+) -> bytes:
     """Return an OCI archive of the machine's own busybox.
 
     Args:
         references: Names that the image gets where it is imported.
         labels: Other labels make it another image.
+        settings: More of its configuration (image-spec, config.md: User, StopSignal, ...).
 
     Raises:
         Unprepared: The machine's architecture is none we know the name of.
@@ -199,6 +205,7 @@ def busybox_archive(references: Sequence[str], *, labels: Mapping[str, str] | No
     program = Path(shutil.which("busybox") or "/bin/busybox")
     files = busybox_files(program.read_bytes(), run([program, "--list"]).split())
     config: dict[str, object] = {"Cmd": ["sh"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]}
+    config.update(settings or {})
     if labels:
         config["Labels"] = dict(labels)
     return archive(references, files, config=config, architecture=_architecture())

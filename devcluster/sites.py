@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from devcluster import cgroups
 from devcluster.binaries import KUBERNETES_VERSION
 from devcluster.errors import DevclusterError
 from devcluster.layout import (
@@ -30,8 +31,12 @@ if TYPE_CHECKING:
 MANIFESTS = PROJECT_ROOT / "manifests"
 APPLY_TIMEOUT_S = 60.0
 # Logs appear as they are written, and what ends a process in the interpreter's C code leaves a
-# trace.
-ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "PYTHONFAULTHANDLER": "1"}
+# trace. As where it is installed, modules are compiled once, whatever our own environment says.
+ENVIRONMENT = {
+    "PYTHONUNBUFFERED": "1",
+    "PYTHONFAULTHANDLER": "1",
+    "PYTHONDONTWRITEBYTECODE": "",
+}
 
 
 def provider_namespace(site: SiteLayout) -> str:
@@ -68,7 +73,7 @@ def edge_config(site: SiteLayout) -> dict[str, object]:
         "containerLogsDir": str(site.root / "log/containers"),
         "containerRuntimeEndpoint": f"unix://{site.containerd_socket}",
         "cgroupRoot": site.cgroup_root,
-        "cgroupDriver": "cgroupfs",
+        "cgroupDriver": cgroups.driver(),
     }
 
 

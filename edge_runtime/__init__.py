@@ -6,6 +6,7 @@ cli.py        what has to be parsed: ``edgelet join``, ``version``, help
 config_file.py  reads the configuration file
 config.py     EdgeConfig: the configuration file as a value, pure
 policy_config.py  the parts of it with which a machine's owner guards it, pure
+sealing_config.py  the part of it that says where the key of stored secrets is, pure
 reserve_config.py  the parts that keep pods from taking all of the machine, pure
 housekeeping_config.py  the parts that keep its disk from filling up, pure
 app.py        the process: every loop in one TaskGroup, planned stop, exit status

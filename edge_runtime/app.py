@@ -1,7 +1,8 @@
 """The edge process: builds every object, runs every loop in one TaskGroup, stops as planned.
 
 One loop's failure ends the process, and the supervisor starts it again: containers run on meanwhile
-and are adopted. A planned stop (SIGTERM, SIGINT) drains the tunnel first.
+and are adopted. Loops that only look after pods and can begin anew do so instead, since exec calls
+and logs would end with the process. A planned stop (SIGTERM, SIGINT) drains the tunnel first.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.startup import NoSystemd, ask_pod_settings
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
+from edge_runtime.store.sealing_key import key_sources
 from edge_runtime.telemetry.logging import configure_logging
+from edge_runtime.telemetry.loops import keep_running
 from edge_runtime.telemetry.metrics import EdgeMetrics
 from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
@@ -43,11 +46,12 @@ from edge_runtime.uplink.renewal import Renewal
 from tunnel.session import Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
 
     from edge_runtime.config import EdgeConfig
     from edge_runtime.machine.machine_info import MachineInfo
     from edge_runtime.pods.pod_settings import PodSettings
+    from edge_runtime.sealing_config import SealingKeyConfig
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +91,7 @@ def run_edge(config: EdgeConfig, *, cgroup_mount: Path = CGROUP_MOUNT) -> int:
     except NotJoined as exc:
         raise StartRefused(str(exc)) from exc
     with (
-        _opened(root / DATABASE_NAME) as database,
+        _opened(root, config.sealing_key) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
         return runner.run(_serve(config, joined, database, cgroup_mount))
@@ -194,14 +198,14 @@ class Edge:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(parts.stores.statuses.run(), name="status manager")
                 loops.create_task(parts.stores.events.run(), name="event recorder")
-                loops.create_task(parts.pleg.run(), name="PLEG")
-                loops.create_task(parts.evented_pleg.run(), name="evented PLEG")
+                loops.create_task(parts.stores.tokens.run(), name="service account tokens")
+                for name, run in self._restartable_loops().items():
+                    kept = keep_running(name, run, failed=self._count_failure)
+                    loops.create_task(kept, name=name)
                 loops.create_task(parts.probers.run(), name="prober manager")
                 loops.create_task(parts.qos_cgroups.run(), name="cgroups of classes of pods")
                 loops.create_task(parts.pods.run(), name="pod manager")
                 loops.create_task(parts.eviction.run(), name="eviction manager")
-                loops.create_task(parts.image_gc.run(), name="image GC")
-                loops.create_task(parts.log_rotation.run(), name="log rotation")
                 loops.create_task(self._dialer.run(), name="dialer")
                 loops.create_task(self._renewal.run(), name="certificate renewal")
                 loops.create_task(self._stop_as_planned(stop), name="planned stop")
@@ -212,6 +216,19 @@ class Edge:
             for failure in failures.exceptions:
                 logger.critical("a part of the edge failed: %s", failure, exc_info=failure)
         return status
+
+    def _restartable_loops(self) -> Mapping[str, Callable[[], Awaitable[object]]]:
+        parts = self._parts
+        return {
+            "PLEG": parts.pleg.run,
+            "evented PLEG": parts.evented_pleg.run,
+            "orphan remover": parts.pods.orphans.run,
+            "log rotation": parts.log_rotation.run,
+            "image GC": parts.image_gc.run,
+        }
+
+    def _count_failure(self, loop: str) -> None:
+        self.metrics.loop_failures.labels(loop).inc()
 
     async def _stop_as_planned(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -224,28 +241,8 @@ class Edge:
         self, joined: JoinedEdge, *, boot_id: str, network: NetworkWatch | None
     ) -> Dialer:
         instance_id = secrets.token_hex(16)
-        node = NodeReporter(
-            self._runtime,
-            root_dir=self._config.root_directory,
-            max_pods=self._config.max_pods,
-            kubelet_version=KUBELET_VERSION,
-            reserved=self._config.reserved,
-            thresholds=self._config.thresholds,
-            pressures=lambda: self._parts.eviction.pressures,
-            host_ips=self._host_ips,
-            relist_problem=self._parts.pleg.problem,
-            report_period_s=self._config.node_status_update_frequency_s,
-        )
-        self._sync = SyncHandler(
-            identity=EdgeIdentity(
-                version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id
-            ),
-            pods=self._parts.pods,
-            statuses=self._parts.stores.statuses,
-            node=node,
-            events=self._parts.stores.events,
-            objects=self._parts.stores.objects,
-            own_node=self._parts.stores.own_node,
+        self._sync = self._build_sync(
+            EdgeIdentity(version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id)
         )
         router = Router(
             edge_routes(
@@ -268,6 +265,32 @@ class Edge:
             network=network,
             is_reachable=dial.is_reachable,
             metrics=self.metrics.tunnel,
+        )
+
+    def _build_sync(self, identity: EdgeIdentity) -> SyncHandler:
+        stores = self._parts.stores
+        node = NodeReporter(
+            self._runtime,
+            root_dir=self._config.root_directory,
+            max_pods=self._config.max_pods,
+            kubelet_version=KUBELET_VERSION,
+            reserved=self._config.reserved,
+            thresholds=self._config.thresholds,
+            pressures=lambda: self._parts.eviction.pressures,
+            host_ips=self._host_ips,
+            relist_problem=self._parts.pleg.problem,
+            report_period_s=self._config.node_status_update_frequency_s,
+        )
+        return SyncHandler(
+            identity=identity,
+            pods=self._parts.pods,
+            statuses=stores.statuses,
+            node=node,
+            events=stores.events,
+            objects=stores.objects,
+            services=stores.services,
+            tokens=stores.tokens,
+            own_node=stores.own_node,
         )
 
     async def _check_loop(self) -> str | None:
@@ -301,10 +324,10 @@ def _watching_network() -> Iterator[NetworkWatch | None]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Database]:
+def _opened(root: Path, key: SealingKeyConfig) -> Iterator[Database]:
     """Hold the store, and with it the root folder: no second edgelet opens it."""
     try:
-        database = Database(path)
+        database = Database(root / DATABASE_NAME, keys=key_sources(key, root=root))
     except StoreError as exc:
         raise StartRefused(str(exc)) from exc
     try:

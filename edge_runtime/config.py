@@ -22,6 +22,7 @@ from edge_runtime.policy_config import (
     policy_problem,
 )
 from edge_runtime.reserve_config import ReserveConfig, reserve_problem
+from edge_runtime.sealing_config import SealingKeyConfig, sealing_key_problem
 
 # The distribution's (pyproject.toml); also what Hello tells the provider.
 EDGELET_VERSION = "0.1.0"
@@ -73,6 +74,7 @@ class EdgeConfig(
         drain_timeout: What running streams get on a planned stop, a duration.
         policy: What this machine refuses, whatever the cloud asks for.
         audit_log: Where it is written down who called into pods.
+        sealing_key: Where the key is with which Secrets and tokens are sealed on the disk.
     """
 
     server: str = ""
@@ -95,6 +97,7 @@ class EdgeConfig(
     logging: LoggingConfig = LoggingConfig()
     policy: PolicyConfig = PolicyConfig()
     audit_log: AuditLogConfig = AuditLogConfig()
+    sealing_key: SealingKeyConfig = SealingKeyConfig()
 
     @property
     def server_address(self) -> tuple[str, int] | None:
@@ -194,6 +197,7 @@ def _check_values(config: EdgeConfig) -> None:
     problem = (
         policy_problem(config.policy)
         or audit_log_problem(config.audit_log)
+        or sealing_key_problem(config.sealing_key)
         or housekeeping_problem(config)
         or reserve_problem(config)
     )

@@ -23,6 +23,9 @@ from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_stores import PodStores, build_pod_stores
+from edge_runtime.pods.container_environment import ContainerEnvironment
+from edge_runtime.pods.container_mounts import ContainerMounts
+from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_evictions import PodEvictions
@@ -34,6 +37,8 @@ from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
+from edge_runtime.pods.pod_volumes import PodVolumes
+from edge_runtime.pods.pod_wakes import PodWakes
 from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.pods.sandbox_isolation import SandboxIsolation
 from edge_runtime.pods.status_updater import StatusUpdater
@@ -41,6 +46,9 @@ from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
+from edge_runtime.volumes.unsupported import UnsupportedPlugin
+from edge_runtime.volumes.volume_manager import VolumeManager
+from edge_runtime.volumes.volume_plugins import build_volume_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +70,7 @@ class PodParts:
         pleg: Keeps the cache true.
         evented_pleg: Makes it look sooner.
         probers: Asks containers how they are.
+        volumes: What pods mount.
         qos_cgroups: Weighs the classes of pods.
         image_gc: Removes images that nobody uses.
         log_rotation: Puts logs aside.
@@ -75,6 +84,7 @@ class PodParts:
     pleg: GenericPLEG
     evented_pleg: EventedPLEG
     probers: ProberManager
+    volumes: VolumeManager
     qos_cgroups: QosCgroups
     image_gc: ImageGC
     log_rotation: LogRotation
@@ -104,7 +114,9 @@ class _Shared:
     inspector: PodInspector
     pleg: GenericPLEG
     hooks: LifecycleHooks
+    cleaning: DeferredCleaning
     probers: ProberManager
+    volumes: VolumeManager
 
 
 def build_pod_parts(
@@ -127,15 +139,12 @@ def build_pod_parts(
         stores.pull_records, runtime=runtime, verification=settings.images.verification
     )
     images = _build_images(shared, pulls)
-    termination = PodTermination(
-        runtime,
-        pleg=pleg,
-        cache=cache,
-        hooks=shared.hooks,
-        events=shared.events,
-        settings=settings,
-    )
+    termination = _build_termination(shared)
     workers = _build_workers(shared, images, allocations, termination)
+    wakes = PodWakes(workers)
+    stores.objects.on_change = wakes.object_changed
+    stores.services.on_known = wakes.services_known
+    stores.tokens.on_change = workers.wake
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
@@ -149,6 +158,7 @@ def build_pod_parts(
             (runtime.container_events, runtime.containerd_events), pleg=pleg, cache=cache
         ),
         probers=shared.probers,
+        volumes=shared.volumes,
         qos_cgroups=_build_qos_cgroups(settings, workers),
         image_gc=image_gc,
         log_rotation=LogRotation(
@@ -180,8 +190,35 @@ def _build_shared(
         inspector=inspector,
         pleg=GenericPLEG(inspector, cache, wake=wake, relist_period_s=relist_period_s),
         hooks=LifecycleHooks(runtime, events=events),
+        cleaning=DeferredCleaning(runtime),
         probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
+        volumes=_build_volumes(settings, stores, runtime),
     )
+
+
+def _build_termination(shared: _Shared) -> PodTermination:
+    return PodTermination(
+        shared.runtime,
+        pleg=shared.pleg,
+        cache=shared.cache,
+        hooks=shared.hooks,
+        volumes=shared.volumes,
+        events=shared.events,
+        settings=shared.settings,
+    )
+
+
+def _build_volumes(settings: PodSettings, stores: PodStores, runtime: CriClient) -> VolumeManager:
+    plugins = build_volume_plugins(
+        stores.objects,
+        tokens=stores.tokens,
+        allocatable=lambda: settings.admission.allocatable,
+        node=lambda: stores.own_node.node,
+        policy=settings.policy,
+        pods_dir=settings.pods_dir,
+        runtime=runtime,
+    )
+    return VolumeManager(plugins, otherwise=UnsupportedPlugin(), pods_dir=settings.pods_dir)
 
 
 def _build_allocations(
@@ -230,6 +267,7 @@ def _build_workers(
             cache=shared.cache,
             launcher=_build_launcher(shared, images, termination),
             termination=termination,
+            cleaning=shared.cleaning,
             admission=allocations,
             resizer=PodResizer(
                 shared.runtime,
@@ -238,6 +276,7 @@ def _build_workers(
                 allocations=allocations,
                 settings=shared.settings,
             ),
+            volumes=PodVolumes(shared.volumes, events=shared.events),
             probers=shared.probers,
             status=status,
             statuses=shared.stores.statuses,
@@ -269,7 +308,19 @@ def _build_launcher(
             records=shared.stores.records,
             events=shared.events,
             hooks=shared.hooks,
+            environments=ContainerEnvironment(
+                objects=shared.stores.objects,
+                services=shared.stores.services,
+                statuses=shared.stores.statuses,
+                settings=shared.settings,
+            ),
             mounts=PodMounts(shared.settings),
+            volumes=ContainerMounts(
+                shared.volumes,
+                images=images,
+                runtime=shared.runtime,
+                pods_dir=shared.settings.pods_dir,
+            ),
             settings=shared.settings,
         ),
         killer=termination,
@@ -335,5 +386,7 @@ def _build_pod_manager(
         images=images,
         cache=shared.cache,
         termination=termination,
+        cleaning=shared.cleaning,
         allocations=allocations,
+        tokens=shared.stores.tokens,
     )

@@ -14,7 +14,10 @@ from edge_runtime.store.node_store import NodeStore
 from edge_runtime.store.object_store import ObjectStore
 from edge_runtime.store.pod_store import PodStore
 from edge_runtime.store.pull_record_store import PullRecordStore
+from edge_runtime.store.service_store import ServiceStore
 from edge_runtime.store.status_store import StatusStore
+from edge_runtime.store.token_store import TokenStore
+from edge_runtime.tokens.token_manager import ServiceTokens
 
 if TYPE_CHECKING:
     from edge_runtime.store.database import Database
@@ -30,6 +33,8 @@ class PodStores:
         records: What the edge alone knows of containers.
         events: The outbox of events.
         objects: What pods refer to.
+        services: The Services of pods' namespaces.
+        tokens: Service account tokens of pods.
         own_node: The edge's own Node as the cloud last told it.
         allocations: What admitted pods hold.
         pull_records: Whose credentials opened which image.
@@ -40,6 +45,8 @@ class PodStores:
     records: LocalPodState
     events: EventRecorder
     objects: ObjectStore
+    services: ServiceStore
+    tokens: ServiceTokens
     own_node: NodeStore
     allocations: AllocationStore
     pull_records: PullRecordStore
@@ -50,8 +57,9 @@ class PodStores:
         Raises:
             StoreError: It cannot be read.
         """
-        memories = (self.statuses, self.records, self.events, self.objects)
-        for each in (*memories, self.own_node, self.allocations, self.pull_records):
+        told = (self.objects, self.services, self.tokens, self.own_node)
+        noted = (self.statuses, self.records, self.events, self.allocations, self.pull_records)
+        for each in (*told, *noted):
             await each.load()
 
 
@@ -63,6 +71,8 @@ def build_pod_stores(database: Database) -> PodStores:
         records=LocalPodState(database),
         events=EventRecorder(EventStore(database)),
         objects=ObjectStore(database),
+        services=ServiceStore(database),
+        tokens=ServiceTokens(TokenStore(database)),
         own_node=NodeStore(database),
         allocations=AllocationStore(database),
         pull_records=PullRecordStore(database),

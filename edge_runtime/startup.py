@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from edge_runtime.machine.machine_info import MachineInfo
     from edge_runtime.objects.runtime_info import RuntimeStatus, RuntimeVersion
 
-RUNTIME_RETRY_S = 1.0
+# At boot a runtime takes up what was there before, for tenths of a second: all pods wait for it.
+FIRST_RETRY_S = 0.05
+MAX_RETRY_S = 1.0
 # Below the root directory, as a kubelet has them.
 PODS_FOLDER = "pods"
 SECCOMP_FOLDER = "seccomp"
@@ -163,6 +165,7 @@ async def _ask_runtime(
     config: EdgeConfig, runtime: AskedRuntime
 ) -> tuple[str, CgroupDriver, RuntimeStatus]:
     last_problem: str | None = None
+    retry_s = FIRST_RETRY_S
     while True:
         try:
             name, status = (await runtime.version()).name, await runtime.status()
@@ -174,4 +177,5 @@ async def _ask_runtime(
             if str(exc) != last_problem:
                 last_problem = str(exc)
                 logger.warning("waiting for the container runtime", extra={"reason": str(exc)})
-        await asyncio.sleep(RUNTIME_RETRY_S)
+        await asyncio.sleep(retry_s)
+        retry_s = min(2 * retry_s, MAX_RETRY_S)

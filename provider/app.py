@@ -11,7 +11,7 @@
       NodeController  the Node                                   (task)
       NodeLease       its Lease, while the edge answers          (task)
       PodController   pods down, what the edge says up           (task)
-      ObjectWatcher   what pods refer to, down                   (task)
+      PodDependencies what pods need beside themselves, down     (task)
       StatusWriter    statuses and deletions to the API          (task)
       EventWriter     events to the API                          (task)
       StatusPage      how the site does, for whoever looks       (task)
@@ -53,8 +53,8 @@ from provider.loops import first_error, start_loops
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
 from provider.own_routes import own_routes
-from provider.pods.object_watcher import ObjectWatcher
 from provider.pods.pod_controller import PodController
+from provider.pods.pod_dependencies import PodDependencies
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
 from provider.pods.toleration_patch import TolerationPatch
@@ -189,17 +189,18 @@ class Provider:
             kube.as_node, self.edge, node_name=site, node_uid=self._node.node_uid
         )
         self._tolerations = TolerationPatch(kube.as_self) if config.patch_tolerations else None
-        self._objects = ObjectWatcher(kube.node_objects, send=outbox.put)
+        self._dependencies = PodDependencies(kube.node_objects, send=outbox.put)
         self._pods = PodController(
             api=kube.as_node,
             edge=self.edge,
             node_name=site,
             outbox=outbox,
             status_writer=self._status_writer,
-            objects=self._objects,
+            dependencies=self._dependencies,
             on_node_report=self._node.report,
             on_event=self._events.report,
             tolerations=self._tolerations,
+            traffic=self.metrics.sync,
         )
         self.writer = WriterLease(
             kube.as_self,
@@ -356,7 +357,7 @@ class Provider:
             "node": self._node.run,
             "node lease": self._lease.run,
             "pods": self._pods.run,
-            "objects": self._objects.run,
+            "pod dependencies": self._dependencies.run,
             "statuses": self._status_writer.run,
             "events": self._events.run,
         }

@@ -6,7 +6,7 @@ enrolment   paths, headers and refusals of joining and renewal (pure)
 sync        messages of the sync stream (pure)
 sync_fragments  the fragments that carry them (pure)
 byte_queue  bytes on their way through a buffer (pure)
-data_path   DATA frames past h2 (pure)
+data_path   DATA frames and their windows past h2 (pure)
 spdy        frame headers and header blocks of SPDY, as both ends follow them (pure)
 spdy_dictionary  a constant of SPDY (pure)
 pipe        the reliable pipe under HTTP/2: counts, acknowledgements, replay (pure)
@@ -20,6 +20,7 @@ events      what the protocol reports of bytes that arrived (pure)
 profile     names, roles, settings and errors that both ends agree on (pure)
 translation  h2's events as ours (pure)
 protocol    our HTTP/2 profile over h2: bytes in, events out, and back (pure)
+inbox       what has arrived for one reader
 stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
 outbox      what goes into the next message

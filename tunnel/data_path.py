@@ -1,12 +1,13 @@
-"""DATA frames past h2: the bytes of calls, for which h2 does much and decides nothing.
+"""DATA frames past h2, and the windows that they need: h2 does much for them, and decides nothing.
 
 h2 builds an object for each frame and each event, runs two state machines and formats log lines
 that nobody reads. For a DATA frame without flags on an open stream none of that changes anything
 but four windows. So such frames are built and taken here, and h2 sees all others, among them each
-stream's first and last.
+stream's first and last. A stream's WINDOW_UPDATE changes one window alone: it is taken here too,
+unless it is wrong.
 
 Windows for sending are h2's own public attributes. For receiving h2 has its own count, from which
-these frames are missing: ``_bypassed`` says how many bytes, for each stream and for all together,
+these frames are missing: ``bypassed`` says how many bytes, for each stream and for all together,
 and so many are given back to the peer without telling h2. Always
 
     h2's window - bypassed = what the peer may send
@@ -21,14 +22,17 @@ from tunnel.errors import WindowExceeded
 from tunnel.schedule import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Iterable, Mapping
 
     from h2.connection import H2Connection
+    from h2.stream import H2Stream
 
     from tunnel.byte_queue import Piece
 
 _HEADER = struct.Struct(">HBBBI")
 _WINDOW_UPDATE = struct.Struct(">HBBBII")
+_INCREMENT = struct.Struct(">I")
+_MAX_WINDOW_BYTES = (1 << 31) - 1
 _DATA_TYPE, _WINDOW_UPDATE_TYPE = 0x0, 0x8
 
 
@@ -43,8 +47,6 @@ def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Pi
     Returns:
         Headers and payload in the order of the wire.
     """
-    if size <= MAX_FRAME_BYTES:
-        return [_HEADER.pack(size >> 8, size & 0xFF, _DATA_TYPE, 0, stream_id), *pieces]
     frames: list[Piece] = []
     missing = 0
     for piece in pieces:
@@ -61,6 +63,32 @@ def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Pi
     return frames
 
 
+class InboundData:
+    """Plain DATA frames that arrive on one stream.
+
+    Attributes:
+        bypassed: Bytes that h2 does not know of and that were not given back yet.
+    """
+
+    __slots__ = ("_stream", "bypassed")
+
+    def __init__(self, stream: H2Stream) -> None:
+        self.bypassed = 0
+        self._stream = stream
+
+    def receive(self, size: int) -> None:
+        """Account for payload that arrived.
+
+        Raises:
+            WindowExceeded: It is more than was granted to the stream.
+        """
+        bypassed = self.bypassed + size
+        if bypassed > self._stream.inbound_flow_control_window:
+            number = self._stream.stream_id
+            raise WindowExceeded(f"stream {number} sent {size} bytes, above its window")
+        self.bypassed = bypassed
+
+
 class DataPath:
     """Plain DATA frames of one connection, and the windows that they take from.
 
@@ -70,7 +98,7 @@ class DataPath:
 
     def __init__(self, connection: H2Connection) -> None:
         self._h2 = connection
-        self._bypassed: dict[int, int] = {}
+        self._inbound: dict[int, InboundData] = {}
         self._bypassed_in_all = 0
 
     # What is sent.
@@ -88,35 +116,45 @@ class DataPath:
         """Take bytes from the windows and encode them; they are within ``send_window``."""
         self._h2.outbound_flow_control_window -= size
         self._h2.streams[stream_id].outbound_flow_control_window -= size
+        if size <= MAX_FRAME_BYTES:
+            return [_HEADER.pack(size >> 8, size & 0xFF, _DATA_TYPE, 0, stream_id), *pieces]
         return encode_frames(stream_id, pieces, size)
+
+    def widen(self, stream_id: int, frame: memoryview) -> bool:
+        """Apply a stream's WINDOW_UPDATE, a whole frame; returns False where h2 has to see it."""
+        stream = self._h2.streams.get(stream_id)
+        if stream is None or stream.closed:
+            return False
+        (increment,) = _INCREMENT.unpack_from(frame, _HEADER.size)
+        window = stream.outbound_flow_control_window + increment
+        # h2 refuses the reserved bit, too.
+        if not 0 < increment <= _MAX_WINDOW_BYTES or window > _MAX_WINDOW_BYTES:
+            return False
+        stream.outbound_flow_control_window = window
+        return True
 
     # What arrives.
 
     def open(self, stream_id: int) -> None:
-        """Let a stream's DATA pass here from now on."""
-        self._bypassed[stream_id] = 0
+        """Let a stream's DATA pass here from now on; nothing happens if it has ended meanwhile."""
+        stream = self._h2.streams.get(stream_id)
+        if stream is not None:
+            self._inbound[stream_id] = InboundData(stream)
 
     def close(self, stream_id: int) -> None:
         """Leave what comes on this stream to h2 again; unknown ones are fine."""
-        self._bypassed.pop(stream_id, None)
+        self._inbound.pop(stream_id, None)
 
     @property
-    def open_streams(self) -> Container[int]:
-        """The streams whose DATA passes here."""
-        return self._bypassed
+    def open_streams(self) -> Mapping[int, InboundData]:
+        """The streams whose DATA passes here, by their ids."""
+        return self._inbound
 
-    def receive(self, stream_id: int, size: int) -> None:
-        """Account for payload that arrived on an open stream.
+    def received(self, size: int) -> None:
+        """Account for all payload of a message on the connection; the caller looks at its window.
 
-        The connection's window is for the caller to look at, once for all that arrived.
-
-        Raises:
-            WindowExceeded: It is more than was granted to the stream.
+        Each part of it goes to the ``InboundData`` of its stream besides.
         """
-        bypassed = self._bypassed[stream_id] + size
-        if bypassed > self._h2.streams[stream_id].inbound_flow_control_window:
-            raise WindowExceeded(f"stream {stream_id} sent {size} bytes, above its window")
-        self._bypassed[stream_id] = bypassed
         self._bypassed_in_all += size
 
     @property
@@ -130,14 +168,17 @@ class DataPath:
         Returns:
             The frame that grants what h2 does not know of; h2 has queued one for the rest.
         """
-        bypassed = self._bypassed.get(stream_id, 0) if stream_id else self._bypassed_in_all
+        inbound = self._inbound.get(stream_id)
+        bypassed = self._bypassed_in_all
+        if stream_id:
+            bypassed = inbound.bypassed if inbound is not None else 0
         own = min(credit, bypassed)
         if credit > own:
             self._h2.increment_flow_control_window(credit - own, stream_id or None)
         if not own:
             return b""
-        if stream_id:
-            self._bypassed[stream_id] -= own
+        if inbound is not None:
+            inbound.bypassed -= own
         else:
             self._bypassed_in_all -= own
         return _WINDOW_UPDATE.pack(0, 4, _WINDOW_UPDATE_TYPE, 0, stream_id, own)

@@ -27,8 +27,9 @@ BYTES_PER_WINDOW_UPDATE = 16 << 10
 
 _HEADER = struct.Struct(">HBBBI")
 _STREAM_ID_MASK = 0x7FFFFFFF
-_DATA, _HEADERS, _SETTINGS, _CONTINUATION = 0x0, 0x1, 0x4, 0x9
+_DATA, _HEADERS, _SETTINGS, _WINDOW_UPDATE, _CONTINUATION = 0x0, 0x1, 0x4, 0x8, 0x9
 _SETTING_BYTES = 6
+_INCREMENT_BYTES = 4
 _END_STREAM, _END_HEADERS = 0x1, 0x4
 
 
@@ -63,7 +64,8 @@ class FrameGuard:
 
         Returns:
             What the bytes are, piece by piece, as stream id, start and end: one whole DATA frame
-            with payload and without flags, or, with the id 0, anything else.
+            with payload and without flags; with a negative id, one whole WINDOW_UPDATE of that
+            stream; or, with the id 0, anything else.
 
         Raises:
             FrameTooLarge: A frame is longer than MAX_FRAME_BYTES.
@@ -78,13 +80,17 @@ class FrameGuard:
             if length > MAX_FRAME_BYTES:
                 raise _too_large(length)
             stop = position + FRAME_HEADER_BYTES + length
-            if kind == _DATA and not flags and length and stop <= end and not self._in_block:
+            stream_id &= _STREAM_ID_MASK
+            is_whole = stop <= end and not self._in_block
+            if kind != _DATA or flags or not length or not is_whole:
+                self._judge(kind, flags, stream_id, length=length, now=now)
+                is_update = kind == _WINDOW_UPDATE and length == _INCREMENT_BYTES
+                stream_id = -stream_id if is_update and is_whole else 0
+            if stream_id:
                 if others_from < position:
                     runs.append((0, others_from, position))
-                runs.append((stream_id & _STREAM_ID_MASK, position, stop))
+                runs.append((stream_id, position, stop))
                 others_from = stop
-            else:
-                self._judge(kind, flags, stream_id & _STREAM_ID_MASK, length=length, now=now)
             position = stop
         if position > end:
             self._skip_bytes = position - end

@@ -99,13 +99,14 @@ class Outbox:
 
     def _fill(self, room: int) -> None:
         turns = (room - self._protocol.output_bytes) // FRAME_BYTES
+        ready, schedule = self._ready, self._schedule
         while turns > 0:
-            stream_id = self._schedule.next()
+            stream_id = schedule.next()
             if stream_id is None:
                 return
             # Who waits alone has all turns.
-            allowed = 1 if self._schedule.has_waiting else turns
-            turns -= self._send(self._ready[stream_id], turns=allowed)
+            allowed = turns if len(ready) == 1 else 1
+            turns -= self._send(ready[stream_id], turns=allowed)
 
     def _send(self, stream: Stream, *, turns: int) -> int:
         """Send up to so many DATA frames of a stream whose turn it is; returns how many it sent."""
@@ -121,10 +122,10 @@ class Outbox:
         except HeadError as exc:
             stream.reset(INTERNAL_ERROR, str(exc))
             return 1
-        more = not is_last and stream.has_output
+        more = stream.output_bytes > 0
         self._schedule.sent(stream.id, size, more=more)
         if not more:
             del self._ready[stream.id]
         if is_last:
             stream.sent_end()
-        return max(1, -(-size // MAX_FRAME_BYTES))
+        return 1 if size <= MAX_FRAME_BYTES else -(-size // MAX_FRAME_BYTES)

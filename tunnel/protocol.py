@@ -28,6 +28,7 @@ from tunnel.events import (
     Event,
     PeerLeft,
     ResetArrived,
+    WindowOpened,
 )
 from tunnel.flow import (
     CONNECTION_WINDOW_BYTES,
@@ -176,10 +177,15 @@ class Protocol:
         following = iter(runs)
         next(following, None)
         payload: list[memoryview] = []
+        received = 0
         for stream_id, start, end in runs:
             next_id = next(following, _NO_RUN)[0]
-            if stream_id not in open_streams:
-                events += self._translate(data[start:end])
+            inbound = open_streams.get(stream_id)
+            if inbound is None:
+                if stream_id < 0 and data_path.widen(-stream_id, data[start:end]):
+                    events.append(WindowOpened(-stream_id))
+                else:
+                    events += self._translate(data[start:end])
                 continue
             piece = data[start + FRAME_HEADER_BYTES : end]
             if next_id == stream_id:
@@ -191,8 +197,10 @@ class Protocol:
                 joined = b"".join(payload)
                 payload.clear()
             size = len(joined)
-            data_path.receive(stream_id, size)
+            inbound.receive(size)
+            received += size
             events.append(DataArrived(stream_id, joined, size))
+        data_path.received(received)
         return events
 
     def _translate(self, data: memoryview) -> list[Event]:

@@ -52,11 +52,6 @@ class Schedule:
             turns.is_queued = True
             (self._bulk if turns.is_bulk else self._first).append(stream_id)
 
-    @property
-    def has_waiting(self) -> bool:
-        """Whether any stream is queued."""
-        return bool(self._first or self._bulk)
-
     def next(self) -> int | None:
         """Return the stream whose turn it is, or None.
 

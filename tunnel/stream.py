@@ -13,6 +13,7 @@ from typing import Self
 
 from tunnel.byte_queue import ByteQueue, Piece
 from tunnel.errors import SessionClosed, StreamReset
+from tunnel.inbox import Inbox
 
 if typing.TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +78,7 @@ class Stream:
         self.written_bytes = 0
         self._owner = owner
         self._is_server = is_server
-        self._incoming = ByteQueue()
+        self._inbox = Inbox()
         self._outgoing = ByteQueue()
         self._send_buffer_bytes = MIN_SEND_BUFFER_BYTES
         self._response: ResponseHead | None = None
@@ -85,7 +86,6 @@ class Stream:
         self._receive_ended = False  # the peer's END_STREAM arrived
         self._send_closed = False  # close_write was called
         self._send_ended = False  # our END_STREAM is on its way
-        self._reader: asyncio.Future[None] | None = None  # waits until there is something to read
         self._writable = asyncio.Event()
         self._answered = asyncio.Event()
         self._closed = asyncio.Event()
@@ -132,16 +132,14 @@ class Stream:
         """
         if max_bytes < 1:
             raise ValueError(f"cannot read {max_bytes} bytes")
-        while not self._incoming.size:
+        inbox = self._inbox
+        while not inbox.size:
             if self._receive_ended:
                 return b""
             self._raise_error()
-            await self._wait_readable()
+            await inbox.wait()
         # MUST be no await between here and the return, or a cancelled read would lose bytes.
-        incoming = self._incoming
-        data = incoming.take(max_bytes)
-        if incoming.size:
-            incoming.own()
+        data = inbox.take(max_bytes)
         size = len(data)
         self.read_bytes += size
         self._owner.input_taken(self, size)
@@ -210,7 +208,7 @@ class Stream:
         """
         if self.is_closed:
             return
-        self._incoming.clear()
+        self._inbox.clear()
         self._receive_ended = False
         self._owner.reset(self, error_code=error_code)
         self.fail(StreamReset(error_code, reason))
@@ -261,11 +259,6 @@ class Stream:
         return self._outgoing.size
 
     @property
-    def has_output(self) -> bool:
-        """Whether there is a DATA frame to send: bytes, or the end alone."""
-        return bool(self._outgoing.size) or (self._send_closed and not self._send_ended)
-
-    @property
     def receive_ended(self) -> bool:
         """Whether the peer's end of stream arrived."""
         return self._receive_ended
@@ -312,23 +305,13 @@ class Stream:
         self._answered.set()
 
     def receive_data(self, data: bytes | memoryview) -> None:
-        """Put in bytes that arrived within the window; what they are a view of never changes.
-
-        Where a reader waits for them they are copied when it takes them, else at once: a view keeps
-        a whole message.
-        """
-        reader = self._reader
-        if reader is None:
-            self._incoming.put(bytes(data))
-            return
-        self._incoming.put(data)
-        if not reader.done():
-            reader.set_result(None)
+        """Put in bytes that arrived within the window; what they are a view of never changes."""
+        self._inbox.put(data)
 
     def receive_end(self) -> None:
         """Put in the peer's end of stream."""
         self._receive_ended = True
-        self._wake_reader()
+        self._inbox.wake()
         self._close_if_both_ended()
 
     def fail(self, error: StreamReset | SessionClosed) -> None:
@@ -337,28 +320,10 @@ class Stream:
             return
         self._error = error
         self._outgoing.clear()
-        self._wake_reader()
+        self._inbox.wake()
         self._writable.set()
         self._answered.set()
         self._close()
-
-    async def _wait_readable(self) -> None:
-        if self._reader is not None:
-            # Somebody who was cancelled a moment ago has not left yet.
-            await asyncio.wait((self._reader,))
-            return
-        self._reader = asyncio.get_running_loop().create_future()
-        try:
-            await self._reader
-        except BaseException:
-            self._incoming.own()
-            raise
-        finally:
-            self._reader = None
-
-    def _wake_reader(self) -> None:
-        if self._reader is not None and not self._reader.done():
-            self._reader.set_result(None)
 
     async def _wait_writable(self) -> None:
         while self._outgoing.size >= self._send_buffer_bytes:

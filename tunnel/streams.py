@@ -150,9 +150,10 @@ class Streams:
         stream = self._streams.get(event.stream_id)
         if stream is None:
             return
-        self._flow.arrived(event.stream_id, event.credit)
-        stream.receive_data(event.data)
-        padding = event.credit - len(event.data)
+        credit, data = event.credit, event.data
+        self._flow.arrived(event.stream_id, credit)
+        stream.receive_data(data)
+        padding = credit - len(data)
         if padding:
             self.input_taken(stream, padding)
 

@@ -57,6 +57,7 @@ class Hello(_Message, tag="Hello", frozen=True, kw_only=True):
             listed.
         objects: ``object_key`` to revision.
         tokens: Token key to expiry (RFC 3339).
+        services: Namespace to the revision of the ServicesPut that the edge has persisted.
         statuses: Pod UID to what the edge holds of its status.
     """
 
@@ -68,6 +69,7 @@ class Hello(_Message, tag="Hello", frozen=True, kw_only=True):
     statuses: dict[str, StatusDigest]
     objects: dict[str, str] = {}
     tokens: dict[str, str] = {}
+    services: dict[str, str] = {}
 
 
 class NodeReport(_Message, tag="NodeReport", frozen=True, kw_only=True):
@@ -168,11 +170,21 @@ class NodePut(_Message, tag="NodePut", frozen=True, kw_only=True):
 
 
 class ServicesPut(_Message, tag="ServicesPut", frozen=True, kw_only=True):
-    """The Services of one namespace; ``complete`` says that the provider's own list was."""
+    """The Services of one namespace, as far as containers' environments name them.
+
+    Attributes:
+        services: Those with a cluster IP, by name, each with ``metadata.namespace``,
+            ``metadata.name``, ``spec.clusterIP`` and ``spec.ports`` and nothing else. Of
+            ``default`` only ``kubernetes`` as long as no pod of the site is in it.
+        complete: The provider's own list was. Without it the list is empty, no pod of the site is
+            in the namespace any more, and the edge forgets what it knows of its Services.
+        revision: Hash of the services; Hello names it, and what the edge has is not sent again.
+    """
 
     namespace: str
     services: list[Json]
     complete: bool
+    revision: str = ""
 
 
 class Desired(_Message, tag="Desired", frozen=True, kw_only=True):
@@ -223,11 +235,21 @@ class ObjectForget(_Message, tag="ObjectForget", frozen=True, kw_only=True):
 
 
 class TokenPut(_Message, tag="TokenPut", frozen=True, kw_only=True):
-    """A service account token; ``expiry`` is RFC 3339."""
+    """The answer to a TokenWant: a service account token, or why there is none.
+
+    Attributes:
+        key: ``token_key`` of what was wanted.
+        token: "" where the API server refused; then the edge keeps the one it has.
+        expiry: RFC 3339; "" without a token.
+        issued_at: RFC 3339, when the API server made it; "" without a token.
+        error: The API server's own words, "" with a token.
+    """
 
     key: str
     token: str
     expiry: str
+    issued_at: str = ""
+    error: str = ""
 
 
 class StatusAck(_Message, tag="StatusAck", frozen=True, kw_only=True):
@@ -274,6 +296,14 @@ _from_provider: msgspec.json.Decoder[FromProvider] = msgspec.json.Decoder(FromPr
 def object_key(*, kind: str, namespace: str, name: str) -> str:
     """Return the name of an object in Hello and Ack; the namespace is "" for cluster-wide kinds."""
     return f"{kind}/{namespace}/{name}"
+
+
+def token_key(want: TokenWant) -> str:
+    """Return the name of a token in Hello and TokenPut: what was wanted, in full.
+
+    The order of audiences is the pod's own; it matters to nobody but is part of the name.
+    """
+    return f"{want.pod_uid}/{want.service_account}/{want.expiry_s}/{','.join(want.audiences)}"
 
 
 def compute_status_hash(status: Json) -> str:

@@ -43,7 +43,6 @@ _POD_SECURITY: Mapping[str, _Rule] = {
     # Where the runtime cannot do it, or the parameter is forbidden, admission_rules.py says so.
     "supplementalGroupsPolicy": _one_of("Merge", "Strict"),
     "sysctls": _anything,
-    # Both only concern volumes, which are refused as such.
     "fsGroup": _anything,
     "fsGroupChangePolicy": _anything,
 }
@@ -68,7 +67,7 @@ _POD: Mapping[str, _Rule] = {
             "schedulerName",
             "tolerations",
             "topologySpreadConstraints",
-            # Without a token volume, which is refused as such, these name nobody.
+            # The API server puts the token's volume into the pod for them.
             "automountServiceAccountToken",
             "serviceAccount",
             "serviceAccountName",
@@ -77,6 +76,7 @@ _POD: Mapping[str, _Rule] = {
             "containers",
             "dnsConfig",
             "dnsPolicy",
+            "enableServiceLinks",
             "ephemeralContainers",
             "hostAliases",
             "hostIPC",
@@ -99,6 +99,7 @@ _POD: Mapping[str, _Rule] = {
             "shareProcessNamespace",
             "subdomain",
             "terminationGracePeriodSeconds",
+            "volumes",
         ),
         _anything,
     ),
@@ -111,6 +112,7 @@ _CONTAINER: Mapping[str, _Rule] = {
             "args",
             "command",
             "env",
+            "envFrom",
             "image",
             "imagePullPolicy",
             "lifecycle",
@@ -129,6 +131,7 @@ _CONTAINER: Mapping[str, _Rule] = {
             "targetContainerName",
             "terminationMessagePath",
             "tty",
+            "volumeMounts",
             "workingDir",
         ),
         _anything,
@@ -156,7 +159,41 @@ _RESTART_RULE: Mapping[str, _Rule] = {
     "action": _one_of("Restart"),
     "exitCodes": _anything,
 }
-_ENV: Mapping[str, _Rule] = {"name": _anything, "value": _anything}
+_ENV: Mapping[str, _Rule] = dict.fromkeys(("name", "value", "valueFrom"), _anything)
+_ENV_SOURCE: Mapping[str, _Rule] = dict.fromkeys(
+    ("configMapKeyRef", "fieldRef", "resourceFieldRef", "secretKeyRef"), _anything
+)
+_ENV_FROM: Mapping[str, _Rule] = dict.fromkeys(("configMapRef", "prefix", "secretRef"), _anything)
+_MOUNT: Mapping[str, _Rule] = {
+    **dict.fromkeys(("mountPath", "name", "readOnly", "subPath", "subPathExpr"), _anything),
+    "mountPropagation": _one_of("None", "HostToContainer", "Bidirectional"),
+    "recursiveReadOnly": _one_of("Disabled", "IfPossible", "Enabled"),
+}
+# Of other kinds the volume manager says that there is nobody to mount them.
+_VOLUMES: Mapping[str, Mapping[str, _Rule]] = {
+    kind: dict.fromkeys(names.split(), _anything)
+    for kind, names in {
+        "configMap": "name items defaultMode optional",
+        "downwardAPI": "items defaultMode",
+        "emptyDir": "medium sizeLimit",
+        "ephemeral": "volumeClaimTemplate",
+        "hostPath": "path type",
+        "image": "reference pullPolicy",
+        "nfs": "server path readOnly",
+        "persistentVolumeClaim": "claimName readOnly",
+        "projected": "sources defaultMode",
+        "secret": "secretName items defaultMode optional",
+    }.items()
+}
+_PROJECTED: Mapping[str, Mapping[str, _Rule]] = {
+    kind: dict.fromkeys(names.split(), _anything)
+    for kind, names in {
+        "configMap": "name items optional",
+        "downwardAPI": "items",
+        "secret": "name items optional",
+        "serviceAccountToken": "audience expirationSeconds path",
+    }.items()
+}
 _PORT: Mapping[str, _Rule] = dict.fromkeys(
     ("containerPort", "hostIP", "hostPort", "name", "protocol"), _anything
 )
@@ -176,10 +213,9 @@ def _check_pod(pod: Pod) -> Iterator[str]:
     spec = pod.spec
     yield from _check(spec, _POD, "spec")
     yield from _check(spec.get("securityContext") or {}, _POD_SECURITY, "spec.securityContext")
-    # Absent means true, as the API defines it; true was found above.
-    if spec.get("enableServiceLinks") is None:
-        yield "spec.enableServiceLinks"
     yield from _check_resources(spec.get("resources") or {}, "spec.resources")
+    for volume in spec.get("volumes") or ():
+        yield from _check_volume(volume, f"spec.volumes[{volume.get('name')}]")
     for container in pod.all_containers:
         path = f"spec.{container.kind.value}[{container.name}]"
         yield from _check_container(container.raw, path, on_host=pod.host_network)
@@ -194,8 +230,9 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
     )
     for index, rule in enumerate(container.get("restartPolicyRules") or ()):
         yield from _check(rule, _RESTART_RULE, f"{path}.restartPolicyRules[{index}]")
-    for variable in container.get("env") or ():
-        yield from _check(variable, _ENV, f"{path}.env[{variable.get('name')}]")
+    yield from _check_environment(container, path)
+    for mount in container.get("volumeMounts") or ():
+        yield from _check(mount, _MOUNT, f"{path}.volumeMounts[{mount.get('mountPath')}]")
     for port in container.get("ports") or ():
         yield from _check(port, _PORT, f"{path}.ports[{port.get('containerPort')}]")
     yield from _check_resources(container.get("resources") or {}, f"{path}.resources")
@@ -205,6 +242,26 @@ def _check_container(container: Json, path: str, *, on_host: bool) -> Iterator[s
     yield from _check(lifecycle, _LIFECYCLE, f"{path}.lifecycle")
     for hook in ("postStart", "preStop"):
         yield from _check(lifecycle.get(hook) or {}, _HOOK, f"{path}.lifecycle.{hook}")
+
+
+def _check_environment(container: Json, path: str) -> Iterator[str]:
+    for variable in container.get("env") or ():
+        where = f"{path}.env[{variable.get('name')}]"
+        yield from _check(variable, _ENV, where)
+        yield from _check(variable.get("valueFrom") or {}, _ENV_SOURCE, f"{where}.valueFrom")
+    for index, source in enumerate(container.get("envFrom") or ()):
+        yield from _check(source, _ENV_FROM, f"{path}.envFrom[{index}]")
+
+
+def _check_volume(volume: Json, path: str) -> Iterator[str]:
+    for kind, rules in _VOLUMES.items():
+        yield from _check(volume.get(kind) or {}, rules, f"{path}.{kind}")
+    projected = volume.get("projected") or {}
+    for index, source in enumerate(projected.get("sources") or ()):
+        where = f"{path}.projected.sources[{index}]"
+        yield from _check(source, dict.fromkeys(_PROJECTED, _anything), where)
+        for kind, rules in _PROJECTED.items():
+            yield from _check(source.get(kind) or {}, rules, f"{where}.{kind}")
 
 
 def _check_resources(resources: Json, path: str) -> Iterator[str]:

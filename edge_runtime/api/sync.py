@@ -1,8 +1,8 @@
 """``/sync``: desired pods come down, statuses and reports of the machine go up (DESIGN §4).
 
-One stream at a time, the newest wins. On each: 200, Hello, NodeReport, every PodGone and event that
-is still held; then both ways until the session ends. What comes down is on disk BEFORE it is
-acknowledged; what goes up was on disk before it was told here.
+One stream at a time, the newest wins. On each: 200, Hello, NodeReport, every PodGone, want of
+a token and event that is still held; then both ways until the session ends. What comes down is on
+disk BEFORE it is acknowledged; what goes up was on disk before it was told here.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
         NodeSink,
         ObjectSink,
         PodSink,
+        ServiceSink,
         StatusSource,
+        TokenSource,
     )
     from tunnel.stream import Stream
 
@@ -92,6 +94,8 @@ class SyncHandler:
         node: NodeReporter,
         events: EventSource,
         objects: ObjectSink,
+        services: ServiceSink,
+        tokens: TokenSource,
         own_node: NodeSink,
     ) -> None:
         self._identity = identity
@@ -100,6 +104,8 @@ class SyncHandler:
         self._node = node
         self._events = events
         self._objects = objects
+        self._services = services
+        self._tokens = tokens
         self._own_node = own_node
         self._current: Stream | None = None
         self._turn = asyncio.Lock()
@@ -157,6 +163,7 @@ class SyncHandler:
             self._statuses.changed(),
             self._pods.gone_changes(),
             self._events.changed(),
+            self._tokens.changed(),
             reports,
         )
         outbox = SyncOutbox()
@@ -190,12 +197,15 @@ class SyncHandler:
             boot_id=self._identity.boot_id,
             pods=dict(self._pods.revisions()),
             objects=dict(self._objects.revisions()),
+            services=dict(self._services.revisions()),
+            tokens=dict(self._tokens.expiries()),
             statuses=statuses,
         )
         gone, events = tuple(self._pods.gone()), tuple(self._events.pending())
+        wants = tuple(self._tokens.wants())
         await _write(stream, hello)
         await _write(stream, await report)
-        held: tuple[FromEdge, ...] = (*gone, *events)
+        held: tuple[FromEdge, ...] = (*gone, *wants, *events)
         for message in held:
             outbox.put(message)
         # A digest is not the body: whoever needs the body asks, so only Hello's own count as told.
@@ -226,10 +236,8 @@ class SyncHandler:
         match message:
             case PodPut() | Desired() | PodForget():
                 await self._take_desired(message, outbox)
-            case ObjectPut():
-                await self._put_object(message, outbox)
-            case ObjectForget():
-                await self._objects.forget(message)
+            case ObjectPut() | ObjectForget() | ServicesPut() | TokenPut() | NodePut():
+                await self._keep(message, outbox)
             case StatusAck():
                 self._statuses.acknowledge(PodUID(message.uid), sequence=message.sequence)
             case StatusWant():
@@ -238,10 +246,6 @@ class SyncHandler:
                     outbox.put(status)
             case EventAck():
                 await self._events.acknowledge(message.id)
-            case NodePut():
-                await self._own_node.put(message)
-            case ServicesPut() | TokenPut():
-                logger.debug("nothing here uses this yet", extra={"type": type(message).__name__})
             case _:
                 assert_never(message)
 
@@ -260,6 +264,23 @@ class SyncHandler:
     async def _put(self, message: PodPut, outbox: SyncOutbox) -> None:
         gone = await self._pods.put(PodUID(message.uid), revision=message.revision, pod=message.pod)
         outbox.put(gone or Ack(key=message.uid, revision=message.revision))
+
+    async def _keep(
+        self,
+        message: ObjectPut | ObjectForget | ServicesPut | TokenPut | NodePut,
+        outbox: SyncOutbox,
+    ) -> None:
+        match message:
+            case ObjectPut():
+                await self._put_object(message, outbox)
+            case ObjectForget():
+                await self._objects.forget(message)
+            case ServicesPut():
+                await self._services.put(message)
+            case TokenPut():
+                await self._tokens.put(message)
+            case NodePut():
+                await self._own_node.put(message)
 
     async def _put_object(self, message: ObjectPut, outbox: SyncOutbox) -> None:
         await self._objects.put(message)

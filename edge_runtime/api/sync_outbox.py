@@ -1,7 +1,8 @@
 """What waits to go up the sync stream: the newest message of each kind and key.
 
-Bounded by what exists: one acknowledgement, status and PodGone per pod, one report per node, and
-the events of the recorder's own bounded store. A slow stream makes values newer, never more.
+Bounded by what exists: one acknowledgement, status and PodGone per pod, one report per node, one
+want for each token that a pod projects, and the events of the recorder's own bounded store. A slow
+stream makes values newer, never more.
 """
 
 from __future__ import annotations
@@ -9,14 +10,23 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tunnel.sync import Ack, EventReport, FromEdge, NodeReport, PodGone, PodStatus
+from tunnel.sync import (
+    Ack,
+    EventReport,
+    FromEdge,
+    NodeReport,
+    PodGone,
+    PodStatus,
+    TokenWant,
+    token_key,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-# What goes first when several kinds wait. A status goes before PodGone, which relies on it; events
-# are the least urgent and the most numerous.
-_ORDER = (NodeReport, Ack, PodStatus, PodGone, EventReport)
+# What goes first when several kinds wait. Pods wait for tokens. A status goes before
+# PodGone, which relies on it; events are the least urgent and the most numerous.
+_ORDER = (NodeReport, TokenWant, Ack, PodStatus, PodGone, EventReport)
 
 
 class SyncOutbox:
@@ -54,5 +64,7 @@ def _key(message: FromEdge) -> Hashable:
             return message.key
         case EventReport():
             return message.id
+        case TokenWant():
+            return token_key(message)
         case _:
             return None

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
         ObjectPut,
         PodGone,
         PodStatus,
+        ServicesPut,
         StatusDigest,
+        TokenPut,
+        TokenWant,
     )
 
 
@@ -89,6 +92,38 @@ class ObjectSink(Protocol):
 
     async def forget(self, message: ObjectForget) -> None:
         """Drop an object that no pod refers to."""
+        ...
+
+
+class ServiceSink(Protocol):
+    """Keeps the Services of pods' namespaces (store/service_store.py)."""
+
+    def revisions(self) -> Mapping[str, str]:
+        """Return the persisted revision of each namespace's Services."""
+        ...
+
+    async def put(self, message: ServicesPut) -> None:
+        """Persist a namespace's Services, or forget them where the list is not complete."""
+        ...
+
+
+class TokenSource(Protocol):
+    """Service account tokens of pods (tokens/token_manager.py)."""
+
+    def expiries(self) -> Mapping[str, str]:
+        """Return the expiry of each persisted token, by ``tunnel.sync.token_key``."""
+        ...
+
+    def wants(self) -> Iterable[TokenWant]:
+        """Return all that was asked for and has not come."""
+        ...
+
+    def changed(self) -> AsyncIterator[TokenWant]:
+        """Return what is asked for from the moment of this call on."""
+        ...
+
+    async def put(self, message: TokenPut) -> None:
+        """Persist a token, or take why there is none."""
         ...
 
 

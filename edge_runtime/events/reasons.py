@@ -23,6 +23,7 @@ FAILED_TO_RETRIEVE_IMAGE_PULL_SECRET = "FailedToRetrieveImagePullSecret"  # noqa
 SANDBOX_CHANGED = "SandboxChanged"
 FAILED_CREATE_POD_SANDBOX = "FailedCreatePodSandBox"
 FAILED_CREATE_POD_CONTAINER = "FailedCreatePodContainer"
+FAILED_MOUNT = "FailedMount"
 FAILED_SYNC = "FailedSync"
 FAILED_KILL_POD = "FailedKillPod"
 EXCEEDED_GRACE_PERIOD = "ExceededGracePeriod"

@@ -37,7 +37,7 @@ class ProbeKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvVar:
-    """One literal environment variable, unexpanded."""
+    """One environment variable of the spec, unexpanded."""
 
     name: str
     value: str
@@ -82,7 +82,7 @@ class Container:
 
     @property
     def env(self) -> tuple[EnvVar, ...]:
-        """Literal variables in order; admission has refused ``valueFrom`` before this is read."""
+        """Variables as the spec has them, in order; one that is taken from elsewhere is ""."""
         return tuple(
             EnvVar(name=str(entry["name"]), value=str(entry.get("value") or ""))
             for entry in self.raw.get("env") or ()

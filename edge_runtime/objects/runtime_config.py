@@ -94,8 +94,31 @@ class PortMapping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MountedImage:
+    """An image that the runtime mounts.
+
+    Attributes:
+        ref: The image as the runtime resolved it.
+        user_specified_image: The image as the pod's spec has it.
+        runtime_handler: "" for the runtime's default.
+        sub_path: Folder of the image, "" for all of it.
+    """
+
+    ref: str
+    user_specified_image: str
+    runtime_handler: str = ""
+    sub_path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One bind mount into a container; both paths absolute."""
+    """One mount into a container.
+
+    Attributes:
+        container_path: Absolute.
+        host_path: What is bound, absolute; "" for an image.
+        image: What is mounted instead of a path of the machine.
+    """
 
     container_path: str
     host_path: str
@@ -103,6 +126,7 @@ class Mount:
     recursive_read_only: bool = False
     selinux_relabel: bool = False
     propagation: MountPropagation = MountPropagation.PRIVATE
+    image: MountedImage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +205,7 @@ class ContainerConfig:
         image_ref: The image as the runtime resolved it.
         user_specified_image: The image as the pod's spec has it.
         log_path: Relative to the sandbox's log directory.
+        command: Expanded, so it may hold secrets, as `args` and `env` do: none of them is shown.
         stop_signal: ``SIGUSR1`` and the like; "" for the image's.
     """
 
@@ -191,10 +216,10 @@ class ContainerConfig:
     log_path: str
     resources: ContainerResources
     security: ContainerSecurity
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
+    command: tuple[str, ...] = field(default=(), repr=False)
+    args: tuple[str, ...] = field(default=(), repr=False)
     working_dir: str = ""
-    env: tuple[tuple[str, str], ...] = ()
+    env: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     mounts: tuple[Mount, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
     from edge_runtime.store.local_pod_state import ContainerRecord
 
+# Source: containerd pkg/cri/server ``unknownExitReason``: no process was there at its start.
+UNSEEN_END = "Unknown"
 _NS = 1_000_000_000
 _STATUSES = {
     ContainerKind.INIT: "initContainerStatuses",
@@ -89,7 +91,7 @@ class StartPlanner:
         kept = _kept_backoff(record)
         # A container that is killed now has no end yet: the one before it counts, as at a kubelet.
         ended = next((each for each in attempts if each.state is ContainerState.EXITED), None)
-        if ended is None:
+        if ended is None or self._was_lost(ended):
             return ContainerStart(name=container.name, attempt=attempt, backoff=kept)
         key, finished_at_s = backoff_key(container), ended.finished_at_ns / _NS
         until_s = backoff_until(kept, key=key, finished_at_s=finished_at_s)
@@ -97,6 +99,14 @@ class StartPlanner:
             return ContainerBackOff(name=container.name, delay_s=kept.delay_s, until_s=until_s)
         backoff = next_backoff(kept, key=key, finished_at_s=finished_at_s, now_s=self._now_s)
         return ContainerStart(name=container.name, attempt=attempt, backoff=backoff)
+
+    def _was_lost(self, ended: ContainerStatus) -> bool:
+        """Whether a container and its sandbox went together and nobody saw why: a power cut.
+
+        It did not crash, so it neither waits nor waits longer the next time. A kubelet keeps its
+        back-offs in memory alone, where a reboot drops them.
+        """
+        return ended.reason == UNSEEN_END and not self._status.ready_sandboxes
 
     def _next_attempt(
         self,

@@ -13,6 +13,11 @@ status_updater.py   StatusUpdater: computes statuses and keeps them
 pod_sandbox.py      SandboxMaker: configuration, folders, cgroup and network of a sandbox
 sandbox_isolation.py SandboxIsolation: runtime handler and own users of a pod
 user_namespaces.py  UserNamespaces: ranges of ids, one to a pod
+object_keys.py      which objects a pod's variables and volumes are made of, pure
+pod_wakes.py        PodWakes: pods are looked at again once such an object changed
+environment.py      a container's environment out of what it refers to, pure
+service_variables.py variables that tell where Services are, pure
+container_environment.py ContainerEnvironment: waits for what that is made of
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
 container_stop.py   ContainerStopper: preStop hook, turn and stop signal of one container
@@ -23,6 +28,9 @@ pod_settings.py     PodSettings: what of machine and configuration decides how p
 interruption.py     unless: give up a call when something more urgent came up
 probers.py          Probers: what pods ask of the probes of their containers
 pod_events.py       texts of events, as a kubelet words them
+pod_volumes.py      PodVolumes: no container starts before its pod's volumes are ready
+container_mounts.py ContainerMounts: what a container mounts of its pod's volumes
 pod_mounts.py       PodMounts: files that the edge itself mounts into containers
+deferred_cleaning.py DeferredCleaning: clears away what died while no pod starts
 orphans.py          what the runtime has of pods that nobody wants
 """

@@ -93,6 +93,14 @@ class PodEvents:
         message = f"unable to ensure pod container exists: {error}"
         self._warning(pod, reasons.FAILED_CREATE_POD_CONTAINER, message)
 
+    def volume_failed(self, pod: Pod, name: str, message: str) -> None:
+        """A volume could not be made ready or brought up to date; that is tried again.
+
+        Source: kubernetes pkg/volume/util/operationexecutor ``GenerateMountVolumeFunc``.
+        """
+        text = f'MountVolume.SetUp failed for volume "{name}" : {message}'
+        self._warning(pod, reasons.FAILED_MOUNT, text)
+
     def kill_failed(self, pod: Pod, error: str) -> None:
         """The pod could not be stopped; that is tried again."""
         self._warning(pod, reasons.FAILED_KILL_POD, f"error killing pod: {error}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Json
     from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.deferred_cleaning import DeferredCleaning
     from edge_runtime.pods.pod_termination import PodTermination
     from edge_runtime.pods.pod_work import PodWork
     from edge_runtime.pods.pod_workers import PodWorkers
@@ -65,6 +66,14 @@ class GoneChanges:
                 return found
 
 
+class TokenMemory(Protocol):
+    """What is remembered of a pod's service account tokens (tokens/token_manager.py)."""
+
+    def forget(self, uid: PodUID) -> None:
+        """Drop what is known of a pod that is gone."""
+        ...
+
+
 class PodManager:
     """All pods that the edge was told of."""
 
@@ -78,7 +87,9 @@ class PodManager:
         images: ImageMemory,
         cache: PodCache,
         termination: PodTermination,
+        cleaning: DeferredCleaning,
         allocations: AllocationMemory,
+        tokens: TokenMemory,
     ) -> None:
         self._store = store
         self._workers = workers
@@ -86,6 +97,8 @@ class PodManager:
         self._records = records
         self._images = images
         self._allocations = allocations
+        self._tokens = tokens
+        self._cleaning = cleaning
         self._pods: dict[PodUID, StoredPod] = {}
         self._feed: ChangeFeed[PodUID] = ChangeFeed()
         self._knows_all = False
@@ -108,10 +121,10 @@ class PodManager:
                 self._workers.update(each.pod)
 
     async def run(self) -> None:
-        """Work on all pods until cancelled."""
+        """Work on all pods until cancelled; what is nobody's is for the loop of ``orphans``."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._workers.run(self._bury))
-            group.create_task(self.orphans.run())
+            group.create_task(self._cleaning.run())
 
     # What the sync stream asks and tells.
 
@@ -224,6 +237,7 @@ class PodManager:
         self._images.forget(uid)
 
     async def _set_gone(self, uid: PodUID, *, sequence: int) -> None:
+        self._tokens.forget(uid)
         await self._store.bury(uid, gone_sequence=sequence)
         self._pods[uid] = StoredPod(
             uid=uid, revision="", state=PodState.GONE, pod=None, gone_sequence=sequence
@@ -235,6 +249,7 @@ class PodManager:
         self._statuses.forget(uid)
         self._records.forget(uid)
         self._allocations.forget(uid)
+        self._tokens.forget(uid)
         self._images.forget(uid)
         await self._store.remove(uid)
         self._pods.pop(uid, None)

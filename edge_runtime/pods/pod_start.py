@@ -10,16 +10,20 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.images.image_manager import ImageError
 from edge_runtime.objects.quantity import QuantityError
-from edge_runtime.pods.interruption import outcome_of
+from edge_runtime.pods.container_mounts import MountProblem
+from edge_runtime.pods.environment import EnvironmentProblem, check_words
+from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_files import link_log
 from edge_runtime.runtime.cri_config import container_config
 from edge_runtime.runtime.cri_security import SecurityConfigError
 from edge_runtime.runtime.errors import RuntimeServiceError
-from edge_runtime.runtime.expansion import literal_environment
 from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_config import (
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
 
+# What is wrong with a container before the runtime is asked for it.
+_CONFIG_ERRORS = (EnvironmentProblem, MountProblem, SecurityConfigError, QuantityError, OSError)
 # Waiting reason of the API: the container was started, but its hook failed.
 POST_START_HOOK_ERROR = "PostStartHookError"
 
@@ -85,6 +91,14 @@ class Hooks(Protocol):
         ...
 
 
+class Environments(Protocol):
+    """What makes the environments of containers (pods/container_environment.py)."""
+
+    async def of(self, pod: Pod, container: Container, *, ips: tuple[str, ...]) -> dict[str, str]:
+        """Return a container's whole environment; raises EnvironmentProblem."""
+        ...
+
+
 class Mounts(Protocol):
     """What the edge mounts into containers (pods/pod_mounts.py)."""
 
@@ -92,6 +106,19 @@ class Mounts(Protocol):
         self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
     ) -> tuple[Mount, ...]:
         """Make what is to be mounted, and return the mounts; raises OSError."""
+        ...
+
+
+class VolumeMounts(Protocol):
+    """What containers mount of their pods' volumes (pods/container_mounts.py)."""
+
+    async def mounts(
+        self, pod: Pod, container: Container, *, env: Mapping[str, str], sandbox: SandboxConfig
+    ) -> tuple[Mount, ...]:
+        """Return the mounts.
+
+        Raises MountProblem, ImageError, StoreError.
+        """
         ...
 
 
@@ -136,7 +163,9 @@ class ContainerStarter:
         records: LocalPodState,
         events: PodEvents,
         hooks: Hooks,
+        environments: Environments,
         mounts: Mounts,
+        volumes: VolumeMounts,
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
@@ -145,7 +174,9 @@ class ContainerStarter:
         self._records = records
         self._events = events
         self._hooks = hooks
+        self._environments = environments
         self._mounts = mounts
+        self._volumes = volumes
         self._settings = settings
 
     async def start(
@@ -169,8 +200,9 @@ class ContainerStarter:
             StoreError: The attempt cannot be remembered.
         """
         try:
-            config = await self._config(pod, container, start, sandbox, image)
-            if ending.is_set():
+            # It may wait for what was not told yet; the pod's end does not wait for it.
+            config = await unless(ending, self._config(pod, container, start, sandbox, image))
+            if config is None or ending.is_set():
                 return None
             container_id = await self._create(pod, container, config, sandbox)
             async with asyncio.TaskGroup() as group:
@@ -243,24 +275,29 @@ class ContainerStarter:
         sandbox: StartedIn,
         image: ResolvedImage,
     ) -> ContainerConfig:
+        ips = self._ips(pod)
         try:
-            mounts = await self._mounts.mounts(
-                pod, container, attempt=start.attempt, ips=self._ips(pod)
-            )
-            return container_config(
+            env = await self._environments.of(pod, container, ips=ips)
+            volumes = await self._volumes.mounts(pod, container, env=env, sandbox=sandbox.config)
+            own = await self._mounts.mounts(pod, container, attempt=start.attempt, ips=ips)
+            config = container_config(
                 pod,
                 container,
                 restart_count=start.attempt,
                 image=image,
-                env=literal_environment(container.env),
+                env=env,
                 machine=self._settings.machine,
-                mounts=mounts,
+                mounts=(*volumes, *own),
                 seccomp_profile_root=str(self._settings.seccomp_dir),
                 users=sandbox.config.security.namespaces.users,
                 target_id=self._target_id(pod, container),
             )
-        except (SecurityConfigError, QuantityError, OSError) as exc:
+            check_words((*config.command, *config.args))
+        except ImageError as exc:
+            raise StartError(reason=exc.reason, message=exc.message) from exc
+        except _CONFIG_ERRORS as exc:
             raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
+        return config
 
     async def _create(
         self, pod: Pod, container: Container, config: ContainerConfig, sandbox: StartedIn

@@ -6,10 +6,13 @@ The steps of `PodSync.sync`, in order:
     1. what cannot be honoured is not started
     2. a pod that was active for too long ends
     3. probes are set up, then all is decided (pod_actions.py)
-    4. containers that are not to go on are killed, or all of them with a lost sandbox
-    5. sandbox, then ephemeral, init and regular containers start (pod_launch.py): each with its
+    4. volumes are made ready, or brought up to date (pod_volumes.py); without them nothing more is
+       done
+    5. containers that are not to go on are killed, or all of them with a lost sandbox; of what is
+       dead already the rest is cleared away later (deferred_cleaning.py)
+    6. sandbox, then ephemeral, init and regular containers start (pod_launch.py): each with its
        image (images/), mounts (pod_mounts.py) and postStart hook (lifecycle_hooks.py)
-    6. dead containers that nobody needs are removed
+    7. dead containers that nobody needs are removed
 
 Source: kubernetes pkg/kubelet/kubelet.go ``SyncPod``,
 pkg/kubelet/kuberuntime/kuberuntime_manager.go ``SyncPod``.
@@ -31,6 +34,7 @@ from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pod_actions.endings import has_ended_since
 from edge_runtime.pod_actions.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pod_status.container_status import WaitingReason
+from edge_runtime.pods.deferred_cleaning import is_dead
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed
@@ -45,10 +49,12 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pleg.pod_cache import PodCache
+    from edge_runtime.pods.deferred_cleaning import DeferredCleaning
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_launch import PodLauncher
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.pod_termination import PodTermination, Refresher
+    from edge_runtime.pods.pod_volumes import PodVolumes
     from edge_runtime.pods.probers import Probers
     from edge_runtime.pods.status_updater import StatusUpdater
     from edge_runtime.pods.sync_memory import SyncMemory
@@ -61,6 +67,8 @@ RETRY_S = 10.0
 # After that in a new sandbox: a kubelet's PLEG finds the sandbox and has it looked at once more.
 # Source: kubernetes pkg/kubelet/kubelet.go ``genericPlegRelistPeriod``.
 NEW_SANDBOX_RETRY_S = 1.0
+# While other pods start.
+CLEANING_RETRY_S = 1.0
 # Source: kubernetes pkg/kubelet/active_deadline.go.
 DEADLINE_EXCEEDED = PodFailure(
     reason="DeadlineExceeded",
@@ -132,8 +140,10 @@ class PodSync:
         cache: PodCache,
         launcher: PodLauncher,
         termination: PodTermination,
+        cleaning: DeferredCleaning,
         admission: Admission,
         resizer: Resizer,
+        volumes: PodVolumes,
         probers: Probers,
         status: StatusUpdater,
         statuses: StatusManager,
@@ -147,8 +157,10 @@ class PodSync:
         self._cache = cache
         self._launcher = launcher
         self._termination = termination
+        self._cleaning = cleaning
         self._admission = admission
         self._resizer = resizer
+        self._volumes = volumes
         self._probers = probers
         self._status = status
         self._statuses = statuses
@@ -201,13 +213,28 @@ class PodSync:
         self._status.update(pod, memory.waiting, is_terminal=actions.is_finished)
         if actions.is_finished:
             return SyncResult(is_finished=True)
+        wait_s = await self._go_on(pod, status, actions, memory)
+        waits_s = [each for each in (wait_s, verdict.again_in_s) if each is not None]
+        return SyncResult(again_in_s=min(waits_s, default=None))
+
+    async def _go_on(
+        self, pod: Pod, status: PodRuntimeStatus, actions: PodActions, memory: SyncMemory
+    ) -> float | None:
+        """Mount, then do what was decided; return how long to wait before the next sync."""
+        volumes = await unless(memory.ending, self._volumes.prepare(pod, memory))
+        if volumes is None:
+            return None
+        waits_s = [] if volumes.again_in_s is None else [volumes.again_in_s]
+        if not volumes.is_ready:
+            return self._until_deadline(pod, waits_s)
         has_sandbox = await self._act(pod, status, actions, memory)
         again_in_s = self._next(pod, actions, memory, has_sandbox=has_sandbox)
-        waits_s = [each for each in (again_in_s, verdict.again_in_s) if each is not None]
+        if again_in_s is not None:
+            waits_s.append(again_in_s)
         if has_sandbox and has_ended_since(status, self._cache.get(pod.uid)):
             # Seen here first, so no PLEG tells of it.
             waits_s.append(0.0)
-        return SyncResult(again_in_s=min(waits_s, default=None))
+        return min(waits_s, default=None)
 
     def _reject(self, pod: Pod, failure: PodFailure, *, has_run: bool) -> None:
         extra = {"pod": pod.full_name, "reason": failure.reason, "error": failure.message}
@@ -260,14 +287,16 @@ class PodSync:
                 return True
             memory.resize_failed = await self._resizer.resize(pod)
             if actions.start or actions.create_sandbox:
-                await self._launcher.launch(
-                    pod,
-                    actions,
-                    memory,
-                    changed=lambda: self._status.update(pod, memory.waiting),
-                )
-            await self._remove(pod, actions.remove)
-            await self._remove_sandboxes(pod, actions)
+                with self._cleaning.starting():
+                    await self._launcher.launch(
+                        pod,
+                        actions,
+                        memory,
+                        changed=lambda: self._status.update(pod, memory.waiting),
+                    )
+            if self._cleaning.may_clean:
+                await self._remove(pod, actions.remove)
+                await self._remove_sandboxes(pod, actions)
         except SandboxFailed:
             return False
         finally:
@@ -277,8 +306,10 @@ class PodSync:
     async def _replace_sandbox(self, pod: Pod, actions: PodActions, memory: SyncMemory) -> None:
         if actions.sandbox_id is not None:
             self._events.sandbox_changed(pod)
-        stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
-        await unless(memory.ending, stopping)
+        status = self._cache.get(pod.uid)
+        if not (is_dead(pod, status) and self._cleaning.stop_later(status)):
+            stopping = self._termination.kill(pod, grace_period_s=pod.termination_grace_period_s)
+            await unless(memory.ending, stopping)
         if not memory.ending.is_set():
             await self._remove(pod, actions.purge)
 
@@ -322,6 +353,8 @@ class PodSync:
         reasons = {each.reason for each in failed if each is not None}
         if memory.resize_failed:
             waits_s.append(RETRY_S)
+        if (actions.remove or actions.remove_sandboxes) and not self._cleaning.may_clean:
+            waits_s.append(CLEANING_RETRY_S)
         if not has_sandbox:
             waits_s.append(RETRY_S)
         elif reasons & _ENDED:
@@ -330,10 +363,12 @@ class PodSync:
             waits_s.append(NEW_SANDBOX_RETRY_S if actions.create_sandbox else RETRY_S)
         if _lets_others_start(pod, actions, memory):
             waits_s.append(0.0)
+        return self._until_deadline(pod, waits_s)
+
+    def _until_deadline(self, pod: Pod, waits_s: list[float]) -> float | None:
+        """Return the shortest wait, none longer than the pod may be active."""
         left_s = self._left_s(pod)
-        if left_s is not None:
-            waits_s.append(max(left_s, 0.0))
-        return min(waits_s, default=None)
+        return min([*waits_s, *([] if left_s is None else [max(left_s, 0.0)])], default=None)
 
 
 def _lets_others_start(pod: Pod, actions: PodActions, memory: SyncMemory) -> bool:

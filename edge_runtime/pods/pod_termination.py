@@ -69,6 +69,14 @@ class Refresher(Protocol):
         ...
 
 
+class Volumes(Protocol):
+    """What takes volumes away (volumes/volume_manager.py)."""
+
+    async def unmount(self, uid: PodUID) -> None:
+        """Unmount and remove all volumes of a pod; idempotent; raises OSError."""
+        ...
+
+
 class StillRunning(Exception):
     """Something of the pod runs or is there although it was stopped or removed: try again."""
 
@@ -83,11 +91,13 @@ class PodTermination:
         pleg: Refresher,
         cache: PodCache,
         hooks: Hooks,
+        volumes: Volumes,
         events: PodEvents,
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
         self._stopper = ContainerStopper(runtime, hooks=hooks, events=events)
+        self._volumes = volumes
         self._pleg = pleg
         self._cache = cache
         self._events = events
@@ -200,8 +210,18 @@ class PodTermination:
         """
         return await asyncio.to_thread(find_pod_folders, self._settings)
 
+    async def remove_volumes(self, uid: PodUID) -> None:
+        """Unmount and remove all volumes of a pod of which nothing runs any more; idempotent.
+
+        Source: kubernetes pkg/kubelet/kubelet.go ``SyncTerminatedPod``.
+
+        Raises:
+            OSError: Something is in use or cannot be removed.
+        """
+        await self._volumes.unmount(uid)
+
     async def remove(self, uid: PodUID, *, namespace: str, name: str) -> None:
-        """Remove all that is left of a stopped pod: containers, sandboxes, logs, cgroups.
+        """Remove all that is left of a stopped pod: containers, volumes, logs, cgroups.
 
         Idempotent.
 
@@ -220,6 +240,7 @@ class PodTermination:
             remove_pod_logs, self._settings, namespace=namespace, name=name, uid=uid
         )
         await asyncio.to_thread(release_ids, self._settings.pods_dir, uid)
+        await self.remove_volumes(uid)
         await asyncio.to_thread(remove_mounts, self._settings, uid)
         # Of whatever class it was: of a pod that nobody knows any more only the UID is left.
         for qos in QOSClass:

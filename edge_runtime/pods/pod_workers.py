@@ -294,6 +294,8 @@ class PodWorkers:
             # A call that was given up may have gone through after the pod was stopped.
             if _is_up(self._cache.get(pod.uid)):
                 await self._termination.kill(pod, grace_period_s=MIN_GRACE_PERIOD_S)
+            # While its object stays: what was in memory is free, and no secret lies about.
+            await self._termination.remove_volumes(pod.uid)
             return None
         await self._termination.remove(pod.uid, namespace=pod.namespace, name=pod.name)
         if self._gone is None:

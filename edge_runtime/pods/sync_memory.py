@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edge_runtime.pod_status.container_status import WaitingReason
+    from edge_runtime.pods.pod_volumes import VolumeRetry
 
 
 @dataclass(slots=True)
@@ -16,10 +17,12 @@ class SyncMemory:
 
     Attributes:
         waiting: Why containers could not be started, by name.
+        volume_retry: Volumes that are not ready, None while all are.
         resize_failed: What is allocated could not be given to all containers.
         ending: Set once the pod is to end: nothing more is started.
     """
 
     waiting: dict[str, WaitingReason] = field(default_factory=dict)
+    volume_retry: VolumeRetry | None = None
     resize_failed: bool = False
     ending: asyncio.Event = field(default_factory=asyncio.Event)

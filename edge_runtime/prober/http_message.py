@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote_to_bytes, urljoin, urlsplit
 
-from edge_runtime.runtime.go_text import go_quote
+from edge_runtime.objects.go_text import go_quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -10,12 +10,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.objects.go_text import go_quote, go_seconds
 from edge_runtime.prober.dial import DialError, close, dial, join_host_port
 from edge_runtime.prober.http_get import BodyError, GetError, http_get
 from edge_runtime.prober.http_message import BadRequest, get_request, resolve_port
-from edge_runtime.runtime.errors import DeadlineExceeded, RuntimeServiceError
+from edge_runtime.runtime.errors import DeadlineExceeded, RuntimeServiceError, rpc_error_text
 from edge_runtime.runtime.expansion import expand
-from edge_runtime.runtime.go_text import go_quote, go_seconds, rpc_error_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

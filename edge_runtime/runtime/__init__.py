@@ -13,6 +13,5 @@ cri_decoding.py, stats_decoding.py
                       protos to our values
 containerd_events.py  containerd's own event stream, where CRI has none
 grpc_health.py        check_health: the gRPC health protocol, as probes speak it
-go_text.py            how Go writes what ends up in events, pure
 errors.py             RuntimeServiceError tree
 """

@@ -148,7 +148,7 @@ def container_config(
         container: One of its containers.
         restart_count: How often it was started before; part of its identity and of its log's name.
         image: What the image was resolved to on this machine.
-        env: Its whole environment, expanded; see ``expansion.literal_environment``.
+        env: Its whole environment, expanded; see ``pods/environment.py``.
         machine: What the machine's kernel can do.
         mounts: Bind mounts of volumes and of the files that a kubelet provides.
         seccomp_profile_root: Folder that Localhost seccomp profiles are relative to.

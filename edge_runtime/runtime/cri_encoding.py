@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         ContainerSecurity,
         IDRange,
         Mount,
+        MountedImage,
         NamespaceOptions,
         RegistryAuth,
         SandboxConfig,
@@ -216,6 +217,16 @@ def _mount(mount: Mount, users: IDRange | None) -> pb.Mount:
         propagation=pb.MountPropagation.Value(f"PROPAGATION_{mount.propagation.name}"),
         uidMappings=_id_mappings(users),
         gidMappings=_id_mappings(users),
+        image=None if mount.image is None else _mounted_image(mount.image),
+        image_sub_path="" if mount.image is None else mount.image.sub_path,
+    )
+
+
+def _mounted_image(image: MountedImage) -> pb.ImageSpec:
+    return pb.ImageSpec(
+        image=image.ref,
+        user_specified_image=image.user_specified_image,
+        runtime_handler=image.runtime_handler,
     )
 
 

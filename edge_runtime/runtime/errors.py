@@ -94,6 +94,14 @@ class UnknownFailure(RuntimeServiceError):
     grpc_code = 2
 
 
+def rpc_error_text(error: RuntimeServiceError) -> str:
+    """Write a failed call as Go's gRPC does: ``rpc error: code = NotFound desc = no such task``.
+
+    Source: google.golang.org/grpc/internal/status ``Error.Error``.
+    """
+    return f"rpc error: code = {error.grpc_name} desc = {error.message}"
+
+
 BY_CODE: dict[int, type[RuntimeServiceError]] = {
     error.grpc_code: error
     for error in (

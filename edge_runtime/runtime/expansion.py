@@ -9,9 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from edge_runtime.objects.container import EnvVar
+    from collections.abc import Mapping
 
 # "$$" escapes, "$(NAME)" refers; an unclosed "$(" and any other "$" stand for themselves.
 _REFERENCE = re.compile(r"\$(?:(\$)|\(([^)]*)\))", re.DOTALL)
@@ -28,17 +26,6 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
     return _REFERENCE.sub(replace, text)
 
 
-def literal_environment(
-    entries: Iterable[EnvVar], base: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """Compute a container's environment from its literal variables, in order.
-
-    A value sees the variables before it and those of ``base`` (services, envFrom), which it may
-    also override.
-
-    Source: kubernetes pkg/kubelet/kubelet_pods.go ``makeEnvironmentVariables``.
-    """
-    result = dict(base or {})
-    for entry in entries:
-        result[entry.name] = expand(entry.value, result)
-    return result
+def references(text: str) -> frozenset[str]:
+    """Return the names that a text refers to."""
+    return frozenset(match[2] for match in _REFERENCE.finditer(text) if not match[1])

@@ -12,7 +12,7 @@ import asyncio
 import grpc
 import grpc.aio
 
-from edge_runtime.runtime.go_text import go_quote, go_seconds
+from edge_runtime.objects.go_text import go_quote, go_seconds
 
 CHECK_PATH = "/grpc.health.v1.Health/Check"
 _STATUS_NAMES = {0: "UNKNOWN", 1: "SERVING", 2: "NOT_SERVING", 3: "SERVICE_UNKNOWN"}

@@ -15,10 +15,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from edge_runtime.store.errors import StoreDamaged, StoreError, StoreInUse
 from edge_runtime.store.schema import migrate
+from edge_runtime.store.sealed_rows import adopt_key
+from edge_runtime.store.sealing_key import KEY_FILE_NAME, FileKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from edge_runtime.store.sealing import Sealer
+    from edge_runtime.store.sealing_key import KeySource
 
 _T = TypeVar("_T")
 
@@ -41,19 +46,29 @@ class _Job(Generic[_T]):
 class Database:
     """One SQLite file in WAL mode, held by this process alone.
 
-    Open it before the event loop needs it and close it last; both block for milliseconds.
+    Open it before the event loop needs it and close it last; both block for milliseconds, or for
+    as long as a TPM takes to open a key.
+
+    Attributes:
+        sealer: Seals what is secret, before it is written.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or create the file and bring its tables up to date.
+    def __init__(self, path: Path, *, keys: Sequence[KeySource] = ()) -> None:
+        """Open or create the file, bring its tables up to date, and seal what is not sealed yet.
+
+        Args:
+            path: The file.
+            keys: Where its key belongs, then where it may have been; by default it is in a file
+                beside the database.
 
         Raises:
             StoreInUse: Another process holds it.
             StoreDamaged: It is no database of ours, or a damaged one. Nothing was changed.
-            StoreError: It cannot be opened or created.
+            StoreError: It cannot be opened or created, or its key cannot be had.
         """
         self._path = path
-        self._connection = _open(path)
+        keys = keys or (FileKey(path.with_name(KEY_FILE_NAME)),)
+        self._connection, self.sealer = _open(path, keys)
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
@@ -157,7 +172,7 @@ def _deliver(job: _Job[Any]) -> None:
         loop.call_soon_threadsafe(settle)
 
 
-def _open(path: Path) -> sqlite3.Connection:
+def _open(path: Path, keys: Sequence[KeySource]) -> tuple[sqlite3.Connection, Sealer]:
     connection: sqlite3.Connection | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -173,15 +188,18 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA locking_mode=EXCLUSIVE")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        # What is deleted is overwritten: the key alone must not bring back what was taken away.
+        connection.execute("PRAGMA secure_delete=ON")
         _check(connection, path)
         migrate(connection)
+        sealer = adopt_key(connection, keys)
     except (sqlite3.Error, OSError, StoreError) as exc:
         if connection is not None:
             connection.close()
         if isinstance(exc, StoreError):
             raise
         raise _translate(exc, path) from exc
-    return connection
+    return connection, sealer
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

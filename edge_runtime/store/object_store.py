@@ -2,6 +2,8 @@
 
 Readers find three answers: the object, that the API does not have it, or that the provider has not
 told yet. The last one is worth a wait, since the provider sends what a pod refers to with the pod.
+
+The bodies of Secrets are sealed on disk, and nowhere but there.
 """
 
 from __future__ import annotations
@@ -13,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from edge_runtime.store.errors import StoreDamaged
+from edge_runtime.store.sealed_rows import SEALED_KIND, object_row
 from tunnel.sync import object_key
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from edge_runtime.objects.container import Json
     from edge_runtime.store.database import Database
@@ -49,9 +52,15 @@ class StoredObject:
 
 
 class ObjectStore:
-    """Objects by kind, namespace and name: all in memory, every change on disk before it counts."""
+    """Objects by kind, namespace and name: all in memory, every change on disk before it counts.
+
+    Attributes:
+        on_change: Called with the ``object_key`` of each object that was put or forgotten, after
+            that; MUST NOT raise. None for nobody who wants to know.
+    """
 
     def __init__(self, database: Database) -> None:
+        self.on_change: Callable[[str], None] | None = None
         self._database = database
         self._objects: dict[str, StoredObject] = {}
         self._changed = asyncio.Event()
@@ -62,7 +71,16 @@ class ObjectStore:
         Raises:
             StoreDamaged: A row cannot be read as what was written.
         """
-        self._objects = await self._database.run(_load)
+        objects: dict[str, StoredObject] = {}
+        for kind, namespace, name, revision, body in await self._database.run(_read):
+            key = object_key(kind=kind, namespace=namespace, name=name)
+            if body and kind == SEALED_KIND:
+                row = object_row(kind=kind, namespace=namespace, name=name)
+                body = self._database.sealer.open(body, row=row)
+            if body and not isinstance(_decode(key, body), dict):
+                raise StoreDamaged(f"the stored object {key} is no object")
+            objects[key] = StoredObject(revision=revision, body=body)
+        self._objects = objects
 
     def revisions(self) -> dict[str, str]:
         """Return the persisted revision of each object, by ``object_key``."""
@@ -97,9 +115,18 @@ class ObjectStore:
         await self._database.write(
             "INSERT OR REPLACE INTO objects (kind, namespace, name, revision, object)"
             " VALUES (?, ?, ?, ?, ?)",
-            [(message.kind, message.namespace, message.name, stored.revision, stored.body)],
+            [
+                (
+                    message.kind,
+                    message.namespace,
+                    message.name,
+                    stored.revision,
+                    self._sealed(message, body),
+                )
+            ],
         )
         self._objects[_key(message)] = stored
+        self._tell(_key(message))
         # Whoever waits holds this event; the next one waits for the next.
         self._changed.set()
         self._changed = asyncio.Event()
@@ -114,22 +141,27 @@ class ObjectStore:
             "DELETE FROM objects WHERE kind = ? AND namespace = ? AND name = ?",
             [(message.kind, message.namespace, message.name)],
         )
-        self._objects.pop(_key(message), None)
+        if self._objects.pop(_key(message), None) is not None:
+            self._tell(_key(message))
+
+    def _sealed(self, message: ObjectPut, body: bytes) -> bytes:
+        if message.kind != SEALED_KIND or not body:
+            return body
+        row = object_row(kind=message.kind, namespace=message.namespace, name=message.name)
+        return self._database.sealer.seal(body, row=row)
+
+    def _tell(self, key: str) -> None:
+        if self.on_change is not None:
+            self.on_change(key)
 
 
 def _key(message: ObjectPut | ObjectForget) -> str:
     return object_key(kind=message.kind, namespace=message.namespace, name=message.name)
 
 
-def _load(connection: sqlite3.Connection) -> dict[str, StoredObject]:
-    rows = connection.execute("SELECT kind, namespace, name, revision, object FROM objects")
-    objects: dict[str, StoredObject] = {}
-    for kind, namespace, name, revision, body in rows:
-        key = object_key(kind=kind, namespace=namespace, name=name)
-        if body and not isinstance(_decode(key, body), dict):
-            raise StoreDamaged(f"the stored object {key} is no object")
-        objects[key] = StoredObject(revision=revision, body=body)
-    return objects
+def _read(connection: sqlite3.Connection) -> list[tuple[str, str, str, str, bytes]]:
+    sql = "SELECT kind, namespace, name, revision, object FROM objects"
+    return connection.execute(sql).fetchall()
 
 
 def _decode(key: str, body: bytes) -> object:

@@ -84,12 +84,17 @@ class PodStore:
         )
 
     async def bury(self, uid: PodUID, *, gone_sequence: int) -> None:
-        """Replace a pod, known or not, by its tombstone."""
-        row = (uid, "", PodState.GONE.value, b"", gone_sequence)
-        await self._database.write(_PUT, [row])
+        """Replace a pod, known or not, by its tombstone; its tokens go in the same transaction."""
+
+        def bury(connection: sqlite3.Connection) -> None:
+            row = (uid, "", PodState.GONE.value, b"", gone_sequence)
+            connection.execute(_PUT, row)
+            connection.execute("DELETE FROM tokens WHERE uid = ?", (uid,))
+
+        await self._database.run(bury)
 
     async def remove(self, uid: PodUID) -> None:
-        """Forget everything of a pod in one transaction: row, status, local state."""
+        """Forget everything of a pod in one transaction: row, status, local state, tokens."""
 
         def remove(connection: sqlite3.Connection) -> None:
             connection.execute("DELETE FROM pods WHERE uid = ?", (uid,))
@@ -97,6 +102,7 @@ class PodStore:
             connection.execute("DELETE FROM containers WHERE uid = ?", (uid,))
             connection.execute("DELETE FROM failures WHERE uid = ?", (uid,))
             connection.execute("DELETE FROM allocations WHERE uid = ?", (uid,))
+            connection.execute("DELETE FROM tokens WHERE uid = ?", (uid,))
 
         await self._database.run(remove)
 

@@ -104,6 +104,24 @@ MIGRATIONS = (
             " message TEXT NOT NULL, grace_period_s INTEGER, is_disruption INTEGER NOT NULL)",
         ),
     ),
+    # The Services of namespaces; ``services`` is a JSON list.
+    Migration(
+        name="create_services",
+        statements=(
+            "CREATE TABLE services (namespace TEXT PRIMARY KEY, revision TEXT NOT NULL,"
+            " services BLOB NOT NULL)",
+        ),
+    ),
+    # Which key seals what is secret (sealed_rows.py), and the tokens of pods; ``want`` is a
+    # TokenWant as JSON, ``token`` is sealed.
+    Migration(
+        name="create_sealing",
+        statements=(
+            "CREATE TABLE sealing (key_id TEXT PRIMARY KEY, is_wiped INTEGER NOT NULL)",
+            "CREATE TABLE tokens (key TEXT PRIMARY KEY, uid TEXT NOT NULL, want BLOB NOT NULL,"
+            " token BLOB NOT NULL, expiry TEXT NOT NULL, issued_at TEXT NOT NULL)",
+        ),
+    ),
 )
 
 

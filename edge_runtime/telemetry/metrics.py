@@ -15,6 +15,7 @@ class EdgeMetrics:
         tunnel: The tunnel's.
         lost_audit_records: Lines that the audit log did not take.
         outlived_execs: Processes that went on after their exec call was lost.
+        loop_failures: How often each loop raised what it does not expect.
     """
 
     def __init__(self) -> None:
@@ -29,5 +30,11 @@ class EdgeMetrics:
         self.outlived_execs = Counter(
             "edgelet_exec_outlived",
             "Processes that went on, as far as is known, after their exec call was lost.",
+            registry=self.registry,
+        )
+        self.loop_failures = Counter(
+            "edgelet_loop_failures",
+            "Times that a loop failed by a mistake and was started again.",
+            ["loop"],
             registry=self.registry,
         )

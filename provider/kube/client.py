@@ -36,6 +36,8 @@ _MAX_CALL_CONNECTIONS = 16
 _MAX_WATCH_CONNECTIONS = 16
 # Over HTTP/1.1 each watch of an object takes a connection; beyond so many, objects are polled.
 MAX_OBJECT_WATCHES: Final = 64
+# The same for namespaces whose Services are watched.
+MAX_SERVICE_WATCHES: Final = 16
 _MAX_OBJECT_CALL_CONNECTIONS = 8
 
 
@@ -207,7 +209,8 @@ class KubeClient:
     Attributes:
         as_self: Acts as the credentials' owner.
         as_node: Acts as the site's Node.
-        node_objects: Acts as the Node, too, for at most MAX_OBJECT_WATCHES watches.
+        node_objects: Acts as the Node, too, for at most MAX_OBJECT_WATCHES watches of objects and
+            MAX_SERVICE_WATCHES of namespaces.
     """
 
     as_self: KubeApi
@@ -232,7 +235,7 @@ class KubeClient:
         self.node_objects = KubeApi(
             self._access,
             calls=self._open_session(_MAX_OBJECT_CALL_CONNECTIONS),
-            watches=self._open_session(MAX_OBJECT_WATCHES),
+            watches=self._open_session(MAX_OBJECT_WATCHES + MAX_SERVICE_WATCHES),
             headers=self._node_headers,
         )
         return self

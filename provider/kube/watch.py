@@ -139,6 +139,7 @@ async def list_and_watch(
         try:
             if not version:
                 listed = await list_all(api, path, query=selectors)
+                problem.solved()
                 version = listed.resource_version
                 yield listed
             started = asyncio.get_running_loop().time()

@@ -6,7 +6,12 @@ status_patch     what to patch so that the API's status becomes the edge's (pure
 pod_controller   watches the node's pods and keeps the edge's desired state equal to the API's
 sync_stream      the sync stream of one session, and the messages that wait for it
 references       which objects a pod refers to (pure)
+desired_objects  what the edge is told of objects and Services, and their revisions (pure)
 object_watcher   keeps those objects and brings them to the edge
+service_watcher  does the same with the Services of the pods' namespaces
+token_request    which tokens an edge may have, and how they are asked for (pure)
+service_tokens   asks for them
+pod_dependencies these three, in one piece
 status_writer    writes statuses and finishes deletions
 tolerations      which tolerations let a pod stay while its site is away (pure)
 toleration_patch patches them where no admission policy does

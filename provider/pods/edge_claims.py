@@ -30,6 +30,8 @@ MAX_OBJECTS: Final = 8192
 MAX_REASON_CHARACTERS: Final = 128
 MAX_MESSAGE_CHARACTERS: Final = 1024
 MAX_ID_CHARACTERS: Final = 128
+# Of namespaces that some pod of the site was in.
+MAX_NAMESPACES: Final = 4096
 # The provider's own events have such ids.
 OWN_EVENT_PREFIX: Final = "provider/"
 _EVENT_TYPES = ("Normal", "Warning")
@@ -43,12 +45,15 @@ def check_hello(hello: Hello) -> None:
     """Refuse an edge that holds more than any does.
 
     Raises:
-        SyncError: It speaks of more than MAX_PODS pods, or MAX_OBJECTS objects.
+        SyncError: It speaks of more than MAX_PODS pods, MAX_OBJECTS objects or MAX_NAMESPACES
+            namespaces.
     """
     if max(len(hello.pods), len(hello.statuses)) > MAX_PODS:
         raise SyncError(f"the edge's Hello speaks of more than {MAX_PODS} pods")
     if len(hello.objects) > MAX_OBJECTS:
         raise SyncError(f"the edge's Hello speaks of more than {MAX_OBJECTS} objects")
+    if len(hello.services) > MAX_NAMESPACES:
+        raise SyncError(f"the edge's Hello speaks of more than {MAX_NAMESPACES} namespaces")
 
 
 def believed_status(message: PodStatus) -> Json:

@@ -3,10 +3,12 @@
     a pod refers to it ──> watched by name, or polled ──changed──> ObjectPut
     no pod does any more ──> ObjectForget
 
+    a claim is bound ──> its volume is referred to, by the claim
+
 Each object is followed once and sent once, however many pods share it. At most MAX_OBJECT_WATCHES
-are watched, each over a connection of its own pool; the others, and those that nobody can change,
-are polled. Only the API server's word that an object is not there makes it missing: a refusal, such
-as right after a pod was bound, is asked again.
+are watched, each over a connection of its own pool; the others, those that nobody can change, and
+those that a node may only get, are polled. Only the API server's word that an object is not there
+makes it missing: a refusal, such as right after a pod was bound, is asked again.
 
 Source: kubernetes pkg/kubelet/util/manager/watch_based_manager.go, cache_based_manager.go.
 """
@@ -15,20 +17,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import logging
 import random
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
 from provider.kube.client import MAX_OBJECT_WATCHES, resource_path
 from provider.kube.errors import ApiError, CredentialsError, NotFound
 from provider.kube.watch import Added, Backoff, Deleted, Listed, Modified, list_and_watch
+from provider.pods.desired_objects import compute_object_put
 from provider.pods.desired_state import pod_uid
-from provider.pods.references import KINDS, ObjectRef, pod_references
+from provider.pods.references import (
+    CLAIM,
+    KINDS,
+    VOLUME,
+    ObjectRef,
+    claim_volume,
+    pod_references,
+)
 from provider.telemetry.lasting_problem import LastingProblem
-from tunnel.sync import MAX_MESSAGE_BYTES, ObjectForget, ObjectPut
+from tunnel.sync import ObjectForget, ObjectPut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,6 +49,8 @@ Json = dict[str, Any]
 # A kubelet's own cache of polled objects lives for a minute; a pod may wait for a missing one.
 POLL_S: Final = 60.0
 MISSING_POLL_S: Final = 10.0
+# A pod whose claim is not bound yet waits to be started.
+UNBOUND_POLL_S: Final = 2.0
 # An object that says it is immutable can only vanish.
 IMMUTABLE_POLL_S: Final = 600.0
 # Right after a pod was bound the Node authorizer may not know yet that we may read its objects.
@@ -49,11 +58,6 @@ _FIRST_RETRY_S = 0.2
 _MAX_RETRY_S = 10.0
 # A node's pods refer to some hundreds; the names in a pod's spec are anybody's, and need not exist.
 MAX_OBJECTS: Final = 4096
-MISSING_REVISION: Final = "missing"
-# What the rest of a message may take.
-_ENVELOPE_BYTES = 64 << 10
-_NOISE = ("managedFields", "resourceVersion", "selfLink")
-_encoder = msgspec.json.Encoder(order="sorted")
 
 
 class ObjectWatcher:
@@ -87,6 +91,7 @@ class ObjectWatcher:
         self._tasks: asyncio.TaskGroup | None = None
         # What the edge has, or is being sent: key to revision; None without a session.
         self._held: dict[str, str] | None = None
+        self._are_pods_known = False
 
     async def run(self) -> None:
         """Follow all objects until cancelled."""
@@ -111,31 +116,32 @@ class ObjectWatcher:
         """Forget the objects that only this pod referred to."""
         self._set_refs(uid, frozenset())
 
-    def _set_refs(self, uid: str, refs: frozenset[ObjectRef]) -> None:
-        old = self._refs.pop(uid, frozenset())
+    def _set_refs(self, user: str, refs: frozenset[ObjectRef]) -> None:
+        """Take all that a user refers to: a pod, by its UID, or a claim, by its key."""
+        old = self._refs.pop(user, frozenset())
         if refs:
-            self._refs[uid] = refs
+            self._refs[user] = refs
         for ref in sorted(refs - old):
-            self._add(ref, uid)
+            self._add(ref, user)
         for ref in sorted(old - refs):
-            self._drop(ref, uid)
+            self._drop(ref, user)
 
-    def _add(self, ref: ObjectRef, uid: str) -> None:
+    def _add(self, ref: ObjectRef, user: str) -> None:
         if ref in self._users:
-            self._users[ref].add(uid)
+            self._users[ref].add(user)
             # What is polled may have changed just before the pod was made.
             self._asked[ref].set()
             return
         if len(self._users) >= MAX_OBJECTS:
             logger.error("pods refer to more than %d objects: %s is left out", MAX_OBJECTS, ref.key)
             return
-        self._users[ref] = {uid}
+        self._users[ref] = {user}
         self._asked[ref] = asyncio.Event()
         self._start(ref)
 
-    def _drop(self, ref: ObjectRef, uid: str) -> None:
+    def _drop(self, ref: ObjectRef, user: str) -> None:
         users = self._users.get(ref, set())
-        users.discard(uid)
+        users.discard(user)
         if users:
             return
         self._users.pop(ref, None)
@@ -143,6 +149,7 @@ class ObjectWatcher:
         self._found.pop(ref, None)
         if (follower := self._followers.pop(ref, None)) is not None:
             follower.cancel()
+        self._set_refs(ref.key, frozenset())
         if self._held is not None and self._held.pop(ref.key, None) is not None:
             self._send(ObjectForget(kind=ref.kind, namespace=ref.namespace, name=ref.name))
 
@@ -155,19 +162,27 @@ class ObjectWatcher:
             held: Hello's objects.
         """
         self._held = dict(held)
+        self._are_pods_known = False
         for put in self._found.values():
             self._offer(put)
 
     def all_pods_known(self) -> None:
         """Let the edge forget what no pod refers to: every pod of the site was told of."""
-        if self._held is None:
+        self._are_pods_known = True
+        self._forget_needless()
+
+    def _forget_needless(self) -> None:
+        if self._held is None or not self._are_pods_known:
             return
-        wanted = {ref.key for ref in self._users}
-        for key in set(self._held) - wanted:
-            del self._held[key]
+        needed = {ref.key for ref in self._users}
+        # Only a claim that was read tells which volume is needed.
+        are_volumes_known = all(ref in self._found for ref in self._users if ref.kind == CLAIM)
+        for key in set(self._held) - needed:
             kind, _, rest = key.partition("/")
             namespace, _, name = rest.partition("/")
-            self._send(ObjectForget(kind=kind, namespace=namespace, name=name))
+            if kind != VOLUME or are_volumes_known:
+                del self._held[key]
+                self._send(ObjectForget(kind=kind, namespace=namespace, name=name))
 
     def session_ended(self) -> None:
         """Send nothing until the next session."""
@@ -186,6 +201,10 @@ class ObjectWatcher:
         elif ref in self._users:
             self._found[ref] = put
             self._offer(put)
+            if ref.kind == CLAIM:
+                volume = claim_volume(found) if found is not None else None
+                self._set_refs(ref.key, frozenset({volume} if volume else ()))
+                self._forget_needless()
 
     # Following one object.
 
@@ -247,31 +266,15 @@ class ObjectWatcher:
                 continue
             problem.solved()
             self._take(ref, found)
-            if found is None:
-                return MISSING_POLL_S
-            return IMMUTABLE_POLL_S if found.get("immutable") else POLL_S
+            return _poll_again_s(ref, found)
 
 
-def compute_object_put(ref: ObjectRef, found: Json | None) -> ObjectPut | None:
-    """Return the message that brings an object to the edge, None if it is too large for one.
-
-    The revision is a hash of all but the API server's bookkeeping: a restored etcd may use a
-    resource version twice.
-    """
+def _poll_again_s(ref: ObjectRef, found: Json | None) -> float:
     if found is None:
-        body, revision = None, MISSING_REVISION
-    else:
-        metadata = {key: each for key, each in found["metadata"].items() if key not in _NOISE}
-        # Items of a list name neither.
-        names = {"apiVersion": KINDS[ref.kind].api_version, "kind": ref.kind}
-        body = {**found, **names, "metadata": metadata}
-        encoded = _encoder.encode(body)
-        if len(encoded) > MAX_MESSAGE_BYTES - _ENVELOPE_BYTES:
-            return None
-        revision = hashlib.blake2b(encoded, digest_size=16).hexdigest()
-    return ObjectPut(
-        kind=ref.kind, namespace=ref.namespace, name=ref.name, revision=revision, object=body
-    )
+        return MISSING_POLL_S
+    if ref.kind == CLAIM and claim_volume(found) is None:
+        return UNBOUND_POLL_S
+    return IMMUTABLE_POLL_S if found.get("immutable") else POLL_S
 
 
 def _path(ref: ObjectRef, *, with_name: bool) -> str:

@@ -49,10 +49,11 @@ if TYPE_CHECKING:
 
     from provider.kube.client import KubeApi
     from provider.kube.watch import WatchEvent
-    from provider.pods.object_watcher import ObjectWatcher
+    from provider.pods.pod_dependencies import PodDependencies
     from provider.pods.status_writer import StatusWriter
     from provider.pods.sync_stream import Edge
     from provider.pods.toleration_patch import TolerationPatch
+    from provider.telemetry.sync_traffic import SyncTraffic
     from tunnel.sync import FromEdge, NodePut
 
 logger = logging.getLogger(__name__)
@@ -82,10 +83,11 @@ class PodController:
         node_name: str,
         outbox: SyncOutbox,
         status_writer: StatusWriter,
-        objects: ObjectWatcher,
+        dependencies: PodDependencies,
         on_node_report: Callable[[NodeReport], None],
         on_event: Callable[[EventReport], None],
         tolerations: TolerationPatch | None = None,
+        traffic: SyncTraffic | None = None,
     ) -> None:
         """Wire the controller; ``run`` does the work.
 
@@ -95,12 +97,13 @@ class PodController:
             node_name: Selects the pods.
             outbox: Messages for the edge; the status writer puts its own in.
             status_writer: Told of pods and statuses; its ``run`` is the caller's.
-            objects: Told of pods and sessions, brings what pods refer to; its ``run`` is the
+            dependencies: Told of pods and sessions, brings what pods need; its ``run`` is the
                 caller's.
             on_node_report: Told what the edge says of its machine.
             on_event: Told of events to record.
             tolerations: Told of pods whose tolerations it may have to patch; its ``run`` is the
                 caller's.
+            traffic: Counts what the sync stream carries.
         """
         self._api = api
         self._edge = edge
@@ -108,10 +111,11 @@ class PodController:
         self._selector = {"fieldSelector": f"spec.nodeName={node_name}"}
         self._outbox = outbox
         self._status_writer = status_writer
-        self._objects = objects
+        self._dependencies = dependencies
         self._on_node_report = on_node_report
         self._on_event = on_event
         self._tolerations = tolerations
+        self._traffic = traffic
         self._pods: dict[str, Json] = {}
         self._revisions: dict[str, str] = {}
         # Metadata of pods that are gone, by UID, the oldest first.
@@ -121,11 +125,10 @@ class PodController:
         self._node_put: NodePut | None = None
         # What the edge has, or is being sent: UID to revision; None without a session.
         self._known: dict[str, str] | None = None
-        self._held_objects: dict[str, str] = {}
+        self._hello: Hello | None = None
         # UIDs of which the edge has stored something; the others get their status with the pod.
         self._stored: set[str] = set()
         self._is_started = False
-        self._has_wanted_token = False
         # UIDs of the Hello that were not in the list then; None once Desired{complete} is sent.
         self._doubted: set[str] | None = None
         self._doubt = asyncio.Event()
@@ -182,7 +185,7 @@ class PodController:
         uid = pod_uid(pod)
         self._pods[uid] = pod
         self._revisions[uid] = compute_revision(pod)
-        self._objects.pod_changed(pod)
+        self._dependencies.pod_changed(pod)
         if self._tolerations is not None:
             self._tolerations.pod_changed(pod)
         if self._is_started:
@@ -200,7 +203,7 @@ class PodController:
             self._known.pop(uid, None)
             self._stored.discard(uid)
             self._outbox.put(PodForget(uid=uid))
-        self._objects.pod_deleted(uid)
+        self._dependencies.pod_deleted(uid)
 
     # The sync stream.
 
@@ -215,13 +218,15 @@ class PodController:
                     self._outbox,
                     on_hello=self._handle_hello,
                     on_message=self._handle_message,
+                    traffic=self._traffic,
                 )
                 reason = "the edge ended it"
             except (SiteOffline, TunnelError, TimeoutError) as exc:
                 reason = str(exc) or "the edge does not answer"
             finally:
                 self._known, self._is_started, self._doubted = None, False, None
-                self._objects.session_ended()
+                self._hello = None
+                self._dependencies.session_ended()
                 self._status_writer.session_ended()
             if asyncio.get_running_loop().time() - began_at >= _GOOD_STREAM_S:
                 backoff.reset()
@@ -232,9 +237,8 @@ class PodController:
     def _handle_hello(self, hello: Hello) -> None:
         check_hello(hello)
         logger.info("edge %s says hello with %d pods", hello.version[:64], len(hello.pods))
-        self._has_wanted_token = False
+        self._hello = hello
         self._known = dict(hello.pods)
-        self._held_objects = hello.objects
         self._stored = set(hello.pods)
         self._status_writer.statuses_offered(hello.statuses)
         if self._node_put is not None:
@@ -243,11 +247,11 @@ class PodController:
 
     def _start_session(self) -> None:
         """Bring the edge up to date, once there is a Hello and a complete list."""
-        if self._known is None or not self._is_listed or self._is_started:
+        if self._hello is None or self._known is None or not self._is_listed or self._is_started:
             return
         self._is_started = True
         # Before the pods that wait for them.
-        self._objects.session_started(self._held_objects)
+        self._dependencies.session_started(self._hello)
         self._doubted = set(self._known) - set(self._pods)
         for uid in self._pods:
             self._send_pod(uid)
@@ -259,7 +263,7 @@ class PodController:
     def _send_desired(self) -> None:
         self._doubted = None
         self._outbox.put(Desired(pods=dict(self._revisions), complete=True))
-        self._objects.all_pods_known()
+        self._dependencies.all_pods_known()
 
     async def _settle_doubts(self) -> None:
         """List afresh when the edge knows pods that our list lacks, and only then say it is all."""
@@ -322,10 +326,7 @@ class PodController:
                 if key in self._pods:
                     self._stored.add(key)
             case TokenWant():
-                # Said once per session: an edge may ask as often as it likes.
-                if not self._has_wanted_token:
-                    self._has_wanted_token = True
-                    logger.warning("the edge asks for a token; it gets none yet")
+                self._dependencies.token_wanted(message)
             case Hello():
                 raise AssertionError("the sync stream hands over one Hello, apart")
 

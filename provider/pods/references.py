@@ -1,5 +1,8 @@
 """Which objects a pod refers to, so that they are brought to its site. Pure.
 
+Names of Secrets that belong to volumes of kinds that no edge mounts (CSI, cloud disks, …) are left
+out: a site holds no secret that nothing there reads.
+
 Source: kubernetes pkg/api/v1/pod/util.go ``VisitPodSecretNames``, ``VisitPodConfigmapNames``;
 plugin/pkg/auth/authorizer/node/graph.go ``AddPod``, which lets a node read exactly these.
 """
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tunnel.sync import object_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 Json = dict[str, Any]
 
@@ -21,6 +24,14 @@ Json = dict[str, Any]
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*", re.ASCII)
 _MAX_NAME_CHARACTERS = 253
 _ENDED_PHASES = frozenset({"Succeeded", "Failed"})
+
+
+CONFIG_MAP: Final = "ConfigMap"
+CLAIM: Final = "PersistentVolumeClaim"
+VOLUME: Final = "PersistentVolume"
+RUNTIME_CLASS: Final = "RuntimeClass"
+SECRET: Final = "Secret"  # noqa: S105  # a kind
+_CONTAINER_LISTS = ("initContainers", "containers", "ephemeralContainers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +56,14 @@ class Kind:
 
 
 KINDS: Final[Mapping[str, Kind]] = {
-    "RuntimeClass": Kind(resource="runtimeclasses", group="node.k8s.io"),
-    "Secret": Kind(resource="secrets"),
+    CONFIG_MAP: Kind(resource="configmaps"),
+    CLAIM: Kind(resource="persistentvolumeclaims", is_watchable=False),
+    VOLUME: Kind(resource="persistentvolumes", is_watchable=False),
+    RUNTIME_CLASS: Kind(resource="runtimeclasses", group="node.k8s.io"),
+    SECRET: Kind(resource="secrets"),
 }
+
+_CLUSTER_WIDE = frozenset({RUNTIME_CLASS, VOLUME})
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -77,26 +93,64 @@ class ObjectRef:
 
 
 def pod_references(pod: Json) -> frozenset[ObjectRef]:
-    """Return all objects that the edge needs to run a pod; none for one that has ended."""
+    """Return all objects that the edge needs to run a pod; none for one that has ended.
+
+    The volume behind a claim is not among them: only the claim itself tells it (``claim_volume``).
+    """
     if (pod.get("status") or {}).get("phase") in _ENDED_PHASES:
         return frozenset()
     namespace = str(pod["metadata"].get("namespace") or "default")
+    names = _names(pod)
+    refs = (
+        ObjectRef(
+            kind=kind,
+            namespace="" if kind in _CLUSTER_WIDE else namespace,
+            name=str(name),
+        )
+        for kind, name in names
+        if name
+    )
+    return frozenset(refs)
+
+
+def claim_volume(claim: Json) -> ObjectRef | None:
+    """Return the volume that a claim is bound to, None while it is bound to none."""
+    name = (claim.get("spec") or {}).get("volumeName")
+    # A claim may name the volume that it wishes for; only once it is bound may its node read it.
+    is_bound = (claim.get("status") or {}).get("phase") == "Bound"
+    return ObjectRef(kind=VOLUME, namespace="", name=str(name)) if name and is_bound else None
+
+
+def _names(pod: Json) -> Iterator[tuple[str, object]]:
+    """Yield kind and name of whatever a pod names, also names that are empty."""
     spec = pod.get("spec") or {}
-    return frozenset(ref for source in _SOURCES for ref in source(spec, namespace))
+    for each in spec.get("imagePullSecrets") or ():
+        yield SECRET, each.get("name")
+    yield RUNTIME_CLASS, spec.get("runtimeClassName")
+    for containers in _CONTAINER_LISTS:
+        for container in spec.get(containers) or ():
+            yield from _environment_names(container)
+    for volume in spec.get("volumes") or ():
+        yield from _volume_names(volume)
+        # Source: k8s.io/component-helpers storage/ephemeral ``VolumeClaimName``.
+        if volume.get("ephemeral"):
+            yield CLAIM, f"{pod['metadata'].get('name')}-{volume.get('name')}"
 
 
-def _pull_secrets(spec: Json, namespace: str) -> Iterator[ObjectRef]:
-    for secret in spec.get("imagePullSecrets") or ():
-        if name := secret.get("name"):
-            yield ObjectRef(kind="Secret", namespace=namespace, name=str(name))
+def _environment_names(container: Json) -> Iterator[tuple[str, object]]:
+    for source in container.get("envFrom") or ():
+        yield CONFIG_MAP, (source.get("configMapRef") or {}).get("name")
+        yield SECRET, (source.get("secretRef") or {}).get("name")
+    for variable in container.get("env") or ():
+        source = variable.get("valueFrom") or {}
+        yield CONFIG_MAP, (source.get("configMapKeyRef") or {}).get("name")
+        yield SECRET, (source.get("secretKeyRef") or {}).get("name")
 
 
-def _runtime_class(spec: Json, _namespace: str) -> Iterator[ObjectRef]:
-    if name := spec.get("runtimeClassName"):
-        yield ObjectRef(kind="RuntimeClass", namespace="", name=str(name))
-
-
-_SOURCES: Final[tuple[Callable[[Json, str], Iterator[ObjectRef]], ...]] = (
-    _pull_secrets,
-    _runtime_class,
-)
+def _volume_names(volume: Json) -> Iterator[tuple[str, object]]:
+    yield CONFIG_MAP, (volume.get("configMap") or {}).get("name")
+    yield SECRET, (volume.get("secret") or {}).get("secretName")
+    yield CLAIM, (volume.get("persistentVolumeClaim") or {}).get("claimName")
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        yield CONFIG_MAP, (source.get("configMap") or {}).get("name")
+        yield SECRET, (source.get("secret") or {}).get("name")

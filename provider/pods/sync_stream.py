@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final, Protocol
 
+from provider.telemetry.sync_traffic import SyncTraffic
 from tunnel.errors import SyncError, TunnelError
 from tunnel.protocol import RequestHead
 from tunnel.sync import (
@@ -34,7 +35,7 @@ from tunnel.sync import (
 from tunnel.sync_fragments import FragmentReader, encode_fragments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from provider.edge_link.edge_client import LinkState
     from tunnel.stream import Stream
@@ -156,6 +157,7 @@ async def run_sync_stream(
     *,
     on_hello: Callable[[Hello], None],
     on_message: Callable[[FromEdge], None],
+    traffic: SyncTraffic | None = None,
 ) -> None:
     """Open the stream, hand over what the edge says, send what the outbox holds.
 
@@ -166,16 +168,18 @@ async def run_sync_stream(
         outbox: Opened after the edge's Hello, closed at the end.
         on_hello: Told of the Hello, which comes first and once.
         on_message: Told of every later message, in order.
+        traffic: Counts what goes either way.
 
     Raises:
         SiteOffline: There is no session.
         TunnelError: The session or stream was lost, or the edge sent what it must not.
         TimeoutError: The edge did not answer, or takes nothing any more.
     """
+    traffic = traffic or SyncTraffic()
     async with asyncio.timeout(OPEN_TIMEOUT_S):
         stream = await edge.open(_HEAD)
     try:
-        reader = _MessageReader(stream)
+        reader = _MessageReader(stream, traffic)
         async with asyncio.timeout(OPEN_TIMEOUT_S):
             answer = await stream.response()
             if answer.status != 200:
@@ -187,21 +191,22 @@ async def run_sync_stream(
             raise SyncError(f"the edge speaks version {hello.protocol} of the sync protocol")
         outbox.open()
         on_hello(hello)
-        await _exchange(stream, reader, outbox, on_message)
+        await _exchange(reader, on_message, outbox, writing=_write(stream, outbox, traffic))
     finally:
         outbox.close()
         stream.reset()  # does nothing on a stream that has ended
 
 
 async def _exchange(
-    stream: Stream,
     reader: _MessageReader,
-    outbox: SyncOutbox,
     on_message: Callable[[FromEdge], None],
+    outbox: SyncOutbox,
+    *,
+    writing: Coroutine[None, None, None],
 ) -> None:
     try:
         async with asyncio.TaskGroup() as tasks:
-            writer = tasks.create_task(_write(stream, outbox))
+            writer = tasks.create_task(writing)
             while message := await reader.next():
                 if isinstance(message, Hello):
                     raise SyncError("the edge said Hello twice")
@@ -225,10 +230,12 @@ def _is_being_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _write(stream: Stream, outbox: SyncOutbox) -> None:
+async def _write(stream: Stream, outbox: SyncOutbox, traffic: SyncTraffic) -> None:
     while True:
         message = await outbox.get()
-        for fragment in encode_fragments(encode_message(message)):
+        payload = encode_message(message)
+        traffic.sent(message, size_bytes=len(payload))
+        for fragment in encode_fragments(payload):
             async with asyncio.timeout(WRITE_TIMEOUT_S):
                 await stream.write(fragment)
 
@@ -236,8 +243,9 @@ async def _write(stream: Stream, outbox: SyncOutbox) -> None:
 class _MessageReader:
     """Reads whole messages off a stream."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, traffic: SyncTraffic) -> None:
         self._stream = stream
+        self._traffic = traffic
         self._fragments = FragmentReader()
         self._complete: list[bytes] = []
 
@@ -250,4 +258,7 @@ class _MessageReader:
                     raise SyncError("the sync stream ended within a message")
                 return None
             self._complete = self._fragments.receive_data(data)
-        return decode_from_edge(self._complete.pop(0))
+        payload = self._complete.pop(0)
+        message = decode_from_edge(payload)
+        self._traffic.received(message, size_bytes=len(payload))
+        return message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry
 
+from provider.telemetry.sync_traffic import SyncTraffic
 from tunnel.metrics import TunnelMetrics
 
 
@@ -13,9 +14,12 @@ class ProviderMetrics:
     Attributes:
         registry: Whoever serves them collects from it.
         tunnel: The tunnel's.
+        sync: The sync stream's.
     """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.tunnel = TunnelMetrics()
         self.registry.register(self.tunnel)
+        self.sync = SyncTraffic()
+        self.registry.register(self.sync)

@@ -49,3 +49,11 @@ def test_groups_are_removed_with_all_below_and_busy_ones_are_told(
     assert cgroups.remove(["/site", "/busy", "/gone", "/"]) == [two / "busy"]
     assert list(one.iterdir()) == []
     assert list(two.iterdir()) == [two / "busy"]
+
+
+def test_driver_is_runcs_own_unless_another_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the environment."""
+    monkeypatch.delenv("DEVCLUSTER_CGROUP_DRIVER", raising=False)
+    assert cgroups.driver() == "cgroupfs"
+    monkeypatch.setenv("DEVCLUSTER_CGROUP_DRIVER", "systemd")
+    assert cgroups.driver() == "systemd"

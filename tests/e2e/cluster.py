@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from devcluster.layout import default_root
 from devcluster.state import load_state
 from tests.e2e.kubectl import Kubectl
@@ -44,6 +46,17 @@ class Cluster:
     def start(self, part: str) -> None:
         """Start the site's `provider` or `edge` again."""
         devcluster("start", part, self.site)
+
+    def restart_containerd(self) -> None:
+        """Kill the site's containerd, and start it again once it is gone; an edge too if none is.
+
+        Both get the configuration that the devcluster writes now.
+        """
+        process = psutil.Process(int(self.environment["DEVCLUSTER_CONTAINERD_PID"]))
+        process.kill()
+        process.wait(timeout=20)
+        devcluster("up")
+        self.environment = read_environment()
 
     def cut_link(self, *, how: str) -> None:
         """Cut the site's link: `down` the interface, or `drop` every packet silently."""
@@ -93,21 +106,37 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def edge_configured(cluster: Cluster, fields: Mapping[str, object]) -> Iterator[None]:
-    """Run the site's edge with other fields in its configuration file while the block runs."""
+def edge_configured(
+    cluster: Cluster,
+    fields: Mapping[str, object],
+    *,
+    around: contextlib.AbstractContextManager[object] | None = None,
+) -> Iterator[None]:
+    """Run the site's edge with other fields in its configuration file while the block runs.
+
+    Args:
+        cluster: Whose first site.
+        fields: What the file says besides.
+        around: What is entered and left while no edge runs.
+    """
     file = Path(cluster.environment["DEVCLUSTER_SITE_ROOT"], "edge.yaml")
     before = file.read_text()
-    try:
-        added = "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
-        _restart_edge(cluster, file, before + added)
-        yield
-    finally:
-        _restart_edge(cluster, file, before)
-
-
-def _restart_edge(cluster: Cluster, file: Path, text: str) -> None:
+    added = "".join(f"{key}: {json.dumps(value)}\n" for key, value in fields.items())
     cluster.stop("edge", signal="TERM")
-    file.write_text(text)
+    try:
+        with around or contextlib.nullcontext():
+            file.write_text(before + added)
+            try:
+                _start_edge(cluster)
+                yield
+            finally:
+                cluster.stop("edge", signal="TERM")
+    finally:
+        file.write_text(before)
+        _start_edge(cluster)
+
+
+def _start_edge(cluster: Cluster) -> None:
     cluster.start("edge")
     # The Node may still be Ready from before: only the edge itself can answer.
     healthz = f"/api/v1/nodes/{cluster.site}/proxy/healthz"

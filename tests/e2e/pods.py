@@ -27,12 +27,10 @@ def container(name: str = "main", *, script: str = IDLE, **fields: Any) -> Json:
 
 
 def pod_spec(*containers: Json, site: str, **fields: Any) -> Json:  # noqa: ANN401
-    """Return a pod spec for one site, with what first light does not support switched off."""
+    """Return a pod spec for one site."""
     return {
         "nodeSelector": {"kubernetes.io/hostname": site},
         "tolerations": [SITE_TOLERATION],
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 2,
         "containers": list(containers) or [container()],
         **fields,

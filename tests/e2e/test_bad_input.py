@@ -92,18 +92,18 @@ def test_an_image_that_cannot_be_pulled(cluster: Cluster, kubectl: Kubectl) -> N
     assert "trying and failing to pull image" in refused.error
 
 
-@pytest.mark.parametrize(
-    ("name", "field", "change"),
-    [
-        ("volumes", "volumes", {"volumes": [{"name": "v", "emptyDir": {}}]}),
-        ("links", "enableServiceLinks", {"enableServiceLinks": True}),
-    ],
-)
+def with_a_device(name: str, site: str) -> Json:
+    """Return a pod that claims a device; bound by hand, since no scheduler would find it a node."""
+    claims = [{"name": "gpu", "resourceClaimName": "gpu"}]
+    return pod(name, site=site, nodeName=site, resourceClaims=claims)
+
+
 def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
-    cluster: Cluster, kubectl: Kubectl, name: str, field: str, change: Json
+    cluster: Cluster, kubectl: Kubectl
 ) -> None:
     """It stays Pending, with a reason and an event that name the field, and makes no container."""
-    kubectl.apply(pod(name, site=cluster.site, **change))
+    name, field = "claims", "resourceClaims"
+    kubectl.apply(with_a_device(name, cluster.site))
     state = waits_for(kubectl, name, "UnsupportedByEdgelet")
     assert f"spec.{field}" in state["message"], state
     assert kubectl.json("get", "pod", name)["status"]["phase"] == "Pending"
@@ -116,17 +116,18 @@ def test_a_pod_that_needs_what_is_not_there_yet_never_runs_wrongly(
 
 
 def test_a_container_field_that_is_not_there_yet(cluster: Cluster, kubectl: Kubectl) -> None:
-    """The same for a field of a container: its environment from a ConfigMap."""
-    main = container(envFrom=[{"configMapRef": {"name": "settings"}}])
-    kubectl.apply(pod("environment", main, site=cluster.site))
+    """The same for a field of a container: a variable out of a file that another one wrote."""
+    reference = {"volumeName": "v", "path": "config.env", "key": "COLOR"}
+    main = container(env=[{"name": "COLOR", "valueFrom": {"fileKeyRef": reference}}])
+    volumes: list[Json] = [{"name": "v", "emptyDir": {}}]
+    kubectl.apply(pod("environment", main, site=cluster.site, volumes=volumes))
     state = waits_for(kubectl, "environment", "UnsupportedByEdgelet")
-    assert "envFrom" in state["message"], state
+    assert "env[COLOR].valueFrom.fileKeyRef" in state["message"], state
 
 
 def test_an_unsupported_pod_can_be_deleted(cluster: Cluster, kubectl: Kubectl) -> None:
     """What never ran goes at once."""
-    change: Json = {"volumes": [{"name": "v", "emptyDir": {}}]}
-    kubectl.apply(pod("brief", site=cluster.site, **change))
+    kubectl.apply(with_a_device("brief", cluster.site))
     eventually(lambda: waiting(kubectl, "brief"), what="it waits", timeout_s=30)
     kubectl.ok("delete", "pod", "brief", "--timeout=20s", timeout_s=40)
 

@@ -30,6 +30,14 @@ def registry(
         yield running
 
 
+@pytest.fixture(scope="module", autouse=True)
+def late(cluster: Cluster, kubectl: Kubectl, registry: Registry) -> None:
+    """A pod whose Secret came after its first pull; the next one comes after its back-off."""
+    kubectl.apply(make(cluster.site, "late", registry.push("team/late:1"), "late"))
+    refused(kubectl, "late")
+    kubectl.apply(pull_secret("late"))
+
+
 def make(site: str, name: str, image: str, *secrets: str, policy: str = "IfNotPresent") -> Json:
     """Return a pod of an image, with pull secrets."""
     main = container(image=image, imagePullPolicy=policy)
@@ -118,21 +126,6 @@ def test_image_that_is_not_there(cluster: Cluster, kubectl: Kubectl, registry: R
     assert "not found" in refused(kubectl, "absent")
 
 
-def test_secret_that_comes_late_lets_the_pod_start(
-    cluster: Cluster, kubectl: Kubectl, registry: Registry
-) -> None:
-    """Until then a warning tells what is missing."""
-    image = registry.push("team/late:1")
-    kubectl.apply(make(cluster.site, "late", image, "late"))
-    refused(kubectl, "late")
-    assert messages(kubectl, "late", "FailedToRetrieveImagePullSecret") == [
-        "Unable to retrieve some image pull secrets (late); "
-        "attempting to pull the image may not succeed."
-    ]
-    kubectl.apply(pull_secret("late"))
-    kubectl.wait("condition=Ready", "pod/late", timeout_s=120)
-
-
 def test_image_of_one_pod_is_not_anothers(
     cluster: Cluster, kubectl: Kubectl, registry: Registry
 ) -> None:
@@ -161,3 +154,13 @@ def test_image_of_one_pod_is_not_anothers(
         what="the event",
         timeout_s=30,
     )
+
+
+@pytest.mark.usefixtures("late")
+def test_secret_that_comes_late_lets_the_pod_start(kubectl: Kubectl) -> None:
+    """Until then a warning tells what is missing."""
+    assert messages(kubectl, "late", "FailedToRetrieveImagePullSecret") == [
+        "Unable to retrieve some image pull secrets (late); "
+        "attempting to pull the image may not succeed."
+    ]
+    kubectl.wait("condition=Ready", "pod/late", timeout_s=120)

@@ -81,12 +81,12 @@ def test_since(kubectl: Kubectl) -> None:
     """Relative and absolute times leave out what is older, and only that."""
     first = parse_timestamp(kubectl.ok("logs", POD, "--timestamps").splitlines()[0])
     eventually(
-        lambda: (datetime.now(UTC) - first).total_seconds() > 12,
-        what="the first lines are 12 s old",
-        timeout_s=15,
+        lambda: (datetime.now(UTC) - first).total_seconds() > 6,
+        what="the first lines are 6 s old",
+        timeout_s=10,
     )
     say(kubectl, "fresh words")
-    recent = kubectl.ok("logs", POD, "--since=10s").splitlines()
+    recent = kubectl.ok("logs", POD, "--since=5s").splitlines()
     assert "fresh words" in recent
     assert not set(recent) & set(LINES)
     stamped = kubectl.ok("logs", POD, "--timestamps").splitlines()

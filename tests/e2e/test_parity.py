@@ -1,4 +1,4 @@
-"""Must show 4: ten pods on a site and on a real kubelet tell the same, but for what is explained.
+"""Must show 4: twelve pods on a site and on a kubelet tell the same, but for what is explained.
 
 What differs and why is in docs/parity.md; `python -m tests.e2e.parity` prints all of it.
 """
@@ -26,7 +26,7 @@ def kubelet(cluster: Cluster, request: pytest.FixtureRequest) -> Cluster:
     return cluster
 
 
-def test_ten_pods_tell_what_a_kubelet_tells(kubelet: Cluster) -> None:
+def test_twelve_pods_tell_what_a_kubelet_tells(kubelet: Cluster) -> None:
     """Statuses over their life, as they settle and at the end, and events."""
     outcome = compare(kubelet)
     told = "\n".join(map(str, outcome.unexplained))

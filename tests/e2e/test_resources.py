@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.cgroups import IS_UNIFIED, class_group, pod_group
+from tests.e2e.cluster import edge_configured
 from tests.e2e.pods import container, pod
 from tests.e2e.waiting import eventually
 
@@ -184,6 +185,32 @@ def test_memory_that_runs_out_is_said(kubectl: Kubectl, cluster: Cluster) -> Non
     [status] = kubectl.json("get", "pod", "hungry")["status"]["containerStatuses"]
     ended = status["state"]["terminated"]
     assert (ended["reason"], ended["exitCode"]) == ("OOMKilled", 137)
+
+
+@pytest.mark.skipif(not IS_UNIFIED, reason="this machine has control groups of version 1")
+def test_memory_that_runs_out_ends_the_whole_container(kubectl: Kubectl, cluster: Cluster) -> None:
+    """On version 2, as under a kubelet: not only the process that took the last of it."""
+    parent = "tail /dev/zero; echo outlived; while :; do sleep 3600 & wait $!; done"
+    hungry = container(script=parent, resources=resources(limits={"memory": "16Mi"}))
+    kubectl.apply(pod("all-of-it", hungry, site=cluster.site, restartPolicy="Never"))
+    kubectl.wait("jsonpath={.status.phase}=Failed", "pod/all-of-it")
+    [status] = kubectl.json("get", "pod", "all-of-it")["status"]["containerStatuses"]
+    assert status["state"]["terminated"]["reason"] == "OOMKilled"
+    assert "outlived" not in kubectl.ok("logs", "all-of-it")
+
+
+def test_a_pod_has_so_many_processes_and_no_more(kubectl: Kubectl, cluster: Cluster) -> None:
+    """With podPidsLimit, in all its containers together; the rest of the machine has its own."""
+    forks = (
+        "i=0; while [ $i -lt 100 ]; do sleep 60 >/dev/null 2>&1 & i=$((i + 1)); done; echo made all"
+    )
+    with edge_configured(cluster, {"podPidsLimit": 64}):
+        found = run(kubectl, cluster, "few", container(), container("other"))
+        assert pod_group(cluster, found).pids == 64
+        refused = kubectl.run("exec", "few", "-c", "other", "--", "sh", "-c", forks)
+        kubectl.ok("delete", "pod", "few", "--now")
+    assert "can't fork: Resource temporarily unavailable" in refused.error
+    assert "made all" not in refused.text
 
 
 def test_a_runtime_class_adds_its_overhead(kubectl: Kubectl, cluster: Cluster) -> None:

@@ -32,6 +32,7 @@ from tunnel.sync import (
     NodeReport,
     PodPut,
     PodStatus,
+    ServicesPut,
 )
 
 if TYPE_CHECKING:
@@ -171,6 +172,8 @@ async def test_pod_comes_down_and_its_status_goes_up(tmp_path: Path) -> None:
         sync = await SyncEnd.open(await provider.sessions.get())
         hello = await sync.receive(Hello)
         report = await sync.receive(NodeReport)
+        # No container starts before the API's own Service is known.
+        await sync.send(ServicesPut(namespace="default", services=[], complete=True))
         await sync.send(PodPut(uid=pod()["metadata"]["uid"], revision="1", pod=pod()))
         await sync.send(Desired(pods={pod()["metadata"]["uid"]: "1"}, complete=True))
         ack = await sync.receive(Ack)

@@ -107,6 +107,8 @@ async def edge_api(
             node=OneReport(),
             events=pods.recorder,
             objects=pods.parts.stores.objects,
+            services=pods.parts.stores.services,
+            tokens=pods.parts.stores.tokens,
             own_node=pods.parts.stores.own_node,
         )
         audit = AuditedCalls()

@@ -14,6 +14,7 @@ from edge_runtime.policy.edge_policy import FORBIDS_NOTHING
 from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.store.database import Database
 from tests.fakes.pod_settings import make_pod_settings
+from tunnel.sync import ServicesPut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tests.fakes.fake_cri import FakeCri
 
 RELIST_PERIOD_S = 0.05
+NO_SERVICES = ServicesPut(namespace="default", services=[], complete=True, revision="none")
 
 
 def pod_json(name: str = "p", uid: str = "u", **spec: Any) -> Json:  # noqa: ANN401  # API JSON
@@ -70,9 +72,11 @@ class EdgePods:
         """Load and run everything meanwhile."""
         try:
             await self.parts.load()
+            # A provider tells of the API's own Service before anything else can start.
+            await self.parts.stores.services.put(NO_SERVICES)
             async with asyncio.TaskGroup() as group:
                 loops = (self.statuses, self.recorder, self.pleg, self.parts.probers)
-                parts = (*loops, self.manager)
+                parts = (*loops, self.manager, self.manager.orphans)
                 tasks = [group.create_task(part.run()) for part in parts]
                 yield self
                 for task in tasks:

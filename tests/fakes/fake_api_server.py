@@ -2,9 +2,9 @@
 
 It speaks what the provider uses of the real protocol: GET, LIST with field selectors, paging,
 WATCH with bookmarks and 410, POST, PUT (compare-and-swap by resource version), PATCH (a strategic
-merge of what Node and Pod need), DELETE with preconditions, token and access reviews, and Status
-objects for every refusal. Identities are recorded, not enforced: what a node may do is proved on
-the real API server (tests/e2e).
+merge of what Node and Pod need), DELETE with preconditions, token and access reviews, TokenRequest,
+and Status objects for every refusal. Identities are recorded, not enforced: what a node may do is
+proved on the real API server (tests/e2e).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from provider.kube.client import KubeClient
 from provider.kube.credentials import ClusterAccess, StaticToken
 from tests.fakes.api_paths import is_in, is_selected, split_path
 from tests.fakes.api_reviews import Reviews
+from tests.fakes.issued_tokens import IssuedTokens
 from tests.fakes.site_objects import refused_secret
 from tests.fakes.strategic_merge import merge
 from tunnel.identity import SiteName
@@ -93,6 +94,7 @@ class FakeAPIServer:
         self.compacted_version = 0
         self.page_size = 500
         self.reviews = Reviews()
+        self.tokens = IssuedTokens()
         self.max_concurrent = 0
         # Fields of a status that a server of another version would have.
         self.unknown_status_fields: frozenset[str] = frozenset()
@@ -260,6 +262,8 @@ class FakeAPIServer:
         match request.verb:
             case "list":
                 return self._list(collection, query)
+            case "create" if subresource == "token":
+                return self.tokens.issue(collection, name, request.body)
             case "create":
                 return self._create(collection, request.body)
         key = (collection, name)

@@ -13,11 +13,13 @@ from edge_runtime.admission.allocation_manager import Verdict
 from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, ProbeView
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_start import ContainerStarter, HookFailed
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
+from edge_runtime.pods.pod_volumes import PodVolumes
 from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.pods.status_updater import StatusUpdater
 from edge_runtime.runtime.cri_config import sandbox_config
@@ -25,9 +27,11 @@ from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.local_pod_state import LocalPodState
 from edge_runtime.store.schema import migrate
 from edge_runtime.store.status_store import StatusStore
+from edge_runtime.volumes.unsupported import UnsupportedPlugin
+from edge_runtime.volumes.volume_manager import VolumeManager
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
     from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod, PodUID
@@ -166,11 +170,25 @@ class _AdmitsAll:
         return False
 
 
+class _NoEnvironments:
+    async def of(self, pod: Pod, container: Container, *, ips: tuple[str, ...]) -> dict[str, str]:
+        del pod, container, ips
+        return {}
+
+
 class _NoMounts:
     async def mounts(
         self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
     ) -> tuple[Mount, ...]:
         del pod, container, attempt, ips
+        return ()
+
+
+class _NoVolumes:
+    async def mounts(
+        self, pod: Pod, container: Container, *, env: Mapping[str, str], sandbox: SandboxConfig
+    ) -> tuple[Mount, ...]:
+        del pod, container, env, sandbox
         return ()
 
 
@@ -211,6 +229,7 @@ class MemoryEdge:
 
         self.pleg = GenericPLEG(runtime, self.cache, wake=self._wake, monotonic=runtime.now_s)
         admission = _AdmitsAll()
+        volumes = VolumeManager({}, otherwise=UnsupportedPlugin(), pods_dir=settings.pods_dir)
         status = StatusUpdater(
             cache=self.cache,
             statuses=self.statuses,
@@ -224,6 +243,7 @@ class MemoryEdge:
             pleg=self.pleg,
             cache=self.cache,
             hooks=hooks,
+            volumes=volumes,
             events=events,
             settings=settings,
         )
@@ -237,7 +257,9 @@ class MemoryEdge:
                 records=self.records,
                 events=events,
                 hooks=hooks,
+                environments=_NoEnvironments(),
                 mounts=_NoMounts(),
+                volumes=_NoVolumes(),
                 settings=settings,
             ),
             killer=termination,
@@ -248,8 +270,10 @@ class MemoryEdge:
             cache=self.cache,
             launcher=launcher,
             termination=termination,
+            cleaning=DeferredCleaning(runtime),
             admission=admission,
             resizer=admission,
+            volumes=PodVolumes(volumes, events=events, monotonic=runtime.now_s),
             probers=probers,
             status=status,
             statuses=self.statuses,

@@ -171,8 +171,6 @@ def pod_specs() -> list[Json]:
 
 @pytest.mark.parametrize("spec", pod_specs(), ids=lambda spec: spec["containers"][0]["name"])
 def test_examples_run_on_a_site_and_nowhere_else(spec: Json) -> None:
-    """They tolerate the taint, select the role, and ask for nothing that is not served yet."""
+    """They tolerate the taint and select the role."""
     assert spec["nodeSelector"] == {"node-role.kubernetes.io/edge": ""}
     assert [item["key"] for item in spec["tolerations"]] == ["edgelet.dev/site"]
-    assert spec["automountServiceAccountToken"] is False
-    assert spec["enableServiceLinks"] is False

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import http.client
+import itertools
 import json
 import shutil
 import ssl
@@ -38,6 +39,7 @@ MANIFESTS = Path(__file__).resolve().parents[2] / "manifests"
 OTHER_NODE = "another-node"
 SILENCE_TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 AUDIENCE = "vault"
+OWNERS = ("mine", "theirs", "nobodys")
 JSON_BODY = {"Content-Type": "application/json"}
 DRY_RUN = "dryRun=All"
 
@@ -116,31 +118,57 @@ def space(kubectl: Kubectl) -> str:
 
 @pytest.fixture(scope="module", autouse=True)
 def both_nodes(cluster: Cluster, kubectl: Kubectl) -> Iterator[None]:
-    """A pod with a Secret on the site's node, and one on a node that is another's."""
+    """A pod with objects of its own on the site's node, and one on a node that is another's."""
     kubectl.apply(
         {"apiVersion": "v1", "kind": "Node", "metadata": {"name": OTHER_NODE}},
-        *(
-            {
-                "apiVersion": "v1",
-                "kind": "Secret",
-                "metadata": {"name": name},
-                "stringData": {"key": "value"},
-            }
-            for name in ("mine", "theirs", "nobodys")
-        ),
+        *(item for name in OWNERS for item in _objects(name, kubectl.namespace)),
         _pod("mine", cluster.site),
         _pod("theirs", OTHER_NODE),
     )
     yield
     kubectl.ok("delete", "node", OTHER_NODE)
-    kubectl.ok("delete", "pod", "theirs", "--grace-period=0", "--force")
+    kubectl.ok("delete", "pod", "mine", "theirs", "--grace-period=0", "--force")
+    for name in OWNERS:
+        kubectl.ok("delete", "pvc", name, "--wait=false")
+        kubectl.ok("delete", "pv", _volume(name, kubectl.namespace), "--wait=false")
+
+
+def _volume(name: str, namespace: str) -> str:
+    return f"{namespace}-{name}"
+
+
+def _objects(name: str, namespace: str) -> list[Json]:
+    """Return a ConfigMap, a Secret, a claim and the volume that it is bound to."""
+    storage = {"storageClassName": "", "accessModes": ["ReadWriteOnce"]}
+    volume = {
+        "capacity": {"storage": "1Mi"},
+        # Nothing is there: whoever runs the pod mounts nothing.
+        "hostPath": {"path": "/nowhere/edgelet", "type": "Directory"},
+        "claimRef": {"namespace": namespace, "name": name},
+        "persistentVolumeReclaimPolicy": "Retain",
+    }
+    claim = {
+        "volumeName": _volume(name, namespace),
+        "resources": {"requests": {"storage": "1Mi"}},
+    }
+    return [
+        _object("Secret", name, stringData={"key": "value"}),
+        _object("ConfigMap", name, data={"key": "value"}),
+        _object("PersistentVolume", _volume(name, namespace), spec=volume | storage),
+        _object("PersistentVolumeClaim", name, spec=claim | storage),
+    ]
+
+
+def _object(kind: str, name: str, **fields: Json) -> Json:
+    return {"apiVersion": "v1", "kind": kind, "metadata": {"name": name}, **fields}
 
 
 def _pod(name: str, node: str) -> Json:
     token = {"serviceAccountToken": {"path": "token", "audience": AUDIENCE}}
     volumes = [
         {"name": "secret", "secret": {"secretName": name}},
-        {"name": "token", "projected": {"sources": [token]}},
+        {"name": "token", "projected": {"sources": [token, {"configMap": {"name": name}}]}},
+        {"name": "claim", "persistentVolumeClaim": {"claimName": name}},
     ]
     return pod(name, site=node, nodeName=node, volumes=volumes)
 
@@ -152,16 +180,67 @@ def assert_refused(answer: Answer, *texts: str) -> None:
         assert text in answer.text, answer
 
 
-def test_the_secret_of_its_own_pod_and_no_other(as_node: Caller, space: str) -> None:
+@pytest.mark.parametrize("resource", ["secrets", "configmaps", "persistentvolumeclaims"])
+def test_what_its_own_pods_refer_to_and_nothing_else(
+    as_node: Caller, space: str, resource: str
+) -> None:
     """The Node authorizer knows which objects the node's pods refer to."""
     eventually(
-        lambda: as_node.call("GET", f"{space}/secrets/mine").status == 200,
+        lambda: as_node.call("GET", f"{space}/{resource}/mine").status == 200,
         what="the authorizer knows the pod",
         timeout_s=20,
     )
     for name in ("theirs", "nobodys"):
-        assert_refused(as_node.call("GET", f"{space}/secrets/{name}"), "no relationship found")
-    assert_refused(as_node.call("GET", f"{space}/secrets"))
+        assert_refused(as_node.call("GET", f"{space}/{resource}/{name}"), "no relationship found")
+    assert_refused(as_node.call("GET", f"{space}/{resource}"))
+    assert_refused(as_node.call("DELETE", f"{space}/{resource}/mine"))
+
+
+def test_the_volume_of_its_own_claim_and_no_other(
+    as_node: Caller, kubectl: Kubectl, space: str
+) -> None:
+    """Once it is bound; neither may be watched, not even by name."""
+    volumes = "/api/v1/persistentvolumes"
+    own = _volume("mine", kubectl.namespace)
+    eventually(
+        lambda: as_node.call("GET", f"{volumes}/{own}").status == 200,
+        what="the authorizer knows the volume",
+        timeout_s=20,
+    )
+    claim = json.loads(as_node.call("GET", f"{space}/persistentvolumeclaims/mine").text)
+    assert claim["spec"]["volumeName"] == own
+    other = _volume("theirs", kubectl.namespace)
+    assert_refused(as_node.call("GET", f"{volumes}/{other}"), "no relationship found")
+    for path in (
+        f"{volumes}?fieldSelector=metadata.name%3D{own}",
+        f"{space}/persistentvolumeclaims?fieldSelector=metadata.name%3Dmine",
+    ):
+        assert_refused(as_node.call("GET", f"{path}&watch=true&timeoutSeconds=1"))
+
+
+@pytest.mark.parametrize("resource", ["secrets", "configmaps"])
+def test_it_watches_what_its_own_pods_refer_to_by_name_alone(
+    as_node: Caller, space: str, resource: str
+) -> None:
+    """As the provider does: lists and watches that name one object."""
+    query = "fieldSelector=metadata.name%3D"
+    eventually(
+        lambda: as_node.call("GET", f"{space}/{resource}?{query}mine").status == 200,
+        what="the authorizer knows the pod",
+        timeout_s=20,
+    )
+    watch = f"{query}mine&watch=true&timeoutSeconds=1"
+    assert as_node.call("GET", f"{space}/{resource}?{watch}").status == 200
+    assert_refused(as_node.call("GET", f"{space}/{resource}?{query}theirs"))
+    assert_refused(as_node.call("GET", f"{space}/{resource}?watch=true&timeoutSeconds=1"))
+
+
+def test_services_of_any_namespace_but_no_change_of_them(as_node: Caller, space: str) -> None:
+    """Containers' environments name them; a node may read all that there are."""
+    for path in (f"{space}/services", "/api/v1/namespaces/default/services"):
+        assert as_node.call("GET", path).status == 200
+        assert as_node.call("GET", f"{path}?watch=true&timeoutSeconds=1").status == 200
+    assert_refused(as_node.call("POST", f"{space}/services", {"metadata": {"name": "x"}}))
 
 
 def test_its_own_node_and_no_other(cluster: Cluster, as_node: Caller) -> None:
@@ -330,6 +409,13 @@ def test_where_there_is_no_policy_the_provider_may_patch_tolerations_and_no_more
             what="the right is known, and the API server takes the patch",
             timeout_s=20,
         )
+        # Rights and policies reach the API server's checks by two ways; only a change is refused.
+        tries = itertools.count()
+        eventually(
+            lambda: as_self.call("PATCH", path, _annotation("tried", next(tries))).status == 403,
+            what="the policy is known",
+            timeout_s=20,
+        )
         after = kubectl.json("get", "pod", name)
         assert len(silence_tolerations(after)) == 2
         assert not [t for t in silence_tolerations(after) if "tolerationSeconds" in t]
@@ -343,6 +429,10 @@ def test_where_there_is_no_policy_the_provider_may_patch_tolerations_and_no_more
             assert_refused(refused, "a provider may change a pod's tolerations only")
         refused = as_self.call("PATCH", f"{space}/pods/theirs", wanted)
         assert_refused(refused, "a provider may patch the pods of its own site only")
+
+
+def _annotation(key: str, value: int) -> Json:
+    return {"metadata": {"annotations": {key: str(value)}}}
 
 
 def _limited_pod(cluster: Cluster, kubectl: Kubectl) -> str:

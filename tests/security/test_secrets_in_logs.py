@@ -1,7 +1,7 @@
 """What is secret stands in no log, in no command line and in no file that others may read.
 
 Provider, edge and operator are processes of their own, as talkative as they can be, through a join,
-a renewal, a call with a bearer token, and a revocation.
+a pod with a Secret, a renewal, a call with a bearer token, and a revocation.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
 from tests.fakes.fake_api_server import FakeAPIServer
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.kubelet_port import RawClient
+from tests.fakes.reports import make_pod
 from tests.fakes.site_objects import put_secrets, put_site, secret_data
 from tests.fakes.site_processes import SiteProcesses
 from tunnel.identity import parse_join_token
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 # Of the user who calls the kubelet port.
 BEARER = "bearer-5d1f6a0c9e8b47d2a3c4"
 USER = "jane"
+# Of a pod of the site: on the edge's disk it is sealed.
+PASSWORD = "password-0b7c41d9e2f6a853"
 # As a browser sends it, which cannot set a header.
 WEBSOCKET_WITH_TOKEN = (
     "Connection: Upgrade",
@@ -98,6 +101,34 @@ def collect(api: FakeAPIServer, site: SiteProcesses, secrets: Secrets) -> None:
                 secrets.add(f"{name}: {field_name}", value)
     identity = (site.edge_root / "identity" / "identity.pem").read_bytes()
     secrets.add_key("the edge's key", identity[: identity.index(b"-----BEGIN CERT")])
+    sealing_key = site.edge_root / "sealing.key"
+    if sealing_key.exists():
+        secrets.add("the key of what is sealed", base64.b64decode(sealing_key.read_bytes()))
+
+
+def put_pod_with_secret(api: FakeAPIServer) -> None:
+    """Put a pod that is told a password."""
+    data = {"password": base64.b64encode(PASSWORD.encode()).decode()}
+    api.put(
+        "/api/v1/namespaces/default/secrets",
+        {"metadata": {"name": "login", "namespace": "default"}, "type": "Opaque", "data": data},
+    )
+    pod = make_pod("p", uid="u")
+    reference = {"secretKeyRef": {"name": "login", "key": "password"}}
+    [container] = pod["spec"]["containers"]
+    container |= {
+        "imagePullPolicy": "Never",
+        "env": [{"name": "PASSWORD", "valueFrom": reference}],
+    }
+    pod["spec"] |= {"enableServiceLinks": False}
+    api.put("/api/v1/namespaces/default/pods", pod)
+
+
+def database_files(site: SiteProcesses) -> bytes:
+    """Return all that the edge's database holds, with its -wal."""
+    files = sorted(site.edge_root.glob("edgelet.db*"))
+    assert len(files) > 1, "the database is not open"
+    return b"".join(file.read_bytes() for file in files)
 
 
 def readable_files(folder: Path) -> dict[str, bytes]:
@@ -130,8 +161,10 @@ async def call_with_token(site: SiteProcesses) -> list[int]:
     return statuses
 
 
-async def go_through_it_all(site: SiteProcesses, api: FakeAPIServer, secrets: Secrets) -> None:
-    """Join, renew, call, revoke."""
+async def go_through_it_all(
+    site: SiteProcesses, api: FakeAPIServer, cri: FakeCri, secrets: Secrets
+) -> None:
+    """Join, run a pod, renew, call, revoke."""
     async with site.watched(), site.provider() as provider:
         await provider.says("edge port")
         status, printed = await site.operate("token", "create")
@@ -144,6 +177,13 @@ async def go_through_it_all(site: SiteProcesses, api: FakeAPIServer, secrets: Se
         async with site.edge() as edge:
             await edge.says("renewed")
             collect(api, site, secrets)
+            await cri.reached("CreateContainer", 1)
+            [created] = cri.called("CreateContainer")
+            told = {each.key: each.value for each in created.config.envs}
+            assert told["PASSWORD"] == PASSWORD.encode()
+            held = database_files(site)
+            assert b"Secret" in held
+            assert secrets.found_in(held) == set()
             assert await call_with_token(site) == [200, 404, 404]
             status, said = await site.operate("site", "revoke")
             assert status == 0, said
@@ -156,6 +196,7 @@ def secrets() -> Secrets:
     """Begin with what the test itself brings."""
     known = Secrets()
     known.add("the caller's bearer token", BEARER.encode())
+    known.add("a pod's password", PASSWORD.encode())
     return known
 
 
@@ -168,7 +209,9 @@ async def test_nothing_secret_is_told(tmp_path: Path, secrets: Secrets) -> None:
         put_secrets(api, site.files.kubelet_secret())
         api.reviews.tokens[BEARER] = {"username": USER, "groups": []}
         api.reviews.allowed |= {(USER, "get", "pods"), (USER, "create", "proxy")}
-        await go_through_it_all(site, api, secrets)
+        cri.add_image("busybox:latest")
+        put_pod_with_secret(api)
+        await go_through_it_all(site, api, cri, secrets)
 
     logs = b"".join(site.said.values())
     assert secrets.found_in(logs) == set()
@@ -177,8 +220,11 @@ async def test_nothing_secret_is_told(tmp_path: Path, secrets: Secrets) -> None:
     assert b"join" in lines, "the processes were not seen"
     assert secrets.found_in(lines) == set()
     assert LOOKS_SECRET.findall(lines) == []
-    # Identity, database, audit log: nothing of it is anybody else's business.
-    assert readable_files(site.edge_root.parent) == {}
+    # Identity, database, keys, audit log: nothing of it is anybody else's business, but for what
+    # containers of any user are to read: their own logs and files.
+    readable = readable_files(site.edge_root.parent)
+    assert [path for path in readable if not path.startswith(("pods/", "root/pods/"))] == []
+    assert {path for path, content in readable.items() if secrets.found_in(content)} == set()
     left = readable_files(site.folder / "tmp")
     assert {path: names for path in left if (names := secrets.found_in(left[path]))} == {}
 

@@ -6,7 +6,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tunnel.data_path import DataPath, encode_frames
@@ -85,7 +85,8 @@ def test_windows_for_receiving_are_true(steps: list[tuple[str, int]]) -> None:
             if step == "h2":
                 server.receive_data(frame)
             elif size:
-                path.receive(stream_id, size)
+                path.open_streams[stream_id].receive(size)
+                path.received(size)
             taken += size
         assert path.connection_window == client.outbound_flow_control_window
         assert path.connection_window == 65_535 - taken
@@ -96,14 +97,51 @@ def test_overrun_of_either_window_is_noticed() -> None:
     _, server, stream_id = h2_ends()
     path = DataPath(server)
     path.open(stream_id)
-    path.receive(stream_id, 65_535)
+    path.open_streams[stream_id].receive(65_535)
+    path.received(65_535)
     with pytest.raises(WindowExceeded):
-        path.receive(stream_id, 1)
+        path.open_streams[stream_id].receive(1)
     path.grant(stream_id, 10)
-    path.receive(stream_id, 10)
+    path.open_streams[stream_id].receive(10)
+    path.received(10)
     assert path.connection_window == -10
     path.grant(0, 10)
     assert path.connection_window == 0
+
+
+_MAX_WINDOW_BYTES = (1 << 31) - 1
+
+
+@given(st.integers(0, (1 << 32) - 1) | st.integers(0, 100))
+@example(increment=1 << 31 | 1)
+@example(increment=(1 << 31) - 1)
+def test_window_updates_do_what_h2_would_do(increment: int) -> None:
+    """What is wrong, the reserved bit too, changes nothing here, and h2 may answer it."""
+    ours, _, stream_id = h2_ends()
+    theirs, _, _ = h2_ends()
+    frame = b"\x00\x00\x04\x08\x00" + stream_id.to_bytes(4, "big") + increment.to_bytes(4, "big")
+    before = ours.local_flow_control_window(stream_id)
+    path = DataPath(ours)
+    if path.widen(stream_id, memoryview(frame)):
+        events = theirs.receive_data(frame)
+        assert [type(event) for event in events] == [h2.events.WindowUpdated]
+        assert path.send_window(stream_id) == theirs.local_flow_control_window(stream_id)
+    else:
+        assert increment == 0 or before + increment > _MAX_WINDOW_BYTES
+        assert ours.local_flow_control_window(stream_id) == before
+
+
+def test_window_updates_of_streams_that_are_not_open_are_for_h2() -> None:
+    """One that never was, and one that was reset."""
+    client, _, stream_id = h2_ends()
+    path = DataPath(client)
+    frame = memoryview(b"\x00\x00\x04\x08\x00\x00\x00\x00\x01\x00\x00\x00\x01")
+    assert path.widen(stream_id, frame)
+    assert not path.widen(stream_id + 2, frame)
+    client.reset_stream(stream_id)
+    assert not path.widen(stream_id, frame)
+    path.open(stream_id + 2)
+    assert stream_id + 2 not in path.open_streams
 
 
 def test_frames_follow_the_pieces() -> None:

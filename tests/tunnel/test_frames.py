@@ -148,7 +148,9 @@ def test_frame_full_of_settings_counts_for_each() -> None:
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from([DATA, HEADERS, PING]), st.integers(0, 40), st.booleans()),
+        st.tuples(
+            st.sampled_from([DATA, HEADERS, PING, WINDOW_UPDATE]), st.integers(0, 40), st.booleans()
+        ),
         max_size=12,
     ),
     st.lists(st.integers(1, 60), min_size=1, max_size=12),
@@ -156,7 +158,7 @@ def test_frame_full_of_settings_counts_for_each() -> None:
 def test_plain_data_is_found_whatever_the_cutting(
     frames: list[tuple[int, int, bool]], cuts: list[int]
 ) -> None:
-    """All bytes are named once and in order; what is named DATA is a whole frame without flags."""
+    """All bytes are named once and in order; what is named is whole: plain DATA, and updates."""
     guard = FrameGuard(from_client=False)
     sent = b"".join(
         frame(kind, bytes(size), flags=END_HEADERS if kind == HEADERS else int(ended), stream_id=5)
@@ -172,9 +174,12 @@ def test_plain_data_is_found_whatever_the_cutting(
             passed += piece[start:end]
             if stream_id:
                 head = bytes(piece[start : start + FRAME_HEADER_BYTES])
-                assert stream_id == 5
-                assert head[3:5] == bytes([DATA, 0])
-                assert int.from_bytes(head[:3], "big") == end - start - FRAME_HEADER_BYTES > 0
+                assert abs(stream_id) == 5
+                assert head[3] == (DATA if stream_id > 0 else WINDOW_UPDATE)
+                assert head[4] == 0 or stream_id < 0
+                length = int.from_bytes(head[:3], "big")
+                assert length == end - start - FRAME_HEADER_BYTES > 0
+                assert length == 4 or stream_id > 0
         assert last == len(piece)
         position += len(piece)
         cut += 1

@@ -124,7 +124,7 @@ async def test_window_is_kept_and_opens_again() -> None:
     ends.outbox.window_opened(stream.id)
     _, events = ends.next()
     assert sum(len(e.data) for e in events if isinstance(e, DataArrived)) == 90_000 - (64 << 10)
-    assert not stream.has_output
+    assert not stream.output_bytes
 
 
 async def test_end_needs_no_window_and_ends_the_stream() -> None:

@@ -1,4 +1,4 @@
-"""Run the ten manifests on a site and on a real kubelet, and print every difference.
+"""Run the twelve manifests on a site and on a real kubelet, and print every difference.
 
 python -m tests.e2e.parity          exit status 1 if docs/parity.md leaves one unexplained
 

@@ -1,4 +1,4 @@
-"""The ten pods, and when each has shown what it is there for."""
+"""The twelve pods, and when each has shown what it is there for."""
 
 from __future__ import annotations
 
@@ -38,8 +38,6 @@ class Case:
         document["spec"] |= {
             "nodeSelector": {"kubernetes.io/hostname": node},
             "tolerations": [{"operator": "Exists", "effect": "NoSchedule"}],
-            "automountServiceAccountToken": False,
-            "enableServiceLinks": False,
         }
         return document
 
@@ -89,4 +87,6 @@ CASES = (
     Case(name="run-as-non-root", is_settled=_waiting("CreateContainerConfigError")),
     Case(name="pre-stop", is_settled=_running),
     Case(name="deadline", is_settled=_phase("Failed")),
+    Case(name="environment", is_settled=_phase("Succeeded")),
+    Case(name="missing-configuration", is_settled=_waiting("CreateContainerConfigError")),
 )

@@ -13,6 +13,8 @@ Json = dict[str, Any]
 _TIME = re.compile(r"\b\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\b")
 # A container's or sandbox's id; an image's says which image it is, and is kept.
 _ID = re.compile(r"(?<!sha256:)\b[0-9a-f]{64}\b")
+# The volume of a pod's token, which the API server adds.
+_TOKEN_VOLUME = re.compile(r"\bkube-api-access-[a-z0-9]{5}\b")
 _FACE = ("state", "lastState", "ready", "started", "restartCount")
 
 
@@ -38,7 +40,7 @@ def normalise(value: Any, words: dict[str, str]) -> Any:  # noqa: ANN401 - any J
     # Longest first: a namespace may hold a node's name.
     for word in sorted(words, key=len, reverse=True):
         value = value.replace(word, words[word])
-    return _ID.sub("ID", _TIME.sub("TIME", value))
+    return _ID.sub("ID", _TOKEN_VOLUME.sub("kube-api-access-ID", _TIME.sub("TIME", value)))
 
 
 def events(items: Iterable[Json], words: dict[str, str]) -> dict[str, Json]:

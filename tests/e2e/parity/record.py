@@ -1,4 +1,4 @@
-"""Run the ten pods on one node and write down their statuses and events over their life."""
+"""Run the twelve pods on one node and write down their statuses and events over their life."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.objects.pod import PodUID
+from edge_runtime.objects.pod import Pod, PodUID
 from tests.fakes.edge_api import edge_api
 from tests.fakes.edge_pods import deleted, pod_json, running_ids, until
 from tests.fakes.sync_end import SyncEnd
@@ -27,9 +27,13 @@ from tunnel.sync import (
     PodGone,
     PodPut,
     PodStatus,
+    ServicesPut,
     StatusAck,
     StatusWant,
+    TokenPut,
+    TokenWant,
     encode_message,
+    token_key,
 )
 from tunnel.sync_fragments import encode_fragments
 
@@ -288,3 +292,85 @@ async def test_object_is_on_disk_before_it_is_acknowledged_until_it_is_forgotten
 
     assert ack == Ack(key="Secret/ns/a", revision="r")
     assert held == hello.objects == {"Secret/ns/a": "r"}
+
+
+async def test_services_are_named_by_their_revision(tmp_path: Path) -> None:
+    """So that only what changed is sent again; a namespace that nobody needs is forgotten."""
+    web = {"metadata": {"namespace": "ns", "name": "web"}, "spec": {"clusterIP": "10.0.0.7"}}
+    async with edge_api(tmp_path) as api:
+        services = api.pods.parts.stores.services
+        end = await SyncEnd.open(api.pair.client)
+        await end.send(ServicesPut(namespace="ns", services=[web], complete=True, revision="r1"))
+        await until(lambda: services.get("ns") == (web,))
+        again = await SyncEnd.open(api.pair.client)
+        hello = await again.receive(Hello)
+        await again.send(ServicesPut(namespace="ns", services=[], complete=False))
+        await until(lambda: services.get("ns") is None)
+
+    assert hello.services["ns"] == "r1"
+
+
+WANT = TokenWant(pod_uid="u", service_account="default", audiences=["vault"], expiry_s=600)
+TOKEN = TokenPut(
+    key=token_key(WANT),
+    token="t1",
+    expiry="2126-01-01T00:10:00Z",
+    issued_at="2126-01-01T00:00:00Z",
+)
+
+
+async def test_token_is_asked_for_once_it_is_wanted(tmp_path: Path) -> None:
+    """And named by the next Hello with its expiry, not with itself."""
+    async with edge_api(tmp_path) as api:
+        tokens = api.pods.parts.stores.tokens
+        end = await SyncEnd.open(api.pair.client)
+        await end.receive(NodeReport)
+        async with asyncio.TaskGroup() as group:
+            pod = Pod(pod_json())
+            waiting = group.create_task(tokens.token(pod, audience="vault", expiry_s=600))
+            want = await end.receive(TokenWant)
+            await end.send(TOKEN)
+        again = await SyncEnd.open(api.pair.client)
+        hello = await again.receive(Hello)
+
+    assert want == WANT
+    assert waiting.result() == "t1"
+    assert hello.tokens == {token_key(WANT): "2126-01-01T00:10:00Z"}
+    assert "t1" not in str(hello)
+
+
+async def test_want_that_was_not_answered_is_told_on_the_next_stream(tmp_path: Path) -> None:
+    """It, or its answer, was lost with the link."""
+    async with edge_api(tmp_path) as api:
+        tokens = api.pods.parts.stores.tokens
+        async with asyncio.TaskGroup() as group:
+            pod = Pod(pod_json())
+            waiting = group.create_task(tokens.token(pod, audience="vault", expiry_s=600))
+            first = await SyncEnd.open(api.pair.client)
+            wants = [await first.receive(TokenWant)]
+            second = await SyncEnd.open(api.pair.client)
+            wants.append(await second.receive(TokenWant))
+            await second.send(TOKEN)
+
+    assert wants == [WANT, WANT]
+    assert waiting.result() == "t1"
+
+
+async def test_token_goes_with_its_pod(tmp_path: Path) -> None:
+    """From the disk, too: nothing of it is in the next Hello, nor in the next process."""
+    async with edge_api(tmp_path) as api:
+        await api.run_pod()
+        tokens = api.pods.parts.stores.tokens
+        end = await SyncEnd.open(api.pair.client)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(tokens.token(Pod(pod_json()), audience="vault", expiry_s=600))
+            await end.receive(TokenWant)
+            await end.send(TOKEN)
+        held = tokens.expiries()
+        await end.send(PodPut(uid="u", revision="r2", pod=deleted(pod_json())))
+        await end.receive(PodGone)
+        kept = await api.pods.database.run(lambda c: c.execute("SELECT * FROM tokens").fetchall())
+
+    assert list(held) == [token_key(WANT)]
+    assert tokens.expiries() == {}
+    assert kept == []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge_runtime.api.sync_outbox import SyncOutbox
 from tests.fakes.reports import make_report
-from tunnel.sync import Ack, EventReport, FromEdge, PodGone, PodStatus
+from tunnel.sync import Ack, EventReport, FromEdge, PodGone, PodStatus, TokenWant
 
 
 def event(event_id: str, count: int = 1) -> EventReport:
@@ -66,6 +66,18 @@ async def test_most_urgent_kind_goes_first() -> None:
         outbox.put(message)
 
     assert await take_all(outbox) == list(reversed(messages))
+
+
+async def test_wants_of_tokens_go_ahead_of_all_that_nobody_waits_for() -> None:
+    """Each once, however often it was asked for."""
+    outbox = SyncOutbox()
+    want = TokenWant(pod_uid="a", service_account="sa", audiences=[], expiry_s=600)
+    other = TokenWant(pod_uid="a", service_account="sa", audiences=["vault"], expiry_s=600)
+    messages: list[FromEdge] = [Ack(key="a", revision="r"), want, other, want]
+    for message in messages:
+        outbox.put(message)
+
+    assert await take_all(outbox) == [want, other, messages[0]]
 
 
 async def test_reader_waits_for_the_next_message() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,10 +15,11 @@ from edge_runtime.pod_actions.crash_backoff import CrashBackoff, backoff_key
 from edge_runtime.store.local_pod_state import ContainerRecord
 from tests.fakes.edge_pods import pod_json
 from tests.fakes.runtime_values import container as attempt
+from tests.fakes.runtime_values import sandbox
 
 if TYPE_CHECKING:
     from edge_runtime.objects.container import Json
-    from edge_runtime.objects.runtime_status import ContainerStatus
+    from edge_runtime.objects.runtime_status import ContainerStatus, SandboxStatus
 
 CONTAINER = Container({"name": "c", "image": "i"})
 KEY = backoff_key(CONTAINER)
@@ -30,11 +32,12 @@ def plan(
     record: ContainerRecord | None = None,
     status: Json | None = None,
     container: Container = CONTAINER,
+    sandboxes: tuple[SandboxStatus, ...] = (),
 ) -> ContainerStart | ContainerBackOff:
     """Plan the start of one container at second 1000."""
     planner = StartPlanner(
         Pod({**pod_json(), "status": status or {}}),
-        PodRuntimeStatus(uid=PodUID("u"), sandboxes=(), containers=attempts),
+        PodRuntimeStatus(uid=PodUID("u"), sandboxes=sandboxes, containers=attempts),
         records={record.name: record} if record is not None else {},
         now_s=NOW_S,
     )
@@ -95,6 +98,22 @@ def test_back_off_grows_and_ends(
         assert found.backoff == expected
     else:
         assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("ready", "expected"),
+    [
+        (False, ContainerStart(name="c", attempt=1, backoff=kept(10.0, 980.0))),
+        # Its sandbox is there: whatever became of the container alone counts as its crash.
+        (True, ContainerBackOff(name="c", delay_s=10.0, until_s=1009.0)),
+    ],
+)
+def test_a_power_cut_is_no_crash(
+    *, ready: bool, expected: ContainerStart | ContainerBackOff
+) -> None:
+    """A container that went with its sandbox, unseen, starts at once; its back-off stays as is."""
+    lost = replace(attempt(state=EXITED, exit_code=255, finished_at_s=999.0), reason="Unknown")
+    assert plan(lost, record=record(), sandboxes=(sandbox(ready=ready),)) == expected
 
 
 def test_a_container_that_is_killed_now_has_no_end_yet() -> None:

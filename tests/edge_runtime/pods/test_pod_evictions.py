@@ -38,6 +38,7 @@ async def _evictions(edge: EdgePods, fake: FakeCri) -> AsyncIterator[PodEviction
             pleg=edge.pleg,
             cache=edge.cache,
             hooks=LifecycleHooks(client, events=events),
+            volumes=edge.parts.volumes,
             events=events,
             settings=edge.settings,
         )

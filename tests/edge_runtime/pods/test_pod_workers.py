@@ -182,16 +182,16 @@ async def test_missing_image_waits_with_the_kubelets_reason(tmp_path: Path) -> N
 
 async def test_unsupported_pod_is_never_started(tmp_path: Path) -> None:
     """It waits, names the field, and can be deleted."""
-    volumes = pod_json(volumes=[{"name": "v", "emptyDir": {}}])
+    claims = pod_json(resourceClaims=[{"name": "gpu"}])
     async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        await edge.put(volumes)
+        await edge.put(claims)
         status = await edge.status("u", lambda each: _reason(each) == "UnsupportedByEdgelet")
-        message = "this edgelet does not support spec.volumes yet"
+        message = "this edgelet does not support spec.resourceClaims yet"
         assert _state(status)["waiting"]["message"] == message
         assert status["phase"] == "Pending"
         await until(lambda: bool(edge.recorder.pending()))
         assert edge.recorder.pending()[0].message == message
-        await edge.put(deleted(volumes), revision="r2")
+        await edge.put(deleted(claims), revision="r2")
         await edge.gone("u")
         assert not fake.called("RunPodSandbox")
 

@@ -14,6 +14,8 @@ from edge_runtime.objects.runtime_config import (
     DnsConfig,
     IDRange,
     Mount,
+    MountedImage,
+    MountPropagation,
     PortMapping,
     ResolvedImage,
 )
@@ -179,6 +181,38 @@ def test_a_pods_own_users() -> None:
     plain = sandbox_config(POD, attempt=0, pod_logs_dir="/", cgroup_parent="/", machine=MACHINE)
     options = encode_sandbox_config(plain).linux.security_context.namespace_options
     assert options.userns_options.mode == pb.NODE
+
+
+def test_an_image_is_mounted_by_what_was_resolved() -> None:
+    """Beside what the pod calls it, for the runtime's own record."""
+    image = MountedImage(
+        ref="sha256:1", user_specified_image="models:v1", runtime_handler="kata", sub_path="a/b"
+    )
+    container = container_config(
+        POD,
+        CONTAINER,
+        restart_count=0,
+        image=ResolvedImage(ref="r"),
+        env={},
+        machine=MACHINE,
+        mounts=[
+            Mount(container_path="/m", host_path="", readonly=True, image=image),
+            Mount(
+                container_path="/c",
+                host_path="/h",
+                propagation=MountPropagation.BIDIRECTIONAL,
+                recursive_read_only=True,
+            ),
+        ],
+    )
+    mounted, bound = encode_container_config(container).mounts
+    assert (mounted.host_path, mounted.image_sub_path) == ("", "a/b")
+    assert mounted.image == pb.ImageSpec(
+        image="sha256:1", user_specified_image="models:v1", runtime_handler="kata"
+    )
+    assert not bound.HasField("image")
+    assert bound.propagation == pb.PROPAGATION_BIDIRECTIONAL
+    assert bound.recursive_read_only
 
 
 def test_the_hash_never_changes() -> None:

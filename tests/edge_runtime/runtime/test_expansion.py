@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_runtime.objects.container import EnvVar
-from edge_runtime.runtime.expansion import expand, literal_environment
+from edge_runtime.runtime.expansion import expand, references
 
 
 @pytest.mark.parametrize(
@@ -46,15 +45,16 @@ def test_escaping_every_dollar_keeps_any_text(text: str) -> None:
     assert expand(text.replace("$", "$$"), {"A": "1"}) == text
 
 
-def test_values_see_what_stands_before_them() -> None:
-    """A variable refers to earlier ones and to the base, and overrides the base."""
-    entries = [
-        EnvVar(name="A", value="$(LATER)$(BASE)"),
-        EnvVar(name="LATER", value="x"),
-        EnvVar(name="BASE", value="new $(BASE)"),
-    ]
-    assert literal_environment(entries, {"BASE": "b"}) == {
-        "A": "$(LATER)b",
-        "LATER": "x",
-        "BASE": "new b",
-    }
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", set()),
+        ("$A ${B} $(", set()),
+        ("$(A)/$(B)$(A)", {"A", "B"}),
+        ("$$(A)/$$$(B)", {"B"}),
+        ("$()", {""}),
+    ],
+)
+def test_references(text: str, expected: set[str]) -> None:
+    """What is escaped refers to nothing."""
+    assert references(text) == expected

@@ -170,11 +170,11 @@ def test_in_use_is_a_store_error() -> None:
 
 
 def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
-    """Nor the one beside it: pods come with their secrets. One that was open is closed."""
+    """Nor those beside it: pods come with their secrets. One that was open is closed."""
     file = tmp_path / "edgelet.db"
     for _ in range(2):
         database = Database(file)
         modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
         database.close()
-        assert modes == {"edgelet.db": 0o600, "edgelet.db-wal": 0o600}
+        assert modes == {"edgelet.db": 0o600, "edgelet.db-wal": 0o600, "sealing.key": 0o600}
         file.chmod(0o644)

@@ -67,6 +67,19 @@ async def test_reader_waits_for_all_that_it_needs(database: Database) -> None:
     assert not await store.wait_known(["Secret/ns/c"], timeout_s=0.01)
 
 
+async def test_each_change_is_told_once_it_can_be_read(database: Database) -> None:
+    """By its key; forgetting what is unknown is no change."""
+    store = ObjectStore(database)
+    told: list[tuple[str, bool]] = []
+    store.on_change = lambda key: told.append((key, key in store.revisions()))
+    await store.put(PUT)
+    await store.put(MISSING)
+    forget = ObjectForget(kind="Secret", namespace="ns", name="a")
+    await store.forget(forget)
+    await store.forget(forget)
+    assert told == [(KEY, True), ("Secret/ns/b", True), (KEY, False)]
+
+
 async def test_damaged_row_is_not_taken_for_an_object(database: Database) -> None:
     """A person has to decide."""
     await database.write("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", [("S", "n", "a", "r", b"[")])

@@ -202,6 +202,21 @@ def test_versions_are_compared_as_numbers() -> None:
 
 
 @on_api_server
+async def test_a_problem_is_over_once_there_is_a_list(
+    server: FakeAPIServer, kube: KubeClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of an object that is missing no event may come for ever so long."""
+    caplog.set_level("INFO", logger="provider.kube.watch")
+    server.fail("list", ALL_PODS, 403, times=2)
+    async with watching(kube) as events:
+        assert isinstance(await anext(events), Listed)
+        said = [record.message for record in caplog.records]
+    assert len(said) == 2
+    assert "tried again until it works" in said[0]
+    assert "it works again" in said[1]
+
+
+@on_api_server
 async def test_a_wild_retry_after_does_not_blind_for_hours(
     server: FakeAPIServer, kube: KubeClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

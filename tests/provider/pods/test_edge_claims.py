@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider.pods.edge_claims import (
+    MAX_NAMESPACES,
+    MAX_OBJECTS,
     MAX_PODS,
     MAX_STATUS_BYTES,
     believed_event,
@@ -141,12 +143,14 @@ def test_other_events_are_not_the_nodes(changes: dict[str, Any]) -> None:
 
 
 def test_hello_is_bounded() -> None:
-    """Pods as well as statuses."""
+    """Whatever it speaks of."""
     check_hello(make_hello(pods=dict.fromkeys(map(str, range(MAX_PODS)), "r")))
     digest = StatusDigest(sequence=1, hash="h")
     for changes in (
         {"pods": dict.fromkeys(map(str, range(MAX_PODS + 1)), "r")},
         {"statuses": dict.fromkeys(map(str, range(MAX_PODS + 1)), digest)},
+        {"objects": dict.fromkeys(map(str, range(MAX_OBJECTS + 1)), "r")},
+        {"services": dict.fromkeys(map(str, range(MAX_NAMESPACES + 1)), "r")},
     ):
         with pytest.raises(SyncError):
             check_hello(make_hello(**changes))

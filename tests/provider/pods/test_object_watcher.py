@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from provider.pods.object_watcher import MISSING_POLL_S, POLL_S, ObjectWatcher, compute_object_put
-from provider.pods.references import ObjectRef
+from provider.pods.object_watcher import MISSING_POLL_S, POLL_S, UNBOUND_POLL_S, ObjectWatcher
 from tests.fakes.fake_api_server import FakeAPIServer, on_api_server
-from tunnel.sync import MAX_MESSAGE_BYTES, ObjectForget, ObjectPut
+from tunnel.sync import ObjectForget, ObjectPut
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 
 SECRETS = "/api/v1/namespaces/ns/secrets"
-REF = ObjectRef(kind="Secret", namespace="ns", name="a")
+CLAIMS = "/api/v1/namespaces/ns/persistentvolumeclaims"
+VOLUMES = "/api/v1/persistentvolumes"
 
 pytestmark = pytest.mark.looptime
 
@@ -84,7 +84,7 @@ async def test_object_is_sent_once_for_all_pods_and_again_when_it_changes(
         state.watcher.pod_changed(make_pod("one", "a"))
         state.watcher.pod_changed(make_pod("two", "a"))
         first = await state.next_put()
-        server.change(SECRETS, "a", {"metadata": {"managedFields": []}})
+        server.change(SECRETS, "a", {"metadata": {"managedFields": [], "labels": {"x": "y"}}})
         server.change(SECRETS, "a", {"data": {"k": "eQ=="}})
         second = await state.next_put()
     assert first.object is not None
@@ -226,8 +226,112 @@ async def test_name_that_cannot_be_is_missing_without_a_question(
     assert server.requests == []
 
 
-def test_object_too_large_for_the_stream_is_no_message() -> None:
-    """It must not end the sync stream of all others."""
-    secret = make_secret(value="x" * MAX_MESSAGE_BYTES)
-    assert compute_object_put(REF, secret) is None
-    assert compute_object_put(REF, make_secret()) is not None
+def make_claim_pod(uid: str, *claims: str) -> Json:
+    """Return a pod with these claims."""
+    volumes = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]
+    metadata = {"namespace": "ns", "name": uid, "uid": uid}
+    return {"metadata": metadata, "spec": {"volumes": volumes}, "status": {"phase": "Pending"}}
+
+
+def put_volume(server: FakeAPIServer, *, claim: str = "c", volume: str = "pv") -> None:
+    """Bind a claim to a volume."""
+    server.put(VOLUMES, {"metadata": {"name": volume}, "spec": {"local": {"path": "/x"}}})
+    bound = {"spec": {"volumeName": volume}, "status": {"phase": "Bound"}}
+    server.put(CLAIMS, {"metadata": {"name": claim}, **bound})
+
+
+@on_api_server
+async def test_claim_brings_its_volume_once_it_is_bound(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Neither is ever watched: a node may only get them."""
+    server.put(CLAIMS, {"metadata": {"name": "c"}, "spec": {}, "status": {"phase": "Pending"}})
+    async with watching(kube) as state:
+        state.watcher.pod_changed(make_claim_pod("one", "c"))
+        state.watcher.pod_changed(make_claim_pod("two", "c"))
+        unbound = await state.next_put()
+        put_volume(server)
+        began_at = asyncio.get_running_loop().time()
+        bound, volume = await state.next_put(), await state.next_put()
+        assert asyncio.get_running_loop().time() - began_at < 2 * UNBOUND_POLL_S
+        assert unbound.object is not None
+        assert unbound.object["status"] == {"phase": "Pending"}
+        assert bound.object is not None
+        assert bound.object["spec"]["volumeName"] == "pv"
+        assert (volume.kind, volume.namespace, volume.name) == ("PersistentVolume", "", "pv")
+        assert volume.object is not None
+        assert volume.object["spec"] == {"local": {"path": "/x"}}
+        state.watcher.pod_deleted("one")
+        assert state.sent.empty()
+        state.watcher.pod_deleted("two")
+        forgotten = {state.sent.get_nowait() for _ in range(2)}
+    assert forgotten == {
+        ObjectForget(kind="PersistentVolumeClaim", namespace="ns", name="c"),
+        ObjectForget(kind="PersistentVolume", namespace="", name="pv"),
+    }
+    assert not server.seen("watch", "persistentvolume")
+    assert not server.seen("list", "persistentvolume")
+
+
+@on_api_server
+async def test_volume_that_the_edge_holds_is_kept_until_its_claim_was_read(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """A provider that has just started knows of a volume only through the claim."""
+    put_volume(server)
+    server.fail("get", "persistentvolumeclaims", 503, times=3)
+    async with watching(kube) as state:
+        state.watcher.pod_changed(make_claim_pod("one", "c"))
+        volumes = {"PersistentVolume//pv": "r", "PersistentVolume//other": "r"}
+        state.watcher.session_started({**volumes, "PersistentVolumeClaim/ns/gone": "r"})
+        state.watcher.all_pods_known()
+        gone = ObjectForget(kind="PersistentVolumeClaim", namespace="ns", name="gone")
+        assert state.sent.get_nowait() == gone
+        assert state.sent.empty()
+        assert (await state.next_put()).kind == "PersistentVolumeClaim"
+        other = ObjectForget(kind="PersistentVolume", namespace="", name="other")
+        assert state.sent.get_nowait() == other
+        assert (await state.next_put()).name == "pv"
+
+
+@on_api_server
+async def test_claim_that_vanishes_takes_its_volume_along(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """The claim is missing; the volume is nobody's any more."""
+    put_volume(server)
+    async with watching(kube) as state:
+        state.watcher.pod_changed(make_claim_pod("one", "c"))
+        assert [(await state.next_put()).name for _ in range(2)] == ["c", "pv"]
+        server.remove(CLAIMS, "c")
+        assert (await state.next_put()).object is None
+        assert state.sent.get_nowait() == ObjectForget(
+            kind="PersistentVolume", namespace="", name="pv"
+        )
+
+
+@on_api_server
+async def test_one_pod_with_many_kinds_of_references(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """ConfigMaps and Secrets by name, with watches; nothing is listed as a whole."""
+    server.put("/api/v1/namespaces/ns/configmaps", {"metadata": {"name": "m"}, "data": {"k": "v"}})
+    server.put(SECRETS, make_secret("s"))
+    put_volume(server)
+    pod = make_claim_pod("one", "c")
+    pod["spec"]["volumes"] += [
+        {"name": "m", "configMap": {"name": "m"}},
+        {"name": "p", "projected": {"sources": [{"secret": {"name": "s"}}]}},
+    ]
+    pod["spec"]["containers"] = [{"name": "c", "envFrom": [{"configMapRef": {"name": "late"}}]}]
+    async with watching(kube) as state:
+        state.watcher.pod_changed(pod)
+        puts = [await state.next_put() for _ in range(5)]
+    found = {f"{put.kind}/{put.name}": put.object is not None for put in puts}
+    assert found == {
+        "ConfigMap/m": True,
+        "ConfigMap/late": False,
+        "Secret/s": True,
+        "PersistentVolumeClaim/c": True,
+        "PersistentVolume/pv": True,
+    }

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from provider.pods.desired_state import compute_revision
-from provider.pods.object_watcher import ObjectWatcher
 from provider.pods.pod_controller import PodController
+from provider.pods.pod_dependencies import PodDependencies
 from provider.pods.status_writer import StatusWriter
 from provider.pods.sync_stream import SyncOutbox
 from tests.fakes.fake_api_server import FakeAPIServer, on_api_server
@@ -28,14 +28,19 @@ from tunnel.sync import (
     PodGone,
     PodPut,
     PodStatus,
+    ServicesPut,
     StatusAck,
     StatusWant,
+    TokenPut,
+    TokenWant,
 )
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from provider.kube.client import KubeClient
+    from tests.fakes.fake_edge import EdgeSide
+    from tunnel.sync import FromProvider
 
 PODS = "/api/v1/namespaces/default/pods"
 
@@ -51,14 +56,14 @@ class Site:
         self.events: list[EventReport] = []
         outbox = SyncOutbox()
         self.writer = StatusWriter(kube.as_node, send=outbox.put)
-        self.objects = ObjectWatcher(kube.node_objects, send=outbox.put)
+        self.dependencies = PodDependencies(kube.node_objects, send=outbox.put)
         self.controller = PodController(
             api=kube.as_node,
             edge=self.edge,
             node_name="site-a",
             outbox=outbox,
             status_writer=self.writer,
-            objects=self.objects,
+            dependencies=self.dependencies,
             on_node_report=self.reports.append,
             on_event=self.events.append,
         )
@@ -71,11 +76,19 @@ async def controlling(kube: KubeClient) -> AsyncIterator[Site]:
     site.edge.connect()
     async with asyncio.TaskGroup() as tasks:
         running = [
-            tasks.create_task(part.run()) for part in (site.controller, site.writer, site.objects)
+            tasks.create_task(part.run())
+            for part in (site.controller, site.writer, site.dependencies)
         ]
         yield site
         for task in running:
             task.cancel()
+
+
+async def next_about_pods(side: EdgeSide) -> FromProvider:
+    """Return the next message that is not about Services: those come at any time."""
+    while isinstance(message := await side.receive(), ServicesPut):
+        pass
+    return message
 
 
 @on_api_server
@@ -90,12 +103,12 @@ async def test_a_new_edge_gets_every_pod_then_desired(
     async with controlling(kube) as site:
         site.controller.put_node(NodePut(revision="r", name="site-a"))
         side = await site.edge.accept()
-        assert await side.receive() == NodePut(revision="r", name="site-a")
-        put = await side.receive()
+        assert await next_about_pods(side) == NodePut(revision="r", name="site-a")
+        put = await next_about_pods(side)
         assert isinstance(put, PodPut)
         assert put.pod["status"]["phase"] == "Pending"
         revision = compute_revision(pod)
-        assert await side.receive() == Desired(pods={"a": revision}, complete=True)
+        assert await next_about_pods(side) == Desired(pods={"a": revision}, complete=True)
 
 
 @on_api_server
@@ -108,10 +121,10 @@ async def test_an_edge_that_knows_gets_only_what_differs(
     async with controlling(kube) as site:
         known = {"a": compute_revision(same), "b": "old", "gone": "x"}
         side = await site.edge.accept(make_hello(pods=known))
-        put = await side.receive()
+        put = await next_about_pods(side)
         assert isinstance(put, PodPut)
         assert (put.uid, put.pod["status"]) == ("b", {})
-        desired = await side.receive()
+        desired = await next_about_pods(side)
         assert isinstance(desired, Desired)
         assert set(desired.pods) == {"a", "b"}
 
@@ -131,7 +144,7 @@ async def test_nothing_is_complete_before_the_list_is(
         async with asyncio.timeout(60):
             await side.expect(Desired)
     # Five that failed, the first, and one because the edge knows a pod that it lacks.
-    assert len(server.seen("list")) == 7
+    assert len(server.seen("list", "pods")) == 7
 
 
 def put_unseen(server: FakeAPIServer, pod: dict[str, Any]) -> dict[str, Any]:
@@ -152,9 +165,9 @@ async def test_what_the_edge_knows_before_our_watch_does_is_not_forgotten(
         late = put_unseen(server, make_pod("late", uid="late"))
         known = {"late": compute_revision(late), "gone": "x"}
         side = await site.edge.accept(make_hello(pods=known))
-        assert isinstance(await side.receive(), PodPut)
-        assert await side.receive() == StatusWant(uid="late")
-        desired = await side.receive()
+        assert isinstance(await next_about_pods(side), PodPut)
+        assert await next_about_pods(side) == StatusWant(uid="late")
+        desired = await next_about_pods(side)
         assert isinstance(desired, Desired)
         assert set(desired.pods) == {"a", "late"}
 
@@ -169,12 +182,12 @@ async def test_nothing_is_complete_before_the_doubt_is_settled(
         await asyncio.sleep(1)
         server.fail("list", "pods", 503, times=3)
         side = await site.edge.accept(make_hello(pods={"x": "1"}))
-        assert isinstance(await side.receive(), PodPut)
+        assert isinstance(await next_about_pods(side), PodPut)
         site.edge.cut()
         site.edge.connect()
         side = await site.edge.accept(make_hello(pods={"y": "1"}))
-        assert isinstance(await side.receive(), PodPut)
-        desired = await side.receive()
+        assert isinstance(await next_about_pods(side), PodPut)
+        desired = await next_about_pods(side)
         assert isinstance(desired, Desired)
         assert set(desired.pods) == {"a"}
 
@@ -213,9 +226,9 @@ async def test_changes_follow_and_our_own_patches_do_not(
         put = await side.expect(PodPut)
         side.send(Ack(key="a", revision=put.revision))
         side.send(PodStatus(uid="a", sequence=1, status=make_status()))
-        assert await side.receive() == StatusAck(uid="a", sequence=1)
+        assert await next_about_pods(side) == StatusAck(uid="a", sequence=1)
         server.change(PODS, "a", {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}})
-        put = await side.receive()  # type: ignore[assignment]
+        put = await next_about_pods(side)  # type: ignore[assignment]
         assert isinstance(put, PodPut)
         assert put.pod["metadata"]["deletionTimestamp"]
         assert put.pod["status"] == {}
@@ -258,10 +271,10 @@ async def test_what_happened_offline_is_in_the_next_comparison(
         site.edge.connect()
         known = {"a": compute_revision(a), "b": compute_revision(b)}
         side = await site.edge.accept(make_hello(pods=known))
-        put = await side.receive()
+        put = await next_about_pods(side)
         assert isinstance(put, PodPut)
         assert put.uid == "c"
-        desired = await side.receive()
+        desired = await next_about_pods(side)
         assert isinstance(desired, Desired)
         assert set(desired.pods) == {"b", "c"}
 
@@ -346,10 +359,27 @@ async def test_what_pods_refer_to_comes_before_it_is_complete_and_goes_after(
     server.put("/api/v1/namespaces/default/secrets", {"metadata": {"name": "s"}, "data": {}})
     async with controlling(kube) as site:
         side = await site.edge.accept(make_hello(objects={"Secret/default/old": "r"}))
-        seen = [await side.receive() for _ in range(4)]
+        seen = [await side.receive() for _ in range(5)]
         kinds = [type(message) for message in seen]
         assert kinds.index(ObjectForget) > kinds.index(Desired)
-        assert {PodPut, ObjectPut} < set(kinds)
+        assert set(kinds) == {PodPut, Desired, ObjectForget, ObjectPut, ServicesPut}
         server.remove(PODS, "a")
         assert await side.expect(PodForget) == PodForget(uid="a")
         assert (await side.expect(ObjectForget)).name == "s"
+
+
+@on_api_server
+async def test_token_that_the_edge_wants_comes_on_the_stream(
+    server: FakeAPIServer, kube: KubeClient
+) -> None:
+    """Also one that it wants before the pods are listed."""
+    pod = make_pod("a", uid="a")
+    token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}}
+    pod["spec"]["volumes"] = [{"name": "t", "projected": {"sources": [token]}}]
+    server.put(PODS, pod)
+    server.fail("list", "pods", 503, times=2)
+    async with controlling(kube) as site:
+        side = await site.edge.accept()
+        side.send(TokenWant(pod_uid="a", service_account="default", audiences=[], expiry_s=3607))
+        put = await side.expect(TokenPut)
+    assert (put.key, put.token) == ("a/default/3607/", "token-0.default.default")

@@ -1,14 +1,9 @@
-"""How Go writes durations, quoted text and gRPC errors, which end up in events; pure.
+"""How Go writes durations and quoted text, which end up in events, files and variables; pure.
 
-Source: Go's time.Duration.String, strconv.Quote; google.golang.org/grpc/internal/status.
+Source: Go's time.Duration.String, strconv.Quote.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from edge_runtime.runtime.errors import RuntimeServiceError
 
 _ESCAPES = {
     "\\": "\\\\",
@@ -35,13 +30,6 @@ def go_seconds(seconds: int) -> str:
 def go_quote(text: str) -> str:
     """Write text as ``%q`` does."""
     return '"' + "".join(_ESCAPES.get(each) or _printable(each) for each in text) + '"'
-
-
-def rpc_error_text(error: RuntimeServiceError) -> str:
-    """Write a failed call of the runtime: ``rpc error: code = NotFound desc = no such task``."""
-    name = type(error).__name__
-    code = "Unknown" if name in ("UnknownFailure", "RuntimeServiceError") else name
-    return f"rpc error: code = {code} desc = {error.message}"
 
 
 def _printable(character: str) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_runtime.runtime.errors import NotFound, UnknownFailure
-from edge_runtime.runtime.go_text import go_quote, go_seconds, rpc_error_text
+from edge_runtime.objects.go_text import go_quote, go_seconds
 
 
 @pytest.mark.parametrize(
@@ -23,16 +22,9 @@ def test_durations(seconds: int, text: str) -> None:
         ('a"b\\c', '"a\\"b\\\\c"'),
         ("a\n\t\x00é\u200b", '"a\\n\\t\\x00é\\u200b"'),
         ("\U000e0001", '"\\U000e0001"'),
+        ("del\x7f nbsp\xa0", '"del\\x7f nbsp\\u00a0"'),
     ],
 )
 def test_quoted_text(text: str, quoted: str) -> None:
     """What cannot be printed is escaped."""
     assert go_quote(text) == quoted
-
-
-def test_failed_calls() -> None:
-    """The code by Go's name; whatever has none is Unknown."""
-    found = rpc_error_text(NotFound(method="ExecSync", message="no such task"))
-    assert found == "rpc error: code = NotFound desc = no such task"
-    found = rpc_error_text(UnknownFailure(method="ExecSync", message="x"))
-    assert found == "rpc error: code = Unknown desc = x"
