@@ -62,7 +62,7 @@ deps: $(INSTALLED) ## install what is missing: Debian packages (as root), a Go t
 	need() { command -v "$$1" >/dev/null || [[ -e "$$1" ]] || missing+=("$$2"); }; \
 	PATH="$$PATH:/usr/sbin:/sbin"; \
 	need containerd containerd; need runc runc; need iptables iptables; need ip iproute2; \
-	need busybox busybox-static; need docker-registry docker-registry; need swtpm swtpm; need tpm2_unseal tpm2-tools; need gcc gcc; need /usr/include/stdlib.h libc6-dev; \
+	need busybox busybox-static; need docker-registry docker-registry; need swtpm swtpm; need tpm2_unseal tpm2-tools; need prometheus prometheus; need chromium chromium; need gcc gcc; need /usr/include/stdlib.h libc6-dev; \
 	need nsenter util-linux; [[ -e /opt/cni/bin/bridge ]] || need /usr/lib/cni/bridge containernetworking-plugins; \
 	if (( $${#missing[@]} )); then \
 	  if (( EUID == 0 )) && command -v apt-get >/dev/null; then \

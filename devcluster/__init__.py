@@ -27,6 +27,8 @@ servers      command lines of etcd and the control plane
 containerd   a machine's own containerd
 images       OCI images made from what the machine has
 sites        a site's provider and edge: configuration, rights, commands
+metrics_api  metrics-server, registered as the metrics API
+service_accounts  credentials of ServiceAccounts
 cloud_node   a real kubelet beside the sites, to compare them with
 joining      how a site's edge and its provider get their certificates
 knock        ask a TLS port for a path and say how it answers

@@ -82,6 +82,7 @@ KUBECTL = GoProgram(
 KUBELET = GoProgram(
     module=HERE / "control_plane", package="./kubelet", names=("kubelet",), link_flags=_STAMP
 )
+METRICS_SERVER = GoProgram(module=HERE / "metrics_server", package=".", names=("metrics-server",))
 ETCD = GoProgram(module=HERE / "etcd", package=".", names=("etcd",))
 
 

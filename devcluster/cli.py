@@ -133,6 +133,11 @@ def _add_up(commands: _Commands) -> None:
         help="run a real kubelet too, node cloud, for comparisons; best given at the first up",
     )
     parser.add_argument(
+        "--with-metrics-server",
+        action="store_true",
+        help="run metrics-server too, for kubectl top and HorizontalPodAutoscalers",
+    )
+    parser.add_argument(
         "--install-packages",
         action="store_true",
         help="install missing packages with apt-get instead of naming them",
@@ -152,6 +157,7 @@ def _up(arguments: argparse.Namespace) -> int:
         sites=arguments.sites,
         edgelet=not arguments.no_edgelet,
         kubelet=arguments.with_kubelet,
+        metrics_server=arguments.with_metrics_server,
         install_packages=arguments.install_packages,
     )
     up(options, progress)

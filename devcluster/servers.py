@@ -94,6 +94,8 @@ def kube_apiserver(cluster: ClusterLayout, pki: ClusterPKI, *, kubelet: bool) ->
             enable_admission_plugins="NodeRestriction",
             allow_privileged=True,
             profiling=False,
+            # No one routes Service addresses in the cloud: what serves an API is dialled itself.
+            enable_aggregator_routing=True,
             **addresses,
         ),
     ]

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from devcluster import cgroups
 from devcluster.binaries import KUBERNETES_VERSION
 from devcluster.errors import DevclusterError
-from devcluster.kubeconfig import write_token_kubeconfig
 from devcluster.layout import (
     EDGE_PORT,
     HEALTH_PORT,
@@ -19,9 +18,9 @@ from devcluster.layout import (
     ClusterLayout,
     SiteLayout,
 )
-from devcluster.pki import write_private
 from devcluster.processes import in_netns, run
 from devcluster.servers import api_server_role_binding
+from devcluster.service_accounts import write_credentials
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from devcluster.cluster_pki import ClusterPKI
 
 MANIFESTS = PROJECT_ROOT / "manifests"
-TOKEN_LIFETIME_S = 365 * 24 * 3600
 APPLY_TIMEOUT_S = 60.0
 # Logs appear as they are written, and what ends a process in the interpreter's C code leaves a
 # trace. As where it is installed, modules are compiled once, whatever our own environment says.
@@ -192,21 +190,11 @@ def write_provider_credentials(
     Raises:
         DevclusterError: The API server refuses.
     """
-    namespace, account = provider_namespace(site), provider_service_account()
-    answer = api.create(
-        f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
-        {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": TOKEN_LIFETIME_S},
-        },
-    )
-    token_file = site.root / "provider.token"
-    write_private(token_file, answer["status"]["token"].encode())
-    write_token_kubeconfig(
-        site.root / "provider.kubeconfig",
-        server=cluster.server,
+    write_credentials(
+        cluster,
+        api,
+        namespace=provider_namespace(site),
+        account=provider_service_account(),
         authority=cluster_pki.authority,
-        token_file=token_file,
-        namespace=namespace,
+        kubeconfig=site.root / "provider.kubeconfig",
     )

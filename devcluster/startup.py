@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,17 @@ from devcluster import (
     containerd,
     images,
     joining,
+    metrics_api,
     mounts,
     networks,
     servers,
+    service_accounts,
     sites,
 )
 from devcluster.api import APIServer
 from devcluster.cluster import Cluster, locked
 from devcluster.cluster_pki import ClusterPKI, ensure_cluster_pki
-from devcluster.errors import Unprepared
+from devcluster.errors import DevclusterError, Unprepared
 from devcluster.kubeconfig import write_client_kubeconfig
 from devcluster.layout import (
     CLOUD_NODE,
@@ -36,6 +39,7 @@ from devcluster.layout import (
 )
 from devcluster.parts import Parts
 from devcluster.requirements import require_packages, require_rights
+from devcluster.sites import kubectl
 from devcluster.state import State, load_state
 from tunnel.identity import SiteName
 
@@ -46,6 +50,7 @@ DEFAULT_SITE = SiteName("site-a")
 API_TIMEOUT_S = 120.0
 SERVER_TIMEOUT_S = 60.0
 NODE_TIMEOUT_S = 60.0
+METRICS_TIMEOUT_S = 60.0
 # Folders that programs of the cluster make and never remove, parents first.
 _SIDE_EFFECTS = (
     "/run/netns",
@@ -69,12 +74,14 @@ class UpOptions:
         sites: Sites to have besides those that are there; empty for those, or one.
         edgelet: Start providers and edges too.
         kubelet: Have a real kubelet in the cloud too, as node ``cloud``.
+        metrics_server: Have metrics-server too.
         install_packages: Install missing packages instead of naming them.
     """
 
     sites: tuple[SiteName, ...] = ()
     edgelet: bool = True
     kubelet: bool = False
+    metrics_server: bool = False
     install_packages: bool = False
 
 
@@ -98,6 +105,7 @@ def up(options: UpOptions, progress: Progress) -> Cluster:
         _add_sites(state, options.sites)
         state.edgelet = options.edgelet
         state.kubelet = state.kubelet or options.kubelet
+        state.metrics_server = state.metrics_server or options.metrics_server
         cluster = Cluster(root, state)
         cluster.parts.save()
         _Startup(cluster, progress).run()
@@ -131,6 +139,7 @@ class _Startup:
         step = self._progress.step
         programs = [binaries.ETCD, binaries.CONTROL_PLANE, binaries.KUBECTL]
         programs += [binaries.KUBELET] if self._cluster.state.kubelet else []
+        programs += [binaries.METRICS_SERVER] if self._cluster.state.metrics_server else []
         binaries.provide(programs, links=self._layout.bin, progress=self._progress)
         with step("certificates"):
             pki = ensure_cluster_pki(self._layout)
@@ -162,6 +171,9 @@ class _Startup:
                 self._start_edgelet(pki, api)
             with step("nodes Ready"):
                 self._wait_nodes(api)
+        if self._cluster.state.metrics_server:
+            with step("metrics-server"):
+                self._start_metrics_server(pki, api)
 
     def _write_kubeconfigs(self, pki: ClusterPKI) -> None:
         for name, client in pki.clients.items():
@@ -224,6 +236,23 @@ class _Startup:
             name, functools.partial(node_is_ready, api, node), timeout_s=NODE_TIMEOUT_S
         )
 
+    def _start_metrics_server(self, pki: ClusterPKI, api: APIServer) -> None:
+        cluster, name = self._layout, metrics_api.NAME
+        if self._parts.running(name) is None:
+            kubectl(cluster, "apply", "-f", "-", stdin=json.dumps(metrics_api.objects(cluster)))
+            service_accounts.write_credentials(
+                cluster,
+                api,
+                namespace=metrics_api.NAMESPACE,
+                account=name,
+                authority=pki.authority,
+                kubeconfig=metrics_api.kubeconfig(cluster),
+            )
+            self._parts.start(name, metrics_api.command(cluster, pki))
+        self._parts.wait_ready(
+            name, functools.partial(serves, api, metrics_api.API), timeout_s=METRICS_TIMEOUT_S
+        )
+
     def _start_edgelet(self, pki: ClusterPKI, api: APIServer) -> None:
         sites.apply_manifests(self._layout, self._sites)
         for site in self._sites:
@@ -264,6 +293,14 @@ def start_edge(parts: Parts, site: SiteLayout) -> None:
     """Start a site's edge runtime."""
     name = Parts.of_machine("edge", site)
     parts.start(name, sites.edge_command(site), environment=sites.ENVIRONMENT)
+
+
+def serves(api: APIServer, path: str) -> bool:
+    """Tell whether the API server answers for a path that another program serves."""
+    try:
+        return api.get(path) is not None
+    except DevclusterError:
+        return False  # registered, and not yet reached
 
 
 def node_is_ready(api: APIServer, machine: MachineLayout) -> bool:

@@ -40,6 +40,7 @@ class State(msgspec.Struct, kw_only=True):
         parts: Part name (``etcd``, ``provider/site-a``) to its process.
         edgelet: Provider and edge are meant to run.
         kubelet: A kubelet in the cloud is meant to run.
+        metrics_server: metrics-server is meant to run.
         created_folders: Folders of the machine that were missing before the first `up`.
     """
 
@@ -48,6 +49,7 @@ class State(msgspec.Struct, kw_only=True):
     parts: dict[str, Process] = {}
     edgelet: bool = True
     kubelet: bool = False
+    metrics_server: bool = False
     created_folders: list[str] = []
 
 

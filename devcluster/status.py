@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from devcluster import metrics_api
 from devcluster.networks import link_state
 from devcluster.parts import Parts
 
@@ -23,7 +24,8 @@ def wanted_parts(cluster: Cluster) -> list[str]:
     of_sites = [Parts.of_machine(kind, site) for site in cluster.sites for kind in kinds]
     node = cluster.layout.cloud_node
     of_node = [Parts.of_machine(kind, node) for kind in ("containerd", "kubelet")]
-    return [*SERVERS, *of_sites, *(of_node if cluster.state.kubelet else [])]
+    metrics = [metrics_api.NAME] if cluster.state.metrics_server else []
+    return [*SERVERS, *metrics, *of_sites, *(of_node if cluster.state.kubelet else [])]
 
 
 def is_complete(cluster: Cluster) -> bool:

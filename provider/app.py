@@ -14,6 +14,7 @@
       PodDependencies what pods need beside themselves, down     (task)
       StatusWriter    statuses and deletions to the API          (task)
       EventWriter     events to the API                          (task)
+      StatusPage      how the site does, for whoever looks       (task)
       TolerationPatch where no admission policy does it          (task, when configured)
 
 A provider that does not hold the writer Lease waits for it: both its ports listen, the site is
@@ -36,7 +37,7 @@ from typing import TYPE_CHECKING
 
 import uvloop
 
-from provider.config import seconds
+from provider.config import EDGELET_VERSION, seconds
 from provider.edge_link.edge_client import EdgeClient
 from provider.edge_link.listener import EdgeListener
 from provider.edge_link.site_session import SiteSession
@@ -48,8 +49,10 @@ from provider.kube.event_writer import EventWriter
 from provider.kube.timestamps import utc_now
 from provider.kube.watch import Backoff
 from provider.kubelet_api.kubelet_port import KubeletPort
+from provider.loops import first_error, start_loops
 from provider.node.node_controller import NodeController
 from provider.node.node_lease import NodeLease
+from provider.own_routes import own_routes
 from provider.pods.pod_controller import PodController
 from provider.pods.pod_dependencies import PodDependencies
 from provider.pods.status_writer import StatusWriter
@@ -58,6 +61,8 @@ from provider.pods.toleration_patch import TolerationPatch
 from provider.serving.health_port import HealthPort
 from provider.serving.https_server import ListenError
 from provider.settings import kubelet_port_settings, node_settings, trust_settings
+from provider.status_page.pod_usage import PodUsage
+from provider.status_page.status_page import PageSources, StatusPage
 from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
@@ -67,11 +72,9 @@ from tunnel.session import Limits
 from tunnel.sync import EventAck
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable
 
     from provider.config import Config
-
-    _Loop = Callable[[], Coroutine[None, None, None]]
 
 logger = logging.getLogger(__name__)
 
@@ -89,10 +92,6 @@ class StartError(Exception):
     """The provider cannot start as it is configured; the message is one sentence."""
 
 
-class LoopFailed(Exception):
-    """One of the loops ended; the provider cannot go on without it."""
-
-
 def run_provider(config: Config) -> int:
     """Run until SIGTERM or SIGINT and return the exit status.
 
@@ -105,7 +104,7 @@ def run_provider(config: Config) -> int:
     except StartError:
         raise
     except BaseExceptionGroup as group:
-        logger.critical("edgelet-provider stops: %s", _first(group), exc_info=group)
+        logger.critical("edgelet-provider stops: %s", first_error(group), exc_info=group)
         return EXIT_FAILED
     return EXIT_OK
 
@@ -231,13 +230,34 @@ class Provider:
             trust=self.trust,
             monotonic=time.monotonic,
         )
+        self._page = self._status_page(config)
         self._kubelet_port = KubeletPort(
             kube=kube,
             edge=self.edge,
             settings=kubelet_port_settings(config),
             report=self._report,
+            own_routes=own_routes(page=self._page, registry=self.metrics.registry),
         )
         self.kubelet = self._kubelet_port.server
+
+    def _status_page(self, config: Config) -> StatusPage:
+        sources = PageSources(
+            round_trip_s=lambda: self._site_session.round_trip_s,
+            pods=self._pods.pods,
+            events=self._events.recent,
+            certificates=lambda: (
+                *self.trust.certificate_ends(),
+                ("Kubelet port", self._kubelet_port.certificate_end()),
+            ),
+        )
+        return StatusPage(
+            site=config.site,
+            version=EDGELET_VERSION,
+            link=self.edge,
+            usage=PodUsage(self.edge),
+            sources=sources,
+            now=utc_now,
+        )
 
     async def load(self, stop: asyncio.Event) -> bool:
         """Read what the ports need; waits for an API server that is away.
@@ -299,9 +319,13 @@ class Provider:
                 and the calls were ended in the same way.
         """
         # A provider that waits for the Lease has open ports, too.
-        ports = {"trust": self.trust.run, "kubelet port": self._kubelet_port.run}
+        ports = {
+            "trust": self.trust.run,
+            "kubelet port": self._kubelet_port.run,
+            "status page": self._page.run,
+        }
         async with asyncio.TaskGroup() as tasks:
-            running = _start(tasks, ports)
+            running = start_loops(tasks, ports)
             if await self._acquire_lease(stop):
                 await self._serve_site(stop)
             for task in running:
@@ -340,7 +364,7 @@ class Provider:
         if self._tolerations is not None:
             loops["tolerations"] = self._tolerations.run
         async with asyncio.TaskGroup() as tasks:
-            running = _start(tasks, loops)
+            running = start_loops(tasks, loops)
             await stop.wait()
             for task in running:
                 task.cancel()
@@ -368,22 +392,3 @@ class Provider:
 
     def _report(self, *, reason: str, message: str) -> None:
         self._events.record_node("Warning", reason, message)
-
-
-def _start(tasks: asyncio.TaskGroup, loops: Mapping[str, _Loop]) -> list[asyncio.Task[None]]:
-    return [tasks.create_task(_run_forever(name, loop), name=name) for name, loop in loops.items()]
-
-
-async def _run_forever(name: str, loop: _Loop) -> None:
-    try:
-        await loop()
-    except Exception as exc:
-        raise LoopFailed(f"{name} failed: {type(exc).__name__}: {exc}") from exc
-    raise LoopFailed(f"{name} ended")
-
-
-def _first(error: BaseException) -> BaseException:
-    """Return the first error of a group that is none itself."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

@@ -136,6 +136,11 @@ class SiteSession:
         self._sessions: asyncio.TaskGroup | None = None
         self._stopped = asyncio.Event()
 
+    @property
+    def round_trip_s(self) -> float | None:
+        """Of the last PING; None while nothing was measured."""
+        return self._present.session.round_trip_s if self._present is not None else None
+
     async def run(self) -> None:
         """Keep the sessions, whatever becomes of their connections, until drained or cancelled.
 

@@ -50,6 +50,8 @@ WRITES_PER_S: Final = 5.0
 MAX_MESSAGE_CHARACTERS: Final = 1024
 # The provider's own events that can be counted up; beyond, the one longest unseen begins anew.
 MAX_REMEMBERED: Final = 256
+# The newest ones, for whoever looks at the site's page.
+MAX_RECENT: Final = 50
 _COMPONENT = "kubelet"
 # Ids of the provider's own events; no edge's begin so (pods/edge_claims.py).
 _OWN_PREFIX = "provider/"
@@ -91,6 +93,7 @@ class EventWriter:
         self._arrived = asyncio.Event()
         self._own: dict[_Key, EventReport] = {}
         self._own_count = 0
+        self._recent: dict[str, EventReport] = {}
         self._has_dropped = False
 
     def report(self, event: EventReport) -> None:
@@ -140,7 +143,15 @@ class EventWriter:
             self._arrived.clear()
             self._has_dropped = False
 
+    def recent(self) -> tuple[EventReport, ...]:
+        """Return the newest events, written or not, the newest last; at most MAX_RECENT."""
+        return tuple(self._recent.values())
+
     def _put(self, event: EventReport) -> None:
+        self._recent.pop(event.id, None)
+        self._recent[event.id] = event
+        if len(self._recent) > MAX_RECENT:
+            del self._recent[next(iter(self._recent))]
         self._pending.pop(event.id, None)
         self._pending[event.id] = event
         if len(self._pending) > MAX_PENDING:

@@ -10,6 +10,9 @@ here:
   takes ``create nodes/proxy``, too. The routes know no such path; whatever it would be taken for
   elsewhere, nobody with less gets even an answer to it.
 
+What the provider itself answers lies below /edgelet/: its figures take what a kubelet's take, all
+else, which shows the site's pods, what a kubelet's debugging handlers take.
+
 Source: kubernetes pkg/kubelet/server/auth.go, GetRequestAttributes.
 """
 
@@ -40,6 +43,8 @@ _SUBRESOURCES = {
 }
 # In lower case: whoever spells one of them otherwise wants it all the same.
 _INTO_CONTAINERS = frozenset({"exec", "attach", "portforward", "run"})
+# The provider's own figures.
+OWN_METRICS_PATH = "/edgelet/metrics"
 _PLAIN = re.compile(r"/|(/[A-Za-z0-9][A-Za-z0-9._-]*)+/?")
 
 
@@ -66,4 +71,6 @@ def wanted_access(*, method: str, path: str) -> Access:
     first = path.split("/", 2)[1] if _PLAIN.fullmatch(path) else None
     if first is None or first.lower() in _INTO_CONTAINERS:
         return Access(verb="create", subresources=_PROXY)
+    if path == OWN_METRICS_PATH:
+        first = "metrics"
     return Access(verb=_VERBS.get(method, ""), subresources=_SUBRESOURCES.get(first, _PROXY))

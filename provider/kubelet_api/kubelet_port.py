@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from provider.kubelet_api.authentication import Authenticator
 from provider.kubelet_api.authorization import Authorizer
-from provider.kubelet_api.server import KubeletServer
+from provider.kubelet_api.server import KubeletServer, Route
 from provider.kubelet_api.token_review import TokenReviewer
 from provider.trust.kubelet_client_ca import KubeletClientCA
 from provider.trust.kubelet_serving import KubeletServing, Report, ServingSettings
@@ -23,6 +23,8 @@ from provider.trust.kubelet_tls import KubeletTls
 from provider.trust.secret_store import SecretStore
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from provider.edge_link.edge_client import EdgeClient
     from provider.kube.client import KubeClient
     from tunnel.identity import SiteName
@@ -57,6 +59,7 @@ class KubeletPort:
         edge: EdgeClient,
         settings: KubeletPortSettings,
         report: Report,
+        own_routes: tuple[Route, ...] = (),
     ) -> None:
         self._client_ca = KubeletClientCA(kube.as_self)
         self._serving = KubeletServing(
@@ -71,7 +74,12 @@ class KubeletPort:
             authenticator=Authenticator(tokens=TokenReviewer(kube.as_node), authorities=tls),
             authorizer=Authorizer(kube.as_node, node_name=settings.site),
             context=tls.context,
+            own_routes=own_routes,
         )
+
+    def certificate_end(self) -> datetime:
+        """Return when the certificate that is shown now ends, UTC."""
+        return self._serving.certificate.not_after
 
     async def load(self) -> None:
         """Read what is there; what cannot be read is had later, by ``run``."""

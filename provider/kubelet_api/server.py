@@ -1,7 +1,8 @@
 """The kubelet port: the route table, and which error is which status.
 
 Every call is authenticated, then authorized, then looked up, in this order; all of them end on the
-edge. A path goes on as it came. Refusals are plain text, as a kubelet's are.
+edge, but for those below /edgelet/, which the provider itself answers. A path goes on as it came.
+Refusals are plain text, as a kubelet's are.
 
 Source: kubernetes pkg/kubelet/server/server.go (InstallDefaultHandlers, InstallDebuggingHandlers,
     InstallAuthFilter).
@@ -51,7 +52,10 @@ _Call = Callable[[web.BaseRequest, EdgeClient, User], Awaitable[web.StreamRespon
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One row of the table: a path whose segments in braces are names."""
+    """One row of the table: a path whose segments in braces are names.
+
+    A path that ends in ``/*`` stands for all that is below it.
+    """
 
     methods: tuple[str, ...]
     path: str
@@ -59,6 +63,10 @@ class Route:
 
     def matches(self, path: str) -> bool:
         """Whether this is the path's row."""
+        if self.path.endswith("/*"):
+            above, below = self.path[:-1], path.removeprefix(self.path[:-1])
+            steps = below.removesuffix("/").split("/") if below else ()
+            return path.startswith(above) and not {"", ".", ".."} & set(steps)
         wanted, given = self.path.split("/"), path.split("/")
         return len(wanted) == len(given) and all(
             bool(_NAME.fullmatch(have)) if want.startswith("{") else want == have
@@ -87,12 +95,12 @@ def _upgraded(kind: CallKind) -> _Call:
 
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
-_LOGS, _RUN, _LIST = _plain(), _plain(RUN_HEAD_TIMEOUT_S), _plain(has_end=True)
+_STREAM, _RUN, _LIST = _plain(), _plain(RUN_HEAD_TIMEOUT_S), _plain(has_end=True)
 _EXEC, _ATTACH = _upgraded(CallKind.EXEC), _upgraded(CallKind.ATTACH)
 _FORWARD = _upgraded(CallKind.PORT_FORWARD)
 
 ROUTES = (
-    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_LOGS),
+    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_STREAM),
     Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{container}", call=_EXEC),
     Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{uid}/{container}", call=_EXEC),
     Route(methods=_BOTH, path="/attach/{namespace}/{pod}/{container}", call=_ATTACH),
@@ -106,6 +114,12 @@ ROUTES = (
     Route(methods=_GET, path="/runningpods", call=_LIST),
     Route(methods=_GET, path="/runningpods/", call=_LIST),
     Route(methods=_GET, path="/healthz", call=_LIST),
+    Route(methods=_BOTH, path="/stats/summary", call=_LIST),
+    Route(methods=_GET, path="/metrics", call=_LIST),
+    Route(methods=_GET, path="/metrics/cadvisor", call=_LIST),
+    Route(methods=_GET, path="/metrics/probes", call=_LIST),
+    Route(methods=_GET, path="/metrics/resource", call=_LIST),
+    Route(methods=_GET, path="/logs/*", call=_STREAM),
 )
 
 
@@ -117,6 +131,7 @@ class KubeletServer(HttpsServer):
         authenticator: Finds out who calls.
         authorizer: Decides whether they may.
         context: Gives TLS with the kubelet's serving certificate and the cluster's client CA.
+        own_routes: What the provider itself answers; all below /edgelet/.
     """
 
     def __init__(
@@ -126,6 +141,7 @@ class KubeletServer(HttpsServer):
         authenticator: Authenticator,
         authorizer: Authorizer,
         context: ContextSource,
+        own_routes: tuple[Route, ...] = (),
     ) -> None:
         super().__init__(
             self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
@@ -133,6 +149,7 @@ class KubeletServer(HttpsServer):
         self._edge = edge
         self._authenticator = authenticator
         self._authorizer = authorizer
+        self._routes = (*ROUTES, *own_routes)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -154,7 +171,7 @@ class KubeletServer(HttpsServer):
         await self._authorizer.authorize(user, method=request.method, path=path)
         if not _PATH.fullmatch(request.raw_path):
             return _refuse(400, "400 bad request path")
-        route = next((route for route in ROUTES if route.matches(path)), None)
+        route = next((route for route in self._routes if route.matches(path)), None)
         if route is None:
             return _refuse(404, "404 page not found\n")
         if request.method not in route.methods:

@@ -45,7 +45,7 @@ from tunnel.sync import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from provider.kube.client import KubeApi
     from provider.kube.watch import WatchEvent
@@ -137,6 +137,10 @@ class PodController:
         """Take what the edge is to know of its Node, now and at the start of each session."""
         self._node_put = message
         self._outbox.put(message)
+
+    def pods(self) -> Iterable[Json]:
+        """Return the node's pods as the API has them."""
+        return tuple(self._pods.values())
 
     async def run(self) -> None:
         """Work until cancelled."""

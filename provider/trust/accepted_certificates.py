@@ -140,6 +140,11 @@ class AcceptedCertificates:
                     logger.warning("%s; asked again when the edge comes back: %s", exc, error)
         return self.check(peer_der)
 
+    def current_end(self) -> datetime | None:
+        """Return when the edge's certificate ends, UTC; None while it has none."""
+        current = self._issued.current if self._issued is not None else None
+        return current.not_after if current is not None else None
+
     def check_session(self, accepted: AcceptedCertificate) -> None:
         """Decide whether a session may go on.
 

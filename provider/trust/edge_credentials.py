@@ -62,6 +62,7 @@ class EdgeCredentials:
         self._authority: Authority | None = None
         self._context: ssl.SSLContext | None = None
         self._due_at: datetime | None = None
+        self._serving_end: datetime | None = None
         self._new = asyncio.Event()
         self._problem = LastingProblem(logger, f"the server certificate of {site}")
 
@@ -106,6 +107,10 @@ class EdgeCredentials:
         if self._context is None:
             raise TrustError("the site's CA was not read yet")
         return self._context
+
+    def serving_end(self) -> datetime | None:
+        """Return when the server certificate ends, UTC; None while there is none."""
+        return self._serving_end
 
     def authorities_pem(self) -> str:
         """Return the CAs that count now, the one that signs first.
@@ -153,7 +158,7 @@ class EdgeCredentials:
         except CredentialError as exc:
             raise TrustError(f"the server certificate cannot be used: {exc}") from exc
         self._authority, self._context = authority, context
-        self._due_at = serving.renew_at
+        self._due_at, self._serving_end = serving.renew_at, serving.not_after
         if authority.overlap_until is not None and authority.is_overlap(now):
             self._due_at = min(self._due_at, authority.overlap_until)
         logger.info("the edge port has a server certificate until %s", f"{serving.not_after:%F %T}")

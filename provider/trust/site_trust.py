@@ -113,6 +113,14 @@ class SiteTrust:
         """
         self._callbacks.append(callback)
 
+    def certificate_ends(self) -> tuple[tuple[str, datetime | None], ...]:
+        """Return what each certificate is for and when it ends, UTC; None where there is none."""
+        return (
+            ("Edge", self._certificates.current_end()),
+            ("Edge port", self._credentials.serving_end()),
+            ("Site CA", self._credentials.authority().certificate.not_valid_after_utc),
+        )
+
     def authorities_pem(self) -> str:
         """Return the body of ``/ca.crt``: the CA that signs now, then others that still count.
 

@@ -17,7 +17,8 @@ from websockets.typing import Subprotocol
 
 from edge_runtime.uplink.websocket_pipe import ClientWebSocketPipe
 from provider import app
-from provider.app import LoopFailed, Provider, StartError, serve
+from provider.app import Provider, StartError, serve
+from provider.loops import LoopFailed, first_error
 from provider.node.node_lease import NodeLease
 from tests.fakes import spdy
 from tests.fakes.fake_api_server import FakeAPIServer
@@ -165,7 +166,7 @@ async def test_a_loop_that_fails_ends_all_and_is_named(
         try:
             await serve(files.config(), stop=asyncio.Event())
         except BaseExceptionGroup as group:
-            failures.append(app._first(group))
+            failures.append(first_error(group))
 
     async with FakeAPIServer() as api, asyncio.TaskGroup() as tasks:
         files = ProviderFiles(tmp_path, api_server_url=api.url)
