@@ -66,6 +66,7 @@ from provider.status_page.status_page import PageSources, StatusPage
 from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
+from provider.telemetry.site_figures import SiteSources
 from provider.trust.errors import SecretUnavailable, TrustError
 from provider.trust.site_trust import SiteTrust
 from tunnel.session import Limits
@@ -73,6 +74,7 @@ from tunnel.sync import EventAck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from provider.config import Config
 
@@ -138,8 +140,9 @@ async def serve(
         access = await load_access(config.kubeconfig)
     except CredentialsError as exc:
         raise StartError(str(exc)) from exc
-    async with KubeClient(access, site=config.site) as kube:
-        provider = Provider(config, kube)
+    metrics = ProviderMetrics()
+    async with KubeClient(access, site=config.site, answered=metrics.api_answered) as kube:
+        provider = Provider(config, kube, metrics)
         try:
             if not await provider.load(stop):
                 return
@@ -163,16 +166,17 @@ class Provider:
         writer: Whether this provider is the one that serves the site.
     """
 
-    def __init__(self, config: Config, kube: KubeClient) -> None:
+    def __init__(self, config: Config, kube: KubeClient, metrics: ProviderMetrics) -> None:
         self._config = config
         self.edge = EdgeClient(site=config.site)
-        self.metrics = ProviderMetrics()
+        self.metrics = metrics
         self._wire_controllers(config, kube)
         self._wire_ports(config, kube)
+        metrics.watch_site(self._site_sources())
 
     def _wire_controllers(self, config: Config, kube: KubeClient) -> None:
         site = config.site
-        outbox = SyncOutbox()
+        self._outbox = outbox = SyncOutbox()
         self._events = EventWriter(
             kube.as_node, node_name=site, acknowledge=lambda key: outbox.put(EventAck(id=key))
         )
@@ -208,7 +212,6 @@ class Provider:
         )
 
     def _wire_ports(self, config: Config, kube: KubeClient) -> None:
-        site = config.site
         self._health = HealthPort(why_not_ready=self._why_not_ready)
         self._site_session = SiteSession(
             edge_client=self.edge,
@@ -218,16 +221,17 @@ class Provider:
         )
         self.trust = SiteTrust(
             api=kube.as_self,
-            site=site,
+            site=config.site,
             settings=trust_settings(config),
             report=self._report,
             now=utc_now,
         )
         self.edge_listener = EdgeListener(
-            site=site,
+            site=config.site,
             site_session=self._site_session,
             trust=self.trust,
             monotonic=time.monotonic,
+            refused=self.metrics.edge_refused,
         )
         self._page = self._status_page(config)
         self._kubelet_port = KubeletPort(
@@ -236,6 +240,7 @@ class Provider:
             settings=kubelet_port_settings(config),
             report=self._report,
             own_routes=own_routes(page=self._page, registry=self.metrics.registry),
+            answered=self.metrics.kubelet_answered,
         )
         self.kubelet = self._kubelet_port.server
 
@@ -244,10 +249,7 @@ class Provider:
             round_trip_s=lambda: self._site_session.round_trip_s,
             pods=self._pods.pods,
             events=self._events.recent,
-            certificates=lambda: (
-                *self.trust.certificate_ends(),
-                ("Kubelet port", self._kubelet_port.certificate_end()),
-            ),
+            certificates=self._certificate_ends,
         )
         return StatusPage(
             site=config.site,
@@ -257,6 +259,20 @@ class Provider:
             sources=sources,
             now=utc_now,
         )
+
+    def _site_sources(self) -> SiteSources:
+        return SiteSources(
+            is_writer=lambda: self.writer.is_held,
+            lease_renewed_at=lambda: self._lease.renewed_at,
+            certificate_ends=self._certificate_ends,
+            statuses_pending=self._status_writer.pending,
+            events_pending=self._events.pending,
+            messages_pending=self._outbox.pending,
+        )
+
+    def _certificate_ends(self) -> tuple[tuple[str, datetime | None], ...]:
+        own = ("Kubelet port", self._kubelet_port.certificate_end())
+        return (*self.trust.certificate_ends(), own)
 
     async def load(self, stop: asyncio.Event) -> bool:
         """Read what the ports need; waits for an API server that is away.
@@ -325,7 +341,7 @@ class Provider:
         }
         async with asyncio.TaskGroup() as tasks:
             running = start_loops(tasks, ports)
-            if await self._acquire_lease(stop):
+            if await self.writer.acquire_unless(stop):
                 await self._serve_site(stop)
             for task in running:
                 task.cancel()
@@ -337,15 +353,6 @@ class Provider:
                 await self._run_loops(stop)
             finally:
                 await self._drain()
-
-    async def _acquire_lease(self, stop: asyncio.Event) -> bool:
-        async with asyncio.TaskGroup() as tasks:
-            acquiring = tasks.create_task(self.writer.acquire(), name="writer lease")
-            stopping = tasks.create_task(stop.wait())
-            await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            acquiring.cancel()
-            stopping.cancel()
-        return self.writer.is_held
 
     def _why_not_ready(self) -> str:
         return "" if self.writer.is_held else "this provider does not hold the site's Lease"

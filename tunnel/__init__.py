@@ -26,6 +26,7 @@ outbox      what goes into the next message
 handlers    the tasks that answer the client's streams
 send_gate   waits until the kernel has little unsent
 attachment  one WebSocket while it carries a session, and the tasks that do it
+exposition  a registry as text, and what every process tells of itself
 metrics     what one end counts, for Prometheus
 exchange    messages of the pipe on one side, streams on the other
 session     Session: one HTTP/2 session over one WebSocket after another; resume, drain, go-away

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from provider.kubelet_api.authentication import Authenticator
 from provider.kubelet_api.authorization import Authorizer
-from provider.kubelet_api.server import KubeletServer, Route
+from provider.kubelet_api.server import Answered, KubeletServer, Route
 from provider.kubelet_api.token_review import TokenReviewer
 from provider.trust.kubelet_client_ca import KubeletClientCA
 from provider.trust.kubelet_serving import KubeletServing, Report, ServingSettings
@@ -60,6 +60,7 @@ class KubeletPort:
         settings: KubeletPortSettings,
         report: Report,
         own_routes: tuple[Route, ...] = (),
+        answered: Answered,
     ) -> None:
         self._client_ca = KubeletClientCA(kube.as_self)
         self._serving = KubeletServing(
@@ -75,6 +76,7 @@ class KubeletPort:
             authorizer=Authorizer(kube.as_node, node_name=settings.site),
             context=tls.context,
             own_routes=own_routes,
+            answered=answered,
         )
 
     def certificate_end(self) -> datetime:

@@ -15,7 +15,7 @@ import dataclasses
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -47,7 +47,17 @@ IDLE_TIMEOUT_S = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 _PATH = re.compile(r"/[\x21-\x7e]*")
 
+# Instead of a path that the table does not have: of those there is no end.
+NO_ROUTE = "other"
+
 _Call = Callable[[web.BaseRequest, EdgeClient, User], Awaitable[web.StreamResponse]]
+
+
+class Answered(Protocol):
+    """Who is told of answers (telemetry/metrics.py)."""
+
+    def __call__(self, *, path: str, status: int) -> None:
+        """Take note of an answer; never waits."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +142,7 @@ class KubeletServer(HttpsServer):
         authorizer: Decides whether they may.
         context: Gives TLS with the kubelet's serving certificate and the cluster's client CA.
         own_routes: What the provider itself answers; all below /edgelet/.
+        answered: Told of each answer, once it is over, which row's it was; "other" for none's.
     """
 
     def __init__(
@@ -142,6 +153,7 @@ class KubeletServer(HttpsServer):
         authorizer: Authorizer,
         context: ContextSource,
         own_routes: tuple[Route, ...] = (),
+        answered: Answered = lambda *, path, status: None,
     ) -> None:
         super().__init__(
             self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
@@ -150,8 +162,18 @@ class KubeletServer(HttpsServer):
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._routes = (*ROUTES, *own_routes)
+        self._answered = answered
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        answer = await self._answer_always(request)
+        route = self._route(_path(request))
+        self._answered(path=NO_ROUTE if route is None else route.path, status=answer.status)
+        return answer
+
+    def _route(self, path: str) -> Route | None:
+        return next((route for route in self._routes if route.matches(path)), None)
+
+    async def _answer_always(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await self._answer(request)
         except ConnectionError:
@@ -171,7 +193,7 @@ class KubeletServer(HttpsServer):
         await self._authorizer.authorize(user, method=request.method, path=path)
         if not _PATH.fullmatch(request.raw_path):
             return _refuse(400, "400 bad request path")
-        route = next((route for route in self._routes if route.matches(path)), None)
+        route = self._route(path)
         if route is None:
             return _refuse(404, "404 page not found\n")
         if request.method not in route.methods:
