@@ -254,6 +254,7 @@ class Edge:
                 runtime=self._runtime,
                 checks={"syncloop": self._check_loop},
                 sync=self._sync,
+                figures=self._parts.stats,
                 exec_outlived=self.metrics.outlived_execs.inc,
                 guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
             )

@@ -41,6 +41,10 @@ from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
+from edge_runtime.stats.cgroup_reader import CgroupReader
+from edge_runtime.stats.group_stats_reader import GroupStatsReader
+from edge_runtime.stats.machine_reader import MachineReader
+from edge_runtime.stats.stats_collector import StatsCollector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,6 +71,7 @@ class PodParts:
         log_rotation: Puts logs aside.
         workers: Work on each pod.
         pods: The desired pods.
+        stats: What they use.
     """
 
     stores: PodStores
@@ -80,6 +85,7 @@ class PodParts:
     log_rotation: LogRotation
     workers: PodWorkers
     pods: PodManager
+    stats: StatsCollector
 
     async def load(self) -> None:
         """Take up what the last process left on disk; once, before any loop runs.
@@ -156,6 +162,7 @@ def build_pod_parts(
         ),
         workers=workers,
         pods=_build_pod_manager(shared, workers, images, allocations, termination),
+        stats=_build_stats(shared, workers),
     )
 
 
@@ -317,6 +324,18 @@ def _build_qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups
         driver=settings.cgroup_driver,
         cpus=settings.machine.cpus,
         pods=workers.active,
+    )
+
+
+def _build_stats(shared: _Shared, workers: PodWorkers) -> StatsCollector:
+    own_node = shared.stores.own_node
+    return StatsCollector(
+        groups=GroupStatsReader(CgroupReader()),
+        machine=MachineReader(),
+        pods=workers.active,
+        status=shared.cache.get,
+        paths=shared.settings,
+        node_name=lambda: own_node.node.name if own_node.node else "",
     )
 
 

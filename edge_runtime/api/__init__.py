@@ -19,6 +19,8 @@ run                 /run
 container_logs      /containerLogs
 log_query           what a log request asks for (pure)
 pods                /pods, /runningpods/
+stats               /stats/summary
+metrics             /metrics/resource, /metrics/cadvisor
 healthz             /healthz
 sync                /sync: desired pods down, statuses and node reports up
 sync_sources        what the sync stream needs of the rest of the edge

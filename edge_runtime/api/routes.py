@@ -8,10 +8,12 @@ from edge_runtime.api.attach import AttachHandler, AttachRuntime
 from edge_runtime.api.container_logs import ContainerLogsHandler, LogsRuntime, NewestStatuses
 from edge_runtime.api.exec import ExecHandler, ExecRuntime
 from edge_runtime.api.healthz import HealthCheck, HealthHandler
+from edge_runtime.api.metrics import PodMetricsHandler
 from edge_runtime.api.pods import PodLister, PodsHandler
 from edge_runtime.api.port_forward import PortForwardHandler, PortForwardRuntime
 from edge_runtime.api.router import Route
 from edge_runtime.api.run import RunHandler, RunRuntime
+from edge_runtime.api.stats import NodeFigures, StatsHandler
 from edge_runtime.api.targets import PodSource
 from edge_runtime.policy.edge_policy import CallKind
 
@@ -40,6 +42,7 @@ def edge_routes(
     runtime: ApiRuntime,
     checks: Mapping[str, HealthCheck],
     sync: SyncHandler,
+    figures: NodeFigures,
     exec_outlived: Callable[[], None],
     guard: CallGuard,
 ) -> list[Route]:
@@ -53,6 +56,7 @@ def edge_routes(
         runtime: The container runtime.
         checks: What ``/healthz`` looks at, by name.
         sync: Serves ``/sync``.
+        figures: What machine and pods use.
         exec_outlived: Told of each process that went on after its exec call was lost.
         guard: Holds calls into pods against the policy, and writes them down.
     """
@@ -67,6 +71,7 @@ def edge_routes(
     logs = guard.guarded(CallKind.LOGS, log_files.handle)
     lists = PodsHandler(pods=pods, statuses=statuses, runtime=runtime)
     health = HealthHandler(checks)
+    pod_metrics = PodMetricsHandler(figures)
     return [
         Route("/containerLogs/{namespace}/{pod}/{container}", _GET, logs),
         Route("/exec/{namespace}/{pod}/{container}", _BOTH, execute),
@@ -79,6 +84,8 @@ def edge_routes(
         Route("/run/{namespace}/{pod}/{uid}/{container}", ("POST",), run),
         Route("/pods", _GET, lists.handle_pods),
         Route("/runningpods/", _GET, lists.handle_running_pods),
+        Route("/stats/summary", _BOTH, StatsHandler(figures).handle),
+        Route("/metrics/resource", _GET, pod_metrics.handle_resource),
         Route("/healthz", _GET, health.handle_all),
         Route("/healthz/{check}", _GET, health.handle_one),
         Route("/sync", ("CONNECT",), sync.handle),

@@ -5,6 +5,7 @@ pod_failure: why a pod is ended although it might go on. node: the edge's own No
 sysctls: kernel parameters that a pod may set. pull_records: whose credentials opened which image.
 probe_results: what probes found. runtime_status: what the container runtime reports.
 runtime_config: what it is asked for. runtime_info: what it is. runtime_stats: what it measures.
+node_stats: what machine, pods and containers use.
 quantity: resource quantities. pod_resources: a whole pod's requests and limits.
 qos: quality-of-service class of a pod.
 cgroup_names: names and paths of QoS and pod cgroups. duration: durations of the configuration.

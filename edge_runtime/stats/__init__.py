@@ -1,5 +1,13 @@
 """What machine, pods and containers use: one collection, shared by all who ask.
 
-cgroup_counters.py  what the kernel counts for a control group, pure
-cgroup_reader.py    CgroupReader: reads it
+cgroup_counters.py     what the kernel counts for a control group, pure
+cgroup_reader.py       CgroupReader: reads it
+cpu_rates.py           CpuRates: how fast processors are used, pure
+group_stats_reader.py  GroupStatsReader: a control group's use as values
+machine_reader.py      MachineReader: what only the machine as a whole has
+metric_family.py       Prometheus' text format, pure
+resource_metrics.py    the page of /metrics/resource, pure
+running_pods.py        which pods and containers there are to measure, pure
+stats_collector.py     StatsCollector: collects when asked
+summary.py             the JSON of /stats/summary, pure
 """

@@ -47,6 +47,8 @@ class MemoryCounters:
     Attributes:
         working_set_bytes: What reclaiming would not give back at once.
         limit_bytes: None without one.
+        swap_limit_bytes: None without one; 0 where the kernel does not count swap. Version 1 limits
+            memory and swap together, and this is that limit, as kubelets tell it.
         max_usage_bytes: The most that was ever used; 0 where the kernel does not tell.
         failures: How often the limit was hit.
     """
@@ -60,6 +62,7 @@ class MemoryCounters:
     page_faults: int
     major_page_faults: int
     limit_bytes: int | None
+    swap_limit_bytes: int | None = 0
     max_usage_bytes: int = 0
     failures: int = 0
 
@@ -121,7 +124,13 @@ def cpu_counters_v2(stat: str) -> CpuCounters:
 
 
 def memory_counters_v1(
-    *, usage: str, stat: str, limit: str, max_usage: str = "", failures: str = ""
+    *,
+    usage: str,
+    stat: str,
+    limit: str,
+    swap_limit: str = "0",
+    max_usage: str = "",
+    failures: str = "",
 ) -> MemoryCounters:
     """Read ``memory.usage_in_bytes`` and its siblings.
 
@@ -139,17 +148,31 @@ def memory_counters_v1(
         page_faults=values.get("pgfault", 0),
         major_page_faults=values.get("pgmajfault", 0),
         limit_bytes=parse_limit(limit),
+        swap_limit_bytes=parse_limit(swap_limit),
         max_usage_bytes=_number(max_usage),
         failures=_number(failures),
     )
 
 
 def memory_counters_v2(
-    *, current: str, stat: str, limit: str, swap: str = "", peak: str = "", events: str = ""
+    *,
+    current: str | None,
+    stat: str,
+    limit: str,
+    swap: str = "",
+    swap_limit: str = "0",
+    peak: str = "",
+    events: str = "",
 ) -> MemoryCounters:
-    """Read ``memory.current`` and its siblings."""
+    """Read ``memory.current`` and its siblings.
+
+    The tree's root has no ``memory.current``: None counts what is mapped and what holds files.
+    """
     values = parse_flat(stat)
-    usage_bytes = _number(current)
+    if current is None:
+        usage_bytes = values.get("anon", 0) + values.get("file", 0)
+    else:
+        usage_bytes = _number(current)
     return MemoryCounters(
         usage_bytes=usage_bytes,
         working_set_bytes=_without(usage_bytes, values.get("inactive_file", 0)),
@@ -160,6 +183,7 @@ def memory_counters_v2(
         page_faults=values.get("pgfault", 0),
         major_page_faults=values.get("pgmajfault", 0),
         limit_bytes=parse_limit(limit),
+        swap_limit_bytes=parse_limit(swap_limit),
         max_usage_bytes=_number(peak),
         failures=parse_flat(events).get("max", 0),
     )

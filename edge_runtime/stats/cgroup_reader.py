@@ -72,39 +72,56 @@ class CgroupReader:
         usage = self._read("cpuacct", group, "cpuacct.usage")
         return None if usage is None else cpu_counters_v1(usage=usage, stat="").usage_ns
 
-    def memory(self, group: str) -> MemoryCounters | None:
+    def memory(self, group: str, *, detailed: bool = False) -> MemoryCounters | None:
         """Return a group's memory, None when it is gone or the kernel does not count it.
+
+        Args:
+            group: Path below the mount.
+            detailed: Whether to read the greatest use and the failures, too: two more files.
 
         Raises:
             OSError: The kernel refuses for another reason.
         """
         if self._unified:
-            return self._memory_v2(group)
+            return self._memory_v2(group, detailed=detailed)
         usage = self._read("memory", group, "memory.usage_in_bytes")
         stat = self._read("memory", group, "memory.stat")
         if usage is None or stat is None:
             return None
+        more = ("memory.max_usage_in_bytes", "memory.failcnt") if detailed else ()
+        max_usage, failures = self._optional("memory", group, more)
         return memory_counters_v1(
             usage=usage,
             stat=stat,
             limit=self._read("memory", group, "memory.limit_in_bytes") or "",
-            max_usage=self._read("memory", group, "memory.max_usage_in_bytes") or "",
-            failures=self._read("memory", group, "memory.failcnt") or "",
+            swap_limit=self._read("memory", group, "memory.memsw.limit_in_bytes") or "0",
+            max_usage=max_usage,
+            failures=failures,
         )
 
-    def _memory_v2(self, group: str) -> MemoryCounters | None:
+    def _memory_v2(self, group: str, *, detailed: bool) -> MemoryCounters | None:
         stat = self._read("", group, "memory.stat")
         current = self._read("", group, "memory.current")
-        if stat is None or current is None:
-            # The root of the tree has no memory.current: whoever asks for it reads /proc instead.
+        if stat is None or (current is None and group.strip("/")):
             return None
+        peak, events = self._optional(
+            "", group, ("memory.peak", "memory.events") if detailed else ()
+        )
         return memory_counters_v2(
             current=current,
             stat=stat,
             limit=self._read("", group, "memory.max") or "",
             swap=self._read("", group, "memory.swap.current") or "",
-            peak=self._read("", group, "memory.peak") or "",
-            events=self._read("", group, "memory.events") or "",
+            swap_limit=self._read("", group, "memory.swap.max") or "0",
+            peak=peak,
+            events=events,
+        )
+
+    def _optional(self, controller: str, group: str, names: tuple[str, ...]) -> tuple[str, str]:
+        first, second = names or ("", "")
+        return (
+            self._read(controller, group, first) or "" if first else "",
+            self._read(controller, group, second) or "" if second else "",
         )
 
     def disks(self, group: str) -> tuple[DiskCounters, ...]:
@@ -119,7 +136,7 @@ class CgroupReader:
 
     def processes(self, group: str) -> tuple[int, ...]:
         """Return the processes in a group itself, not in those below it; empty when it is gone."""
-        tree = "" if self._unified else "pids"
+        tree = "" if self._unified else "cpuacct"
         text = self._read(tree, group, "cgroup.procs")
         return () if text is None else tuple(int(each) for each in text.split() if each.isdecimal())
 

@@ -116,6 +116,7 @@ async def edge_api(
             runtime=client,
             checks={name: check(name) for name in problems},
             sync=sync,
+            figures=pods.parts.stats,
             exec_outlived=lambda: api.outlived.append(None),
             guard=CallGuard(policy=policy, audit=audit, pods=pods.manager),
         )
