@@ -55,7 +55,7 @@ def test_paths_of_one_length_are_told_apart_by_their_words() -> None:
     for path in ("/metrics", "/metrics/probes", "/metrics/resource"):
         route, _ = ROUTER._find(path.removeprefix("/").split("/"))
         assert route.pattern == path
-    with pytest.raises(ValueError, match="two routes have the shape of /a/{x}"):
+    with pytest.raises(ValueError, match=r"two routes have the shape of /a/\{x\}"):
         Router([Route("/a/b", ("GET",), describe), Route("/a/{x}", ("GET",), describe)])
 
 
