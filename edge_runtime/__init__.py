@@ -9,6 +9,7 @@ policy_config.py  the parts of it with which a machine's owner guards it, pure
 reserve_config.py  the parts that keep pods from taking all of the machine, pure
 housekeeping_config.py  the parts that keep its disk from filling up, pure
 app.py        the process: every loop in one TaskGroup, planned stop, exit status
+edge_sources.py  who knows what the edge tells of itself
 startup.py    what is asked of runtime and machine once
 pod_parts.py  PodParts: all that runs pods, put together
 pod_stores.py  PodStores: all that pods have on disk, put together

@@ -22,6 +22,7 @@ from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
 from edge_runtime.config import EDGELET_VERSION
+from edge_runtime.edge_sources import edge_sources
 from edge_runtime.events.reasons import OOM_SCORE_ADJ_FORBIDDEN, WARNING
 from edge_runtime.machine.cgroups import CGROUP_MOUNT
 from edge_runtime.machine.node_reporter import NodeReporter
@@ -86,18 +87,24 @@ def run_edge(config: EdgeConfig, *, cgroup_mount: Path = CGROUP_MOUNT) -> int:
         joined = open_joined_edge(root, server=config.server_address)
     except NotJoined as exc:
         raise StartRefused(str(exc)) from exc
+    metrics = EdgeMetrics()
     with (
-        _opened(root / DATABASE_NAME) as database,
+        _opened(root / DATABASE_NAME, metrics) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_serve(config, joined, database, cgroup_mount))
+        return runner.run(_serve(config, joined, database, metrics, cgroup_mount))
 
 
 async def _serve(
-    config: EdgeConfig, joined: JoinedEdge, database: Database, cgroup_mount: Path
+    config: EdgeConfig,
+    joined: JoinedEdge,
+    database: Database,
+    metrics: EdgeMetrics,
+    cgroup_mount: Path,
 ) -> int:
     stop = _stop_on_signals()
-    async with CriClient(config.container_runtime_endpoint) as runtime:
+    endpoint = config.container_runtime_endpoint
+    async with CriClient(endpoint, called=metrics.kubelet.called) as runtime:
         site = joined.credentials.site
         logger.info("edge starts", extra={"site": site, "version": EDGELET_VERSION})
         asking = ask_pod_settings(config, runtime, cgroup_mount=cgroup_mount)
@@ -114,6 +121,7 @@ async def _serve(
                 joined,
                 database,
                 runtime,
+                metrics=metrics,
                 machine=machine,
                 settings=settings,
                 network=network,
@@ -147,6 +155,7 @@ class Edge:
         database: Database,
         runtime: CriClient,
         *,
+        metrics: EdgeMetrics,
         machine: MachineInfo,
         settings: PodSettings,
         network: NetworkWatch | None,
@@ -156,9 +165,14 @@ class Edge:
         self._host_ips = settings.host_ips
         self._min_oom_score_adj = settings.machine.min_oom_score_adj
         self._parts = build_pod_parts(
-            database, runtime, settings=settings, relist_period_s=config.relist_period_s
+            database,
+            runtime,
+            settings=settings,
+            relist_period_s=config.relist_period_s,
+            metrics=metrics,
         )
-        self.metrics = EdgeMetrics()
+        self.metrics = metrics
+        metrics.watch_edge(edge_sources(self._parts, joined.credentials, database))
         self._policy = settings.policy
         self._audit = build_audit_log(config, lost=self.metrics.lost_audit_records.inc)
         self._dialer = self._build_dialer(joined, boot_id=machine.boot_id, network=network)
@@ -167,6 +181,7 @@ class Edge:
             files=joined.files,
             enrolment=Enrolment(server=joined.server),
             renewed=self._dialer.dial_now,
+            failed=self.metrics.failed_renewals.inc,
         )
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -255,7 +270,7 @@ class Edge:
                 checks={"syncloop": self._check_loop},
                 sync=self._sync,
                 figures=self._parts.stats,
-                exec_outlived=self.metrics.outlived_execs.inc,
+                metrics=self.metrics,
                 guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
             )
         )
@@ -302,10 +317,10 @@ def _watching_network() -> Iterator[NetworkWatch | None]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Database]:
+def _opened(path: Path, metrics: EdgeMetrics) -> Iterator[Database]:
     """Hold the store, and with it the root folder: no second edgelet opens it."""
     try:
-        database = Database(path)
+        database = Database(path, committed=metrics.committed)
     except StoreError as exc:
         raise StartRefused(str(exc)) from exc
     try:

@@ -38,6 +38,7 @@ from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.pods.sandbox_isolation import SandboxIsolation
 from edge_runtime.pods.status_updater import StatusUpdater
 from edge_runtime.pods.user_namespaces import UserNamespaces
+from edge_runtime.prober.measured_probe import MeasuredProbe
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
     from edge_runtime.store.database import Database
+    from edge_runtime.telemetry.metrics import EdgeMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,16 +113,23 @@ class _Shared:
     pleg: GenericPLEG
     hooks: LifecycleHooks
     probers: ProberManager
+    metrics: EdgeMetrics
 
 
 def build_pod_parts(
-    database: Database, runtime: CriClient, *, settings: PodSettings, relist_period_s: float
+    database: Database,
+    runtime: CriClient,
+    *,
+    settings: PodSettings,
+    relist_period_s: float,
+    metrics: EdgeMetrics,
 ) -> PodParts:
     """Build all parts; nothing runs and nothing is asked yet."""
     shared = _build_shared(
         runtime,
         settings,
-        build_pod_stores(database),
+        build_pod_stores(database, metrics),
+        metrics,
         wake=lambda uid: workers.wake(uid),
         probed=lambda uid: workers.probed(uid),
         relist_period_s=relist_period_s,
@@ -170,6 +179,7 @@ def _build_shared(
     runtime: CriClient,
     settings: PodSettings,
     stores: PodStores,
+    metrics: EdgeMetrics,
     *,
     wake: Callable[[PodUID], None],
     probed: Callable[[PodUID], None],
@@ -185,9 +195,21 @@ def _build_shared(
         events=events,
         cache=cache,
         inspector=inspector,
-        pleg=GenericPLEG(inspector, cache, wake=wake, relist_period_s=relist_period_s),
+        pleg=GenericPLEG(
+            inspector,
+            cache,
+            wake=wake,
+            relist_period_s=relist_period_s,
+            relisted=metrics.kubelet.relisted,
+        ),
         hooks=LifecycleHooks(runtime, events=events),
-        probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
+        probers=ProberManager(
+            probe=MeasuredProbe(prober.probe, metrics.probes),
+            statuses=stores.statuses,
+            on_result=probed,
+            forgotten=metrics.probes.forget,
+        ),
+        metrics=metrics,
     )
 
 
@@ -210,7 +232,7 @@ def _build_images(shared: _Shared, pulls: ImagePullManager) -> ImageManager:
     max_parallel = shared.settings.images.max_parallel_pulls
     return ImageManager(
         shared.runtime,
-        puller=ImagePuller(shared.runtime, max_parallel=max_parallel),
+        puller=ImagePuller(shared.runtime, max_parallel=max_parallel, pulled=shared.metrics.pulled),
         pulls=pulls,
         secrets=PullSecrets(shared.stores.objects),
         record=shared.stores.events.record,
@@ -260,6 +282,7 @@ def _build_workers(
         statuses=shared.stores.statuses,
         records=shared.stores.records,
         events=shared.events,
+        worked=shared.metrics.kubelet.worked,
     )
 
 

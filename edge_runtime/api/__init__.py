@@ -21,6 +21,7 @@ log_query           what a log request asks for (pure)
 pods                /pods, /runningpods/
 stats               /stats/summary
 metrics             /metrics/resource, /metrics/cadvisor
+own_metrics         /metrics, /metrics/probes
 healthz             /healthz
 sync                /sync: desired pods down, statuses and node reports up
 sync_sources        what the sync stream needs of the rest of the edge

@@ -9,6 +9,7 @@ from edge_runtime.api.container_logs import ContainerLogsHandler, LogsRuntime, N
 from edge_runtime.api.exec import ExecHandler, ExecRuntime
 from edge_runtime.api.healthz import HealthCheck, HealthHandler
 from edge_runtime.api.metrics import PodMetricsHandler
+from edge_runtime.api.own_metrics import OwnMetricsHandler
 from edge_runtime.api.pods import PodLister, PodsHandler
 from edge_runtime.api.port_forward import PortForwardHandler, PortForwardRuntime
 from edge_runtime.api.router import Route
@@ -18,10 +19,11 @@ from edge_runtime.api.targets import PodSource
 from edge_runtime.policy.edge_policy import CallKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from edge_runtime.api.guarded_calls import CallGuard
     from edge_runtime.api.sync import SyncHandler
+    from edge_runtime.telemetry.metrics import EdgeMetrics
 
 _GET = ("GET",)
 _BOTH = ("GET", "POST")
@@ -43,7 +45,7 @@ def edge_routes(
     checks: Mapping[str, HealthCheck],
     sync: SyncHandler,
     figures: NodeFigures,
-    exec_outlived: Callable[[], None],
+    metrics: EdgeMetrics,
     guard: CallGuard,
 ) -> list[Route]:
     """Build the table.
@@ -57,10 +59,10 @@ def edge_routes(
         checks: What ``/healthz`` looks at, by name.
         sync: Serves ``/sync``.
         figures: What machine and pods use.
-        exec_outlived: Told of each process that went on after its exec call was lost.
+        metrics: What the edge counts.
         guard: Holds calls into pods against the policy, and writes them down.
     """
-    commands = ExecHandler(pods=pods, runtime=runtime, outlived=exec_outlived)
+    commands = ExecHandler(pods=pods, runtime=runtime, outlived=metrics.outlived_execs.inc)
     log_files = ContainerLogsHandler(pods=pods, statuses=statuses, runtime=runtime)
     execute = guard.guarded(CallKind.EXEC, commands.handle)
     attach = guard.guarded(CallKind.ATTACH, AttachHandler(pods=pods, runtime=runtime).handle)
@@ -86,6 +88,8 @@ def edge_routes(
         Route("/runningpods/", _GET, lists.handle_running_pods),
         Route("/stats/summary", _BOTH, StatsHandler(figures).handle),
         Route("/metrics/resource", _GET, pod_metrics.handle_resource),
+        Route("/metrics", _GET, OwnMetricsHandler(metrics.registry).handle),
+        Route("/metrics/probes", _GET, OwnMetricsHandler(metrics.probes.registry).handle),
         Route("/healthz", _GET, health.handle_all),
         Route("/healthz/{check}", _GET, health.handle_one),
         Route("/sync", ("CONNECT",), sync.handle),

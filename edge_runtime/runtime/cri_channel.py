@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
-from edge_runtime.runtime.errors import BY_CODE, UnknownFailure
+from edge_runtime.runtime.errors import BY_CODE, RuntimeServiceError, UnknownFailure
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -40,6 +41,13 @@ _OPTIONS = (
 )
 
 
+class Called(Protocol):
+    """Who is told of calls (telemetry/kubelet_metrics.py)."""
+
+    def __call__(self, method: str, *, duration_s: float, has_failed: bool) -> None:
+        """Take note of a call that is over; never waits."""
+
+
 class CriChannel:
     """One connection to a gRPC server on a unix socket; made within the running event loop.
 
@@ -47,13 +55,17 @@ class CriChannel:
     fail at once with Unavailable.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(
+        self, endpoint: str, *, called: Called = lambda _method, *, duration_s, has_failed: None
+    ) -> None:
         """Prepare the connection.
 
         Args:
             endpoint: ``unix:///run/containerd/containerd.sock``.
+            called: Told of each call that has one answer; of one that was cancelled not.
         """
         self.endpoint = endpoint
+        self._called = called
         self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
 
     async def unary(
@@ -81,8 +93,15 @@ class CriChannel:
             request_serializer=type(request).SerializeToString,
             response_deserializer=response.FromString,
         )
-        with _translated(path):
-            return await call(request, timeout=timeout_s)
+        started_at_s = time.monotonic()
+        try:
+            with _translated(path):
+                answer = await call(request, timeout=timeout_s)
+        except RuntimeServiceError:
+            self._tell(path, started_at_s, has_failed=True)
+            raise
+        self._tell(path, started_at_s, has_failed=False)
+        return answer
 
     async def stream(
         self,
@@ -109,6 +128,10 @@ class CriChannel:
                     yield each
         finally:
             call.cancel()
+
+    def _tell(self, path: str, started_at_s: float, *, has_failed: bool) -> None:
+        duration_s = time.monotonic() - started_at_s
+        self._called(path.rpartition("/")[2], duration_s=duration_s, has_failed=has_failed)
 
     async def close(self) -> None:
         """End the connection; running calls end with CancelledError."""

@@ -58,7 +58,6 @@ class EdgeApi:
     streaming: FakeCriStreaming
     sync: SyncHandler
     problems: dict[str, str | None]
-    outlived: list[None] = field(default_factory=list)
     audit: AuditedCalls = field(default_factory=AuditedCalls)
 
     async def run_pod(self, pod: Json | None = None) -> str:
@@ -117,7 +116,7 @@ async def edge_api(
             checks={name: check(name) for name in problems},
             sync=sync,
             figures=pods.parts.stats,
-            exec_outlived=lambda: api.outlived.append(None),
+            metrics=pods.metrics,
             guard=CallGuard(policy=policy, audit=audit, pods=pods.manager),
         )
         async with tunnel_pair(Router(routes).handle) as pair:

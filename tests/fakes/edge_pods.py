@@ -13,6 +13,7 @@ from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING
 from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.store.database import Database
+from edge_runtime.telemetry.metrics import EdgeMetrics
 from tests.fakes.pod_settings import make_pod_settings
 
 if TYPE_CHECKING:
@@ -55,9 +56,14 @@ class EdgePods:
         self, folder: Path, client: CriClient, *, policy: EdgePolicy = FORBIDS_NOTHING
     ) -> None:
         self.settings = dataclasses.replace(make_pod_settings(folder), policy=policy)
+        self.metrics = EdgeMetrics()
         self.database = Database(folder / "edgelet.db")
         parts = build_pod_parts(
-            self.database, client, settings=self.settings, relist_period_s=RELIST_PERIOD_S
+            self.database,
+            client,
+            settings=self.settings,
+            relist_period_s=RELIST_PERIOD_S,
+            metrics=self.metrics,
         )
         self.parts = parts
         stores = parts.stores
