@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from provider.config import EDGELET_VERSION
 from provider.telemetry.site_figures import SiteFigures, SiteSources
+from tunnel.enrolment import RefusalReason
 from tunnel.exposition import register_process
 from tunnel.metrics import TunnelMetrics
 
@@ -38,6 +39,9 @@ class ProviderMetrics:
             labelnames=["reason"],
             registry=self.registry,
         )
+        # What begins with its first event hides that event from rates.
+        for reason in RefusalReason:
+            self._refusals.labels(reason=reason.value)
         self._api_calls = Counter(
             "edgelet_api_requests",
             f'Calls to the API server, by method and status; "{NO_ANSWER}" without an answer.',

@@ -38,8 +38,9 @@ async def test_a_call_without_an_answer_is_counted_as_such() -> None:
     metrics = ProviderMetrics()
     metrics.api_answered(method="GET", status=None)
     metrics.api_answered(method="PATCH", status=409)
-    metrics.edge_refused("TokenInvalid")
+    metrics.edge_refused("BadToken")
     text = await _text(metrics)
     assert 'edgelet_api_requests_total{code="none",method="GET"} 1.0' in text
     assert 'edgelet_api_requests_total{code="409",method="PATCH"} 1.0' in text
-    assert 'edgelet_edge_refusals_total{reason="TokenInvalid"} 1.0' in text
+    assert 'edgelet_edge_refusals_total{reason="BadToken"} 1.0' in text
+    assert 'edgelet_edge_refusals_total{reason="DuplicateSite"} 0.0' in text
