@@ -84,7 +84,9 @@ class Route:
         )
 
 
-def _plain(head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False) -> _Call:
+def _plain(
+    head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False, is_log: bool = False
+) -> _Call:
     async def call(request: web.BaseRequest, edge: EdgeClient, caller: User) -> web.StreamResponse:
         return await forward(
             request,
@@ -92,6 +94,7 @@ def _plain(head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False) -> 
             caller=caller,
             head_timeout_s=head_timeout_s,
             max_body_bytes=MAX_LIST_BYTES if has_end else None,
+            is_log=is_log,
         )
 
     return call
@@ -106,11 +109,12 @@ def _upgraded(kind: CallKind) -> _Call:
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
 _STREAM, _RUN, _LIST = _plain(), _plain(RUN_HEAD_TIMEOUT_S), _plain(has_end=True)
+_LOG = _plain(is_log=True)
 _EXEC, _ATTACH = _upgraded(CallKind.EXEC), _upgraded(CallKind.ATTACH)
 _FORWARD = _upgraded(CallKind.PORT_FORWARD)
 
 ROUTES = (
-    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_STREAM),
+    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_LOG),
     Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{container}", call=_EXEC),
     Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{uid}/{container}", call=_EXEC),
     Route(methods=_BOTH, path="/attach/{namespace}/{pod}/{container}", call=_ATTACH),
