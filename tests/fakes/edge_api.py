@@ -12,6 +12,7 @@ from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 from edge_runtime.runtime.cri_client import CriClient
+from edge_runtime.telemetry.metrics import EdgeMetrics
 from tests.fakes.edge_pods import EdgePods, is_running, pod_json
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.fake_cri_streaming import FakeCriStreaming, Upgraded, echo, serve_cri_streaming
@@ -84,6 +85,7 @@ async def edge_api(
     policy: EdgePolicy = FORBIDS_NOTHING,
 ) -> AsyncIterator[EdgeApi]:
     """Serve until the block ends; the runtime's streams behave as given."""
+    metrics = EdgeMetrics()
     problems: dict[str, str | None] = {"syncloop": None, "runtime": None}
 
     def check(name: str) -> Callable[[], Awaitable[str | None]]:
@@ -95,8 +97,8 @@ async def edge_api(
     async with (
         FakeCri(folder) as cri,
         serve_cri_streaming(behaviour) as streaming,
-        CriClient(cri.endpoint) as client,
-        EdgePods(folder, client).running() as pods,
+        CriClient(cri.endpoint, called=metrics.kubelet.called) as client,
+        EdgePods(folder, client, metrics=metrics).running() as pods,
     ):
         cri.streaming_url = f"http://127.0.0.1:{streaming.port}"
         sync = SyncHandler(
@@ -116,7 +118,7 @@ async def edge_api(
             checks={name: check(name) for name in problems},
             sync=sync,
             figures=pods.parts.stats,
-            metrics=pods.metrics,
+            metrics=metrics,
             guard=CallGuard(policy=policy, audit=audit, pods=pods.manager),
         )
         async with tunnel_pair(Router(routes).handle) as pair:

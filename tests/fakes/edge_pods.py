@@ -53,10 +53,15 @@ class EdgePods:
     """One edge process's pod machinery; make a second one on the same folder for a restart."""
 
     def __init__(
-        self, folder: Path, client: CriClient, *, policy: EdgePolicy = FORBIDS_NOTHING
+        self,
+        folder: Path,
+        client: CriClient,
+        *,
+        policy: EdgePolicy = FORBIDS_NOTHING,
+        metrics: EdgeMetrics | None = None,
     ) -> None:
         self.settings = dataclasses.replace(make_pod_settings(folder), policy=policy)
-        self.metrics = EdgeMetrics()
+        self.metrics = metrics or EdgeMetrics()
         self.database = Database(folder / "edgelet.db")
         parts = build_pod_parts(
             self.database,
