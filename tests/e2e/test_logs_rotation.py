@@ -221,6 +221,8 @@ def test_a_follower_whose_link_breaks_goes_on_where_it_was(
     with kubectl.running(*command) as logs:
         while len(then) < 1000:
             then.append(int(logs.line(containing=name).text.split()[1]))
+        logs.process.kill()
+        logs.wait(timeout_s=10)
     assert then == list(range(then[0], then[0] + 1000))
     assert first == list(range(1, len(first) + 1))
     if is_exact:
