@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import stat
 from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.eviction.observations import ContainerUse, DiskUse, PodUse
+from edge_runtime.eviction.observations import ContainerUse, PodUse
 from edge_runtime.machine.cgroup_files import is_unified
 from edge_runtime.machine.cgroups import CGROUP_MOUNT
+from edge_runtime.objects.node_stats import DiskUse
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
 from edge_runtime.objects.runtime_status import POD_UID_LABEL
+from edge_runtime.stats.disk_use import disk_use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_stats import ContainerStats, FilesystemUsage
 
-# Entries of one folder that are looked at; what lies beyond is not counted, so a pod may use more
-# than is seen, but no pod keeps the look at all others waiting.
-MAX_ENTRIES = 200_000
 _EMPTY_DIRS = "volumes/kubernetes.io~empty-dir"
-_BLOCK_BYTES = 512
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PASSED_OVER = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 class MeasuringRuntime(Protocol):
@@ -115,63 +108,6 @@ def count_processes(parent: str, *, mount: Path = CGROUP_MOUNT) -> int:
         return int((tree / parent.lstrip("/") / "pids.current").read_text())
     except FileNotFoundError:
         return 0
-
-
-def disk_use(folder: Path, *, max_entries: int = MAX_ENTRIES) -> DiskUse:
-    """Return what a folder holds on its own filesystem; blocks.
-
-    Args:
-        folder: One that is not there holds nothing.
-        max_entries: How many files and folders are looked at.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    try:
-        device = folder.lstat().st_dev
-    except FileNotFoundError:
-        return DiskUse()
-    size_bytes = inodes = 0
-    left, seen = [os.fspath(folder)], set[int]()
-    while left:
-        for path, found in _look_into(left.pop()):
-            if found.st_dev != device:
-                continue  # something else is mounted there
-            if stat.S_ISDIR(found.st_mode):
-                left.append(path)
-            elif found.st_nlink > 1:
-                if found.st_ino in seen:
-                    continue
-                seen.add(found.st_ino)
-            size_bytes += found.st_blocks * _BLOCK_BYTES
-            inodes += 1
-            if inodes >= max_entries:
-                return DiskUse(size_bytes=size_bytes, inodes=inodes)
-    return DiskUse(size_bytes=size_bytes, inodes=inodes)
-
-
-def _look_into(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield path and state of what lies in a folder; what is changed meanwhile is passed over.
-
-    The folder is a pod's: it may put a link in its place at any moment, or nest folders deeper than
-    a path can name. Neither may keep us from measuring the other pods.
-    """
-    try:
-        descriptor = os.open(folder, _OPEN_FOLDER)
-    except OSError as exc:
-        if exc.errno not in _PASSED_OVER:
-            raise
-        return
-    try:
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield f"{folder}/{entry.name}", found
-    finally:
-        os.close(descriptor)
 
 
 def _newest_by_pod(

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_runtime.objects.container import ContainerID
     from edge_runtime.objects.pod import PodUID, SandboxID
     from edge_runtime.objects.runtime_stats import (
@@ -27,6 +29,21 @@ class GroupStats:
     cpu: CpuUsage | None = None
     memory: MemoryUsage | None = None
     swap: SwapUsage | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskUse:
+    """What lies on a disk."""
+
+    size_bytes: int = 0
+    inodes: int = 0
+
+    def __add__(self, other: DiskUse) -> DiskUse:
+        """Return both together."""
+        return DiskUse(
+            size_bytes=self.size_bytes + other.size_bytes,
+            inodes=self.inodes + other.inodes,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,3 +172,57 @@ class NodeStats:
     image_filesystem: FilesystemStats | None = None
     container_filesystem: FilesystemStats | None = None
     tasks: TaskCounts | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContainerDetails:
+    """What more the kernel counts of a container."""
+
+    processes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodDetails:
+    """What more the kernel counts of a pod.
+
+    Attributes:
+        network: None when its sandbox is gone.
+        processes: In all its containers.
+    """
+
+    network: NetworkStats | None
+    processes: int
+    containers: Mapping[ContainerID, ContainerDetails]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeDetails:
+    """What more the kernel counts: networks and tasks; pods by UID."""
+
+    network: NetworkStats | None
+    tasks: TaskCounts
+    pods: Mapping[PodUID, PodDetails]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodStorage:
+    """What one pod keeps on disks: of containers by id, of their logs by name.
+
+    Attributes:
+        ephemeral: All that goes with the pod.
+    """
+
+    rootfs: Mapping[ContainerID, FilesystemStats]
+    logs: Mapping[str, FilesystemStats]
+    volumes: tuple[VolumeStats, ...]
+    ephemeral: FilesystemStats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStorage:
+    """All filesystems, and pods by UID."""
+
+    root: FilesystemStats
+    image: FilesystemStats | None
+    container: FilesystemStats | None
+    pods: Mapping[PodUID, PodStorage]

@@ -47,8 +47,7 @@ class MemoryCounters:
     Attributes:
         working_set_bytes: What reclaiming would not give back at once.
         limit_bytes: None without one.
-        swap_limit_bytes: None without one; 0 where the kernel does not count swap. Version 1 limits
-            memory and swap together, and this is that limit, as kubelets tell it.
+        swap_limit_bytes: None without one; 0 where the kernel does not count swap.
         max_usage_bytes: The most that was ever used; 0 where the kernel does not tell.
         failures: How often the limit was hit.
     """
@@ -128,11 +127,13 @@ def memory_counters_v1(
     usage: str,
     stat: str,
     limit: str,
-    swap_limit: str = "0",
+    total_limit: str | None = None,
     max_usage: str = "",
     failures: str = "",
 ) -> MemoryCounters:
     """Read ``memory.usage_in_bytes`` and its siblings.
+
+    ``memory.memsw.limit_in_bytes``, the total limit, is that of memory and swap together.
 
     Faults are the group's own, as cadvisor has them, all else is with the groups in it.
     """
@@ -148,7 +149,7 @@ def memory_counters_v1(
         page_faults=values.get("pgfault", 0),
         major_page_faults=values.get("pgmajfault", 0),
         limit_bytes=parse_limit(limit),
-        swap_limit_bytes=parse_limit(swap_limit),
+        swap_limit_bytes=_swap_limit_v1(limit, total_limit),
         max_usage_bytes=_number(max_usage),
         failures=_number(failures),
     )
@@ -226,6 +227,13 @@ def _disks(found: Mapping[str, Mapping[str, int]]) -> tuple[DiskCounters, ...]:
         if major.isdecimal() and minor.isdecimal():
             disks.append(DiskCounters(major=int(major), minor=int(minor), **values))
     return tuple(disks)
+
+
+def _swap_limit_v1(limit: str, total_limit: str | None) -> int | None:
+    if total_limit is None:
+        return 0
+    total = parse_limit(total_limit)
+    return None if total is None else max(total - (parse_limit(limit) or 0), 0)
 
 
 def _number(text: str) -> int:

@@ -94,7 +94,7 @@ class CgroupReader:
             usage=usage,
             stat=stat,
             limit=self._read("memory", group, "memory.limit_in_bytes") or "",
-            swap_limit=self._read("memory", group, "memory.memsw.limit_in_bytes") or "0",
+            total_limit=self._read("memory", group, "memory.memsw.limit_in_bytes"),
             max_usage=max_usage,
             failures=failures,
         )

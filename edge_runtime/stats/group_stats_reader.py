@@ -29,6 +29,7 @@ class GroupStatsReader:
     def __init__(self, cgroups: CgroupReader) -> None:
         self._cgroups = cgroups
         self._rates = CpuRates()
+        self._has_swap = True
 
     def read(self, group: str) -> GroupStats:
         """Return what a group uses now.
@@ -41,7 +42,7 @@ class GroupStatsReader:
         if memory is None:
             return GroupStats(cpu=cpu)
         now_ns = time.time_ns()
-        return GroupStats(cpu=cpu, memory=_memory(memory, now_ns), swap=_swap(memory, now_ns))
+        return GroupStats(cpu=cpu, memory=_memory(memory, now_ns), swap=self._swap(memory, now_ns))
 
     def read_machine(self, machine: MachineMemory) -> GroupStats:
         """Return what the root of all groups uses; the machine's memory is its limit.
@@ -49,6 +50,7 @@ class GroupStatsReader:
         Raises:
             OSError: The kernel refuses.
         """
+        self._has_swap = machine.swap_total_bytes > 0
         cpu = self._cpu("/")
         memory = self._cgroups.memory("/")
         if memory is None:
@@ -60,7 +62,7 @@ class GroupStatsReader:
             swap_limit_bytes=machine.swap_total_bytes,
         )
         now_ns = time.time_ns()
-        return GroupStats(cpu=cpu, memory=_memory(memory, now_ns), swap=_swap(memory, now_ns))
+        return GroupStats(cpu=cpu, memory=_memory(memory, now_ns), swap=self._swap(memory, now_ns))
 
     def end_round(self) -> None:
         """Forget the groups that were not read since the last call."""
@@ -76,6 +78,15 @@ class GroupStatsReader:
             usage_nano_cores=self._rates.put(group, usage_ns=usage_ns, at_ns=time.monotonic_ns()),
         )
 
+    def _swap(self, counters: MemoryCounters, now_ns: int) -> SwapUsage:
+        # Without a limit there is as much as the machine has: nothing to tell, unless that is none.
+        limit = counters.swap_limit_bytes if self._has_swap else 0
+        return SwapUsage(
+            timestamp_ns=now_ns,
+            usage_bytes=counters.swap_bytes,
+            available_bytes=None if limit is None else max(limit - counters.swap_bytes, 0),
+        )
+
 
 def _memory(counters: MemoryCounters, now_ns: int) -> MemoryUsage:
     limit = counters.limit_bytes
@@ -87,13 +98,4 @@ def _memory(counters: MemoryCounters, now_ns: int) -> MemoryUsage:
         rss_bytes=counters.rss_bytes,
         page_faults=counters.page_faults,
         major_page_faults=counters.major_page_faults,
-    )
-
-
-def _swap(counters: MemoryCounters, now_ns: int) -> SwapUsage:
-    limit = counters.swap_limit_bytes
-    return SwapUsage(
-        timestamp_ns=now_ns,
-        usage_bytes=counters.swap_bytes,
-        available_bytes=None if limit is None else max(limit - counters.swap_bytes, 0),
     )

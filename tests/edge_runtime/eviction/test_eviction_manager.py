@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_runtime.eviction.eviction_manager import EvictionManager, EvictionSettings
-from edge_runtime.eviction.observations import ContainerUse, DiskUse, PodUse
+from edge_runtime.eviction.observations import ContainerUse, PodUse
 from edge_runtime.machine.usage import FilesystemSpace, MachineUsage
 from edge_runtime.objects.eviction_thresholds import Signal, Threshold, ThresholdValue
+from edge_runtime.objects.node_stats import DiskUse
 from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.quantity import QuantityError
 
