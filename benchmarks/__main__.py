@@ -3,6 +3,7 @@
 python -m benchmarks            all; brings the devcluster up
 python -m benchmarks tunnel     the tunnel alone: needs neither root nor a cluster
 python -m benchmarks pods       a site beside a real kubelet, alone
+python -m benchmarks logs       logs of a site beside those of a real kubelet, alone
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from benchmarks import (
     exec_calls,
     join_ready,
     kubelet_port,
+    logs,
     long_link,
     memory,
     pod_start,
@@ -35,8 +37,8 @@ def main() -> int:
     if sys.argv[1:] == ["tunnel"]:
         print(table(_tunnel(progress)))
         return 0
-    if sys.argv[1:] == ["pods"]:
-        return _cluster(progress, [], only_pods=True)
+    if sys.argv[1:] in (["pods"], ["logs"]):
+        return _cluster(progress, [], only=sys.argv[1])
     return _cluster(progress, _tunnel(progress))
 
 
@@ -51,7 +53,7 @@ def _tunnel(progress: Progress) -> list[Figure]:
     return figures
 
 
-def _cluster(progress: Progress, tunnel: list[Figure], *, only_pods: bool = False) -> int:
+def _cluster(progress: Progress, tunnel: list[Figure], *, only: str = "") -> int:
     try:
         setting = Setting.of(up(UpOptions(kubelet=True), progress))
     except DevclusterError as error:
@@ -59,9 +61,13 @@ def _cluster(progress: Progress, tunnel: list[Figure], *, only_pods: bool = Fals
         return error.exit_status
     setting.create_namespace()
     try:
-        figures = [] if only_pods else _calls(setting, progress)
-        with progress.step("a site beside a kubelet"):
-            figures += beside_kubelet.measure(setting)
+        figures = [] if only else _calls(setting, progress)
+        if only != "pods":
+            with progress.step("logs"):
+                figures += logs.measure(setting)
+        if only != "logs":
+            with progress.step("a site beside a kubelet"):
+                figures += beside_kubelet.measure(setting)
     finally:
         setting.delete_namespace()
     print(table([*tunnel, *figures]))
