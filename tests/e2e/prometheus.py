@@ -1,4 +1,7 @@
-"""A real Prometheus that scrapes the devcluster as manifests/monitoring says."""
+"""A real Prometheus that scrapes the devcluster as manifests/monitoring says.
+
+Debian's is built without discovery in Kubernetes: it is told what that would find.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.e2e.waiting import eventually
 from tests.manifests.monitoring import FOLDER, rule_groups
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Json = dict[str, Any]
@@ -74,13 +77,15 @@ class Prometheus:
 
 
 @contextlib.contextmanager
-def prometheus(folder: Path, *, server: str, authority: Path, token: str) -> Iterator[Prometheus]:
+def prometheus(
+    folder: Path, *, discovered: Mapping[str, list[Json]], authority: Path, token: str
+) -> Iterator[Prometheus]:
     """Run one until the block is left; skip the test on a machine without it.
 
     Args:
         folder: For its configuration and its data.
-        server: The API server, where it finds its targets.
-        authority: Who signed the certificates of API server and nodes.
+        discovered: What discovery in Kubernetes finds, by role, as static configurations.
+        authority: Who signed the nodes' certificates.
         token: Whose rights it has.
     """
     program = shutil.which("prometheus")
@@ -92,7 +97,7 @@ def prometheus(folder: Path, *, server: str, authority: Path, token: str) -> Ite
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": rule_groups()}))
     config = folder / "prometheus.yaml"
     config.write_text(
-        yaml.safe_dump(_config(server=server, authority=authority, token_file=token_file))
+        yaml.safe_dump(_config(discovered, authority=authority, token_file=token_file))
     )
     log = folder / "prometheus.log"
     command = [
@@ -113,7 +118,7 @@ def prometheus(folder: Path, *, server: str, authority: Path, token: str) -> Ite
             process.kill()
 
 
-def _config(*, server: str, authority: Path, token_file: Path) -> Json:
+def _config(discovered: Mapping[str, list[Json]], *, authority: Path, token_file: Path) -> Json:
     """Return the shipped configuration for a Prometheus that runs outside of the cluster."""
     text = (FOLDER / "prometheus.yaml").read_text()
     text = text.replace(f"{_IN_POD}token", str(token_file))
@@ -125,10 +130,8 @@ def _config(*, server: str, authority: Path, token_file: Path) -> Json:
     }
     config["rule_files"] = ["rules.yaml"]
     for job in config["scrape_configs"]:
-        for discovery in job["kubernetes_sd_configs"]:
-            discovery["api_server"] = server
-            discovery["authorization"] = job["authorization"]
-            discovery["tls_config"] = job["tls_config"]
+        [discovery] = job.pop("kubernetes_sd_configs")
+        job["static_configs"] = discovered[discovery["role"]]
     return config
 
 

@@ -21,7 +21,7 @@ from tests.manifests.monitoring import (
 from tests.metrics_doc import documented, exposed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from tests.e2e.cluster import Cluster
     from tests.e2e.kubectl import Kubectl
@@ -57,26 +57,22 @@ def server(
 ) -> Iterator[Prometheus]:
     """Prometheus with the rights that manifests/monitoring gives it, and no others."""
     del running_pod
-    everywhere = cluster.kubectl
-    service = f"edgelet-{cluster.site}"
-    kubectl.ok("create", "serviceaccount", ACCOUNT)
     rights = _rights(kubectl.namespace)
-    everywhere.apply(*rights)
-    everywhere.apply(_endpoints(cluster, namespace=service))
+    kubectl.ok("create", "serviceaccount", ACCOUNT)
     token = kubectl.ok("create", "token", ACCOUNT).strip()
-    layout = site_layout(cluster.site).cluster
     try:
+        cluster.kubectl.apply(*rights)
         with prometheus(
             tmp_path_factory.mktemp("prometheus"),
-            server=layout.server,
-            authority=layout.pki / "ca.crt",
+            discovered={"endpointslice": _providers(cluster), "node": _nodes(cluster)},
+            authority=site_layout(cluster.site).cluster.pki / "ca.crt",
             token=token,
         ) as running:
             yield running
     finally:
         for item in rights:
-            everywhere.ok("delete", item["kind"], item["metadata"]["name"], "--ignore-not-found")
-        everywhere.ok("delete", "endpointslice", "edgelet-provider-e2e", "--namespace", service)
+            name = item["metadata"]["name"]
+            cluster.kubectl.ok("delete", item["kind"], name, "--ignore-not-found")
 
 
 def _rights(namespace: str) -> list[Json]:
@@ -89,24 +85,39 @@ def _rights(namespace: str) -> list[Json]:
     return documents
 
 
-def _endpoints(cluster: Cluster, *, namespace: str) -> Json:
-    """Return what a cluster makes of the Service; here the provider is a process, and no pod."""
+def _providers(cluster: Cluster) -> list[Json]:
+    """Return what is discovered of the site's Service; here the provider is no pod."""
+    namespace = f"edgelet-{cluster.site}"
+    everything = cluster.kubectl.json("get", "services", "--namespace", namespace)["items"]
+    address = cluster.environment["DEVCLUSTER_PROVIDER_ADDRESS"]
+    return [
+        {
+            "targets": [f"{address}:{port['port']}"],
+            "labels": {
+                **_meta("service_label", service["metadata"].get("labels", {})),
+                **_meta("endpointslice", {"port_name": port["name"]}),
+                "__meta_kubernetes_namespace": namespace,
+                "__meta_kubernetes_pod_name": "provider-0",
+            },
+        }
+        for service in everything
+        for port in service["spec"]["ports"]
+    ]
+
+
+def _nodes(cluster: Cluster) -> list[Json]:
+    """Return what is discovered of the site's Node: its first address, its kubelet's port."""
+    node = cluster.node()
+    [address] = [each["address"] for each in node["status"]["addresses"]]
+    port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+    labels = {"__meta_kubernetes_node_name": node["metadata"]["name"]}
+    return [{"targets": [f"{address}:{port}"], "labels": labels}]
+
+
+def _meta(kind: str, values: Mapping[str, str]) -> Json:
     return {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {
-            "name": "edgelet-provider-e2e",
-            "namespace": namespace,
-            "labels": {"kubernetes.io/service-name": "edgelet-provider-metrics"},
-        },
-        "addressType": "IPv4",
-        "endpoints": [
-            {
-                "addresses": [cluster.environment["DEVCLUSTER_PROVIDER_ADDRESS"]],
-                "conditions": {"ready": False},
-            }
-        ],
-        "ports": [{"name": "kubelet", "port": 10250, "protocol": "TCP"}],
+        f"__meta_kubernetes_{kind}_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}": value
+        for name, value in values.items()
     }
 
 
