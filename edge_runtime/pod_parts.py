@@ -45,7 +45,10 @@ from edge_runtime.runtime.grpc_health import check_health
 from edge_runtime.stats.cgroup_reader import CgroupReader
 from edge_runtime.stats.group_stats_reader import GroupStatsReader
 from edge_runtime.stats.machine_reader import MachineReader
+from edge_runtime.stats.network_reader import NetworkReader
+from edge_runtime.stats.node_reader import NodeReader
 from edge_runtime.stats.stats_collector import StatsCollector
+from edge_runtime.stats.storage_reader import StorageReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -351,14 +354,20 @@ def _build_qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups
 
 
 def _build_stats(shared: _Shared, workers: PodWorkers) -> StatsCollector:
-    own_node = shared.stores.own_node
+    own_node, settings, cgroups = shared.stores.own_node, shared.settings, CgroupReader()
     return StatsCollector(
-        groups=GroupStatsReader(CgroupReader()),
-        machine=MachineReader(),
+        node=NodeReader(
+            groups=GroupStatsReader(cgroups),
+            cgroups=cgroups,
+            machine=MachineReader(),
+            networks=NetworkReader(),
+            pods_group=settings.pods_cgroup,
+            node_name=lambda: own_node.node.name if own_node.node else "",
+        ),
+        storage=StorageReader(shared.runtime, folders=settings),
         pods=workers.active,
         status=shared.cache.get,
-        paths=shared.settings,
-        node_name=lambda: own_node.node.name if own_node.node else "",
+        paths=settings,
     )
 
 
