@@ -16,6 +16,7 @@ from edge_runtime.stats.summary import summary
 if TYPE_CHECKING:
     from edge_runtime.api.request import ApiRequest
     from edge_runtime.objects.node_stats import NodeStats
+    from edge_runtime.stats.node_details import NodeDetails
     from tunnel.stream import Stream
 
 
@@ -26,8 +27,12 @@ class NodeFigures(Protocol):
         """Return processors, memory and swap."""
         ...
 
+    async def collect_detailed(self) -> tuple[NodeStats, NodeDetails]:
+        """Return networks, disks, limits and processes, too."""
+        ...
+
     async def collect_all(self) -> NodeStats:
-        """Return networks, filesystems and processes, too."""
+        """Return networks, processes and filesystems, too."""
         ...
 
 

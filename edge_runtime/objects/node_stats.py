@@ -175,36 +175,6 @@ class NodeStats:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerDetails:
-    """What more the kernel counts of a container."""
-
-    processes: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PodDetails:
-    """What more the kernel counts of a pod.
-
-    Attributes:
-        network: None when its sandbox is gone.
-        processes: In all its containers.
-    """
-
-    network: NetworkStats | None
-    processes: int
-    containers: Mapping[ContainerID, ContainerDetails]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodeDetails:
-    """What more the kernel counts: networks and tasks; pods by UID."""
-
-    network: NetworkStats | None
-    tasks: TaskCounts
-    pods: Mapping[PodUID, PodDetails]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PodStorage:
     """What one pod keeps on disks: of containers by id, of their logs by name.
 

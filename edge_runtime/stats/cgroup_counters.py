@@ -50,6 +50,7 @@ class MemoryCounters:
         swap_limit_bytes: None without one; 0 where the kernel does not count swap.
         max_usage_bytes: The most that was ever used; 0 where the kernel does not tell.
         failures: How often the limit was hit.
+        oom_kills: Processes that the kernel killed for it.
     """
 
     usage_bytes: int
@@ -64,6 +65,21 @@ class MemoryCounters:
     swap_limit_bytes: int | None = 0
     max_usage_bytes: int = 0
     failures: int = 0
+    oom_kills: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuLimits:
+    """What a group gets of processors.
+
+    Attributes:
+        shares: Its weight, on version 1's scale of 2 to 262144.
+        quota_us: Of each period; None without a limit.
+    """
+
+    shares: int
+    period_us: int
+    quota_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +138,24 @@ def cpu_counters_v2(stat: str) -> CpuCounters:
     )
 
 
+def cpu_limits_v1(*, shares: str, period: str, quota: str) -> CpuLimits:
+    """Read ``cpu.shares``, ``cpu.cfs_period_us`` and ``cpu.cfs_quota_us``."""
+    # "-1" is no limit.
+    return CpuLimits(
+        shares=_number(shares), period_us=_number(period), quota_us=_number(quota) or None
+    )
+
+
+def cpu_limits_v2(*, weight: str, limit: str) -> CpuLimits:
+    """Read ``cpu.weight`` and ``cpu.max``.
+
+    Source: cadvisor container/common/helpers.go ``convertCPUWeightToCPULimit``.
+    """
+    quota, _, period = limit.strip().partition(" ")
+    shares = 2 + (max(_number(weight), 1) - 1) * 262_142 // 9999
+    return CpuLimits(shares=shares, period_us=_number(period), quota_us=_number(quota) or None)
+
+
 def memory_counters_v1(
     *,
     usage: str,
@@ -130,6 +164,7 @@ def memory_counters_v1(
     total_limit: str | None = None,
     max_usage: str = "",
     failures: str = "",
+    oom_control: str = "",
 ) -> MemoryCounters:
     """Read ``memory.usage_in_bytes`` and its siblings.
 
@@ -152,6 +187,7 @@ def memory_counters_v1(
         swap_limit_bytes=_swap_limit_v1(limit, total_limit),
         max_usage_bytes=_number(max_usage),
         failures=_number(failures),
+        oom_kills=parse_flat(oom_control).get("oom_kill", 0),
     )
 
 
@@ -187,6 +223,7 @@ def memory_counters_v2(
         swap_limit_bytes=parse_limit(swap_limit),
         max_usage_bytes=_number(peak),
         failures=parse_flat(events).get("max", 0),
+        oom_kills=parse_flat(events).get("oom_kill", 0),
     )
 
 

@@ -14,10 +14,13 @@ from edge_runtime.machine.cgroup_files import is_unified
 from edge_runtime.machine.cgroups import CGROUP_MOUNT
 from edge_runtime.stats.cgroup_counters import (
     CpuCounters,
+    CpuLimits,
     DiskCounters,
     MemoryCounters,
     cpu_counters_v1,
     cpu_counters_v2,
+    cpu_limits_v1,
+    cpu_limits_v2,
     disk_counters_v1,
     disk_counters_v2,
     memory_counters_v1,
@@ -64,6 +67,22 @@ class CgroupReader:
             system=self._read("cpuacct", group, "cpuacct.usage_sys") or "",
         )
 
+    def cpu_limits(self, group: str) -> CpuLimits | None:
+        """Return what a group gets of processors, None when it is gone."""
+        if self._unified:
+            weight, limit = self._read("", group, "cpu.weight"), self._read("", group, "cpu.max")
+            if weight is None or limit is None:
+                return None
+            return cpu_limits_v2(weight=weight, limit=limit)
+        shares = self._read("cpu", group, "cpu.shares")
+        if shares is None:
+            return None
+        return cpu_limits_v1(
+            shares=shares,
+            period=self._read("cpu", group, "cpu.cfs_period_us") or "",
+            quota=self._read("cpu", group, "cpu.cfs_quota_us") or "",
+        )
+
     def cpu_usage_ns(self, group: str) -> int | None:
         """Return only the total of ``cpu``, from one file."""
         if self._unified:
@@ -77,7 +96,7 @@ class CgroupReader:
 
         Args:
             group: Path below the mount.
-            detailed: Whether to read the greatest use and the failures, too: two more files.
+            detailed: Whether to read the greatest use, failures and kills, too: more files.
 
         Raises:
             OSError: The kernel refuses for another reason.
@@ -88,8 +107,8 @@ class CgroupReader:
         stat = self._read("memory", group, "memory.stat")
         if usage is None or stat is None:
             return None
-        more = ("memory.max_usage_in_bytes", "memory.failcnt") if detailed else ()
-        max_usage, failures = self._optional("memory", group, more)
+        more = ("max_usage_in_bytes", "failcnt", "oom_control") if detailed else ()
+        max_usage, failures, oom_control = self._optional("memory", group, more)
         return memory_counters_v1(
             usage=usage,
             stat=stat,
@@ -97,6 +116,7 @@ class CgroupReader:
             total_limit=self._read("memory", group, "memory.memsw.limit_in_bytes"),
             max_usage=max_usage,
             failures=failures,
+            oom_control=oom_control,
         )
 
     def _memory_v2(self, group: str, *, detailed: bool) -> MemoryCounters | None:
@@ -104,9 +124,7 @@ class CgroupReader:
         current = self._read("", group, "memory.current")
         if stat is None or (current is None and group.strip("/")):
             return None
-        peak, events = self._optional(
-            "", group, ("memory.peak", "memory.events") if detailed else ()
-        )
+        peak, events, _ = self._optional("", group, ("peak", "events") if detailed else ())
         return memory_counters_v2(
             current=current,
             stat=stat,
@@ -117,12 +135,12 @@ class CgroupReader:
             events=events,
         )
 
-    def _optional(self, controller: str, group: str, names: tuple[str, ...]) -> tuple[str, str]:
-        first, second = names or ("", "")
-        return (
-            self._read(controller, group, first) or "" if first else "",
-            self._read(controller, group, second) or "" if second else "",
-        )
+    def _optional(
+        self, controller: str, group: str, names: tuple[str, ...]
+    ) -> tuple[str, str, str]:
+        found = [self._read(controller, group, f"memory.{name}") or "" for name in names]
+        first, second, third = (*found, "", "", "")[:3]
+        return first, second, third
 
     def disks(self, group: str) -> tuple[DiskCounters, ...]:
         """Return what a group read and wrote, by block device; empty when it is gone."""

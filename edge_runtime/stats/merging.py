@@ -6,7 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.node_stats import NodeDetails, NodeStats, NodeStorage
+    from edge_runtime.objects.node_stats import NodeStats, NodeStorage
+    from edge_runtime.stats.node_details import NodeDetails
 
 
 def with_details(stats: NodeStats, details: NodeDetails) -> NodeStats:

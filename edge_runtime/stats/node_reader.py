@@ -6,23 +6,22 @@ What vanishes while it is read is left out; all else is told.
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.node_stats import (
-    ContainerDetails,
     GroupStats,
-    NodeDetails,
     NodeStats,
-    PodDetails,
     SystemContainer,
     TaskCounts,
 )
+from edge_runtime.stats.node_details import ContainerDetails, NodeDetails, PodDetails
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from edge_runtime.objects.node_stats import NetworkStats, PodFigures
+    from edge_runtime.objects.node_stats import ContainerFigures, NetworkStats, PodFigures
     from edge_runtime.stats.cgroup_reader import CgroupReader
     from edge_runtime.stats.group_stats_reader import GroupStatsReader
     from edge_runtime.stats.machine_reader import MachineReader
@@ -86,8 +85,11 @@ class NodeReader:
         Raises:
             OSError: The kernel refuses.
         """
-        tasks = self._machine.tasks()
+        tasks, memory = self._machine.tasks(), self._machine.memory()
         return NodeDetails(
+            cpus=os.cpu_count() or 1,
+            memory_bytes=memory.total_bytes,
+            swap_bytes=memory.swap_total_bytes,
             network=self._networks.read(),
             tasks=TaskCounts(timestamp_ns=time.time_ns(), running=tasks.running, limit=tasks.limit),
             pods={pod.uid: self._details_of_pod(pod) for pod in pods},
@@ -104,14 +106,23 @@ class NodeReader:
         )
 
     def _details_of_pod(self, pod: PodFigures) -> PodDetails:
-        processes = {each.id: self._cgroups.processes(each.group) for each in pod.containers}
+        containers = {each.id: self._details_of_container(each) for each in pod.containers}
         return PodDetails(
             network=self._network(pod),
-            processes=sum(len(each) for each in processes.values()),
-            containers={
-                each.id: ContainerDetails(processes=len(processes[each.id]))
-                for each in pod.containers
-            },
+            processes=sum(each.processes for each in containers.values()),
+            containers=containers,
+        )
+
+    def _details_of_container(self, container: ContainerFigures) -> ContainerDetails:
+        cgroups, group = self._cgroups, container.group
+        return ContainerDetails(
+            timestamp_ns=time.time_ns(),
+            cpu=cgroups.cpu(group),
+            limits=cgroups.cpu_limits(group),
+            memory=cgroups.memory(group, detailed=True),
+            disks=cgroups.disks(group),
+            processes=len(cgroups.processes(group)),
+            tasks=cgroups.tasks(group),
         )
 
     def _network(self, pod: PodFigures) -> NetworkStats | None:

@@ -19,9 +19,10 @@ from edge_runtime.stats.running_pods import CgroupPaths, running_pods
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from edge_runtime.objects.node_stats import NodeDetails, NodeStats, NodeStorage, PodFigures
+    from edge_runtime.objects.node_stats import NodeStats, NodeStorage, PodFigures
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.stats.node_details import NodeDetails
     from edge_runtime.stats.node_reader import NodeReader
     from edge_runtime.stats.storage_reader import StorageReader
 

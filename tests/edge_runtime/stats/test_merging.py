@@ -6,14 +6,13 @@ from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.node_stats import (
     FilesystemStats,
     NetworkStats,
-    NodeDetails,
     NodeStorage,
-    PodDetails,
     PodStorage,
     TaskCounts,
 )
 from edge_runtime.objects.pod import PodUID
 from edge_runtime.stats.merging import with_details, with_storage
+from edge_runtime.stats.node_details import NodeDetails, PodDetails
 from tests.edge_runtime.stats.figures import NOW_NS, container, node, pod
 
 
@@ -26,6 +25,9 @@ def test_each_pod_gets_its_own_network() -> None:
     network = NetworkStats(timestamp_ns=NOW_NS)
     tasks = TaskCounts(timestamp_ns=NOW_NS, running=5, limit=10)
     details = NodeDetails(
+        cpus=2,
+        memory_bytes=1,
+        swap_bytes=0,
         network=None,
         tasks=tasks,
         pods={PodUID("u-p"): PodDetails(network=network, processes=3, containers={})},
