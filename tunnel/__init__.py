@@ -1,6 +1,7 @@
 """What both ends share: HTTP/2 in one WebSocket with the roles reversed, and the sync messages.
 
 errors      the TunnelError tree
+trace_context  which trace a call belongs to (pure)
 identity    site name <-> certificate names, CA pin, join token (pure)
 enrolment   paths, headers and refusals of joining and renewal (pure)
 sync        messages of the sync stream (pure)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from edge_runtime.api.request import ApiError, ApiRequest, respond_bytes
+from edge_runtime.telemetry.current_trace import traced_by
 from tunnel.protocol import METHOD_HEADER
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ class Router:
         """
         try:
             handler, request = self.resolve(stream.request)
-            await handler(request, stream)
+            with traced_by(request.headers):
+                await handler(request, stream)
         except ApiError as error:
             logger.info(
                 "request refused",

@@ -10,6 +10,7 @@ import grpc
 import grpc.aio
 
 from edge_runtime.runtime.errors import BY_CODE, RuntimeServiceError, UnknownFailure
+from edge_runtime.telemetry.current_trace import trace_headers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -96,7 +97,7 @@ class CriChannel:
         started_at_s = time.monotonic()
         try:
             with _translated(path):
-                answer = await call(request, timeout=timeout_s)
+                answer = await call(request, timeout=timeout_s, metadata=trace_headers())
         except RuntimeServiceError:
             self._tell(path, started_at_s, has_failed=True)
             raise
