@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from edge_runtime.stats.cadvisor_metrics import FAMILY_NAMES
 from edge_runtime.telemetry.edge_figures import EdgeSources
 from edge_runtime.telemetry.metrics import EdgeMetrics
 from provider.telemetry.metrics import ProviderMetrics
@@ -53,3 +54,8 @@ async def test_the_edges_figures_are_documented() -> None:
     assert exposed((await expose(metrics.registry)).decode()) == _kinds("/metrics")
     probes = exposed((await expose(metrics.probes.registry)).decode())
     assert probes == _kinds("/metrics/probes")
+
+
+def test_the_figures_of_containers_are_documented() -> None:
+    """The whole page of cAdvisor's names; those of metrics-server's are compared end to end."""
+    assert set(FAMILY_NAMES) == set(_kinds("/metrics/cadvisor"))

@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 # What stops processes and cuts the link comes after everything that only uses them, and what takes
 # the devcluster down comes last.
 LAST = (
+    "test_prometheus",
     "test_logs_rotation",
     "test_rolling_update",
     "test_link_cuts",
