@@ -18,6 +18,7 @@ import uvloop
 
 from edge_runtime.api.guarded_calls import CallGuard
 from edge_runtime.api.router import Router
+from edge_runtime.api.node_logs import NodeLogsOptions
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
@@ -272,6 +273,11 @@ class Edge:
                 figures=self._parts.stats,
                 metrics=self.metrics,
                 guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
+                node_logs=NodeLogsOptions(
+                    has_files=self._config.enable_system_log_handler,
+                    has_queries=self._config.enable_system_log_query,
+                    folder=self._config.system_logs_dir,
+                ),
             )
         )
         dial = ProviderDial(

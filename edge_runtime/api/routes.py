@@ -9,6 +9,7 @@ from edge_runtime.api.container_logs import ContainerLogsHandler, LogsRuntime, N
 from edge_runtime.api.exec import ExecHandler, ExecRuntime
 from edge_runtime.api.healthz import HealthCheck, HealthHandler
 from edge_runtime.api.metrics import PodMetricsHandler
+from edge_runtime.api.node_logs import MAX_DEPTH, NodeLogsHandler
 from edge_runtime.api.own_metrics import OwnMetricsHandler
 from edge_runtime.api.pods import PodLister, PodsHandler
 from edge_runtime.api.port_forward import PortForwardHandler, PortForwardRuntime
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from edge_runtime.api.guarded_calls import CallGuard
+    from edge_runtime.api.node_logs import NodeLogsOptions
     from edge_runtime.api.sync import SyncHandler
     from edge_runtime.telemetry.metrics import EdgeMetrics
 
@@ -47,6 +49,7 @@ def edge_routes(
     figures: NodeFigures,
     metrics: EdgeMetrics,
     guard: CallGuard,
+    node_logs: NodeLogsOptions,
 ) -> list[Route]:
     """Build the table.
 
@@ -61,6 +64,7 @@ def edge_routes(
         figures: What machine and pods use.
         metrics: What the edge counts.
         guard: Holds calls into pods against the policy, and writes them down.
+        node_logs: What of the machine's own logs is shown.
     """
     commands = ExecHandler(pods=pods, runtime=runtime, outlived=metrics.outlived_execs.inc)
     log_files = ContainerLogsHandler(pods=pods, statuses=statuses, runtime=runtime)
@@ -88,9 +92,19 @@ def edge_routes(
         Route("/runningpods/", _GET, lists.handle_running_pods),
         Route("/stats/summary", _BOTH, StatsHandler(figures).handle),
         Route("/metrics/resource", _GET, pod_metrics.handle_resource),
+        Route("/metrics/cadvisor", _GET, pod_metrics.handle_cadvisor),
         Route("/metrics", _GET, OwnMetricsHandler(metrics.registry).handle),
         Route("/metrics/probes", _GET, OwnMetricsHandler(metrics.probes.registry).handle),
         Route("/healthz", _GET, health.handle_all),
         Route("/healthz/{check}", _GET, health.handle_one),
         Route("/sync", ("CONNECT",), sync.handle),
+        *_log_folder_routes(NodeLogsHandler(node_logs)),
+    ]
+
+
+def _log_folder_routes(handler: NodeLogsHandler) -> list[Route]:
+    parts = [f"/{{part{depth}}}" for depth in range(MAX_DEPTH)]
+    return [
+        Route("/logs" + "".join(parts[:depth]), _GET, handler.handle)
+        for depth in range(MAX_DEPTH + 1)
     ]

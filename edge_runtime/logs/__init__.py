@@ -8,5 +8,7 @@ log_folder.py  LogFolder: what rotation left of a log, in order
 log_chain.py   LogChain: the files of one log that are still to be read
 log_reader.py  read_logs: a container's log as bytes, followed while it grows
 log_rotation.py  LogRotation: puts large log files aside, and drops the oldest
+node_log_folder.py  NodeLogFolder: the machine's own log folder
+journal.py     Journal: the machine's journal, as journalctl prints it
 termination_message.py  what a container said last: its message, or the end of its log
 """

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.guarded_calls import CallGuard
+from edge_runtime.api.node_logs import NodeLogsOptions
 from edge_runtime.api.router import Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
@@ -120,6 +121,7 @@ async def edge_api(
             figures=pods.parts.stats,
             metrics=metrics,
             guard=CallGuard(policy=policy, audit=audit, pods=pods.manager),
+            node_logs=NodeLogsOptions(),
         )
         async with tunnel_pair(Router(routes).handle) as pair:
             api = EdgeApi(pair, pods, cri, streaming, sync, problems, audit=audit)
