@@ -28,7 +28,10 @@ RUNS = 5
 ATTEMPTS = 8
 FOLLOWED_LINES = 100
 KUBELET = "the real kubelet beside it"
-WRITE = f'awk "BEGIN {{ for (i = 1; i <= {LINES}; i++) printf \\"%0{LINE_BYTES - 1}d\\\\n\\", i }}"'
+WRITE = (
+    f'awk "BEGIN {{ for (i = 1; i <= {LINES}; i++) printf \\"%0{LINE_BYTES - 1}d\\\\n\\", i }}" '
+    "> /tmp/lines && cat /tmp/lines"
+)
 TALK = "trap 'exit 0' TERM; while :; do echo line; usleep 50000; done"
 
 
@@ -76,8 +79,8 @@ def _write(setting: Setting, node: str) -> str:
         setting.kubectl("apply", "-f", "-", stdin=json.dumps(pod).encode())
         ended = "--for=jsonpath={.status.phase}=Succeeded"
         setting.kubectl(*IN, "wait", ended, f"pod/{name}", "--timeout=120s")
-        tail = setting.kubectl(*IN, "logs", name, "--limit-bytes=100")
-        if int(tail) == 1 and _is_in_one_file(setting, pod, node):
+        first = setting.kubectl(*IN, "logs", name, f"--limit-bytes={LINE_BYTES}")
+        if first == b"%0*d\n" % (LINE_BYTES - 1, 1) and _is_in_one_file(setting, pod, node):
             return name
         setting.kubectl(*IN, "delete", "pod", name)
     msg = f"{node} put a part of the log away {ATTEMPTS} times"

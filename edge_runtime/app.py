@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from edge_runtime.api.guarded_calls import CallGuard
-from edge_runtime.api.router import Router
 from edge_runtime.api.node_logs import NodeLogsOptions
+from edge_runtime.api.router import Route, Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
@@ -263,33 +263,33 @@ class Edge:
             objects=self._parts.stores.objects,
             own_node=self._parts.stores.own_node,
         )
-        router = Router(
-            edge_routes(
-                pods=self._parts.pods,
-                statuses=self._parts.stores.statuses,
-                runtime=self._runtime,
-                checks={"syncloop": self._check_loop},
-                sync=self._sync,
-                figures=self._parts.stats,
-                metrics=self.metrics,
-                guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
-                node_logs=NodeLogsOptions(
-                    has_files=self._config.enable_system_log_handler,
-                    has_queries=self._config.enable_system_log_query,
-                    folder=self._config.system_logs_dir,
-                ),
-            )
-        )
         dial = ProviderDial(
             server=joined.server, credentials=joined.credentials, instance_id=instance_id
         )
         return Dialer(
             dial=dial,
-            handler=router.handle,
+            handler=Router(self._routes()).handle,
             limits=Limits(resume_timeout_s=self._config.session_resume_timeout_s),
             network=network,
             is_reachable=dial.is_reachable,
             metrics=self.metrics.tunnel,
+        )
+
+    def _routes(self) -> list[Route]:
+        return edge_routes(
+            pods=self._parts.pods,
+            statuses=self._parts.stores.statuses,
+            runtime=self._runtime,
+            checks={"syncloop": self._check_loop},
+            sync=self._sync,
+            figures=self._parts.stats,
+            metrics=self.metrics,
+            guard=CallGuard(policy=self._policy, audit=self._audit, pods=self._parts.pods),
+            node_logs=NodeLogsOptions(
+                has_files=self._config.enable_system_log_handler,
+                has_queries=self._config.enable_system_log_query,
+                folder=self._config.system_logs_dir,
+            ),
         )
 
     async def _check_loop(self) -> str | None:
