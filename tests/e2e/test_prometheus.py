@@ -16,6 +16,7 @@ from tests.manifests.monitoring import (
     FOLDER,
     alerts,
     dashboard_queries,
+    promtool,
     selectors,
 )
 from tests.metrics_doc import documented, exposed
@@ -181,7 +182,10 @@ def test_what_is_exposed_is_what_is_documented(cluster: Cluster) -> None:
     assert set(pages) == {"/edgelet/metrics", *PAGES}
     for page, families in pages.items():
         path = f"/api/v1/nodes/{cluster.site}/proxy{page}"
-        found = exposed(cluster.kubectl.ok("get", "--raw", path))
+        text = cluster.kubectl.ok("get", "--raw", path)
+        # Prometheus' own view of names, types and help.
+        assert promtool("check", "metrics", stdin=text) == ""
+        found = exposed(text)
         always = {name: each.kind for name, each in families.items() if each.is_always}
         every = {name: each.kind for name, each in families.items()}
         assert found.items() <= every.items(), f"{page} has more than docs/metrics.md"

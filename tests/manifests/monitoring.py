@@ -72,8 +72,13 @@ def families(expression: str) -> set[str]:
     return {selector.partition("{")[0] for selector in selectors(expression)}
 
 
-def promtool(*arguments: str, folder: Path) -> str:
-    """Run promtool there and return what it said; skip the test on a machine without it.
+def promtool(*arguments: str, folder: Path | None = None, stdin: str = "") -> str:
+    """Run promtool and return what it said; skip the test on a machine without it.
+
+    Args:
+        arguments: Its command and what follows.
+        folder: Where its files are.
+        stdin: What it reads, if it reads anything.
 
     Raises:
         AssertionError: It found something amiss.
@@ -84,6 +89,7 @@ def promtool(*arguments: str, folder: Path) -> str:
     done = subprocess.run(
         [program, *arguments],
         cwd=folder,
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,

@@ -25,10 +25,10 @@ from tests.manifests.monitoring import (
     selectors,
 )
 from tests.manifests.test_manifests import build, needs_kubectl
+from tests.metrics_doc import METRICS_DOC, documented
 
 RUNBOOKS = PROJECT_ROOT / "docs/runbooks"
 CASES = Path(__file__).with_name("alerts.yaml")
-METRICS_DOC = PROJECT_ROOT / "docs/metrics.md"
 SECTIONS = ("## Meaning", "## Find out", "## What to do")
 # What Prometheus itself adds.
 ITS_OWN = {"up"}
@@ -136,6 +136,25 @@ def test_the_service_monitor_finds_the_providers() -> None:
     }
     assert {f"nodes/{each}:{wanted.verb}" for each in wanted.subresources} <= allowed
     assert "nodes/proxy:get" not in allowed
+
+
+def test_a_prometheus_without_the_operator_scrapes_the_same() -> None:
+    """Its configuration and the ServiceMonitor agree, and it has every page of a kubelet, too."""
+    [endpoint] = load("service-monitor.yaml")["spec"]["endpoints"]
+    own, *kubelets = load("prometheus.yaml")["scrape_configs"]
+    assert (own["scheme"], own["metrics_path"]) == (endpoint["scheme"], endpoint["path"])
+    assert own["authorization"]["credentials_file"] == endpoint["bearerTokenFile"]
+    assert own["tls_config"] == {"ca_file": endpoint["tlsConfig"]["caFile"]}
+    [relabeling] = endpoint["relabelings"]
+    assert {
+        "source_labels": relabeling["sourceLabels"],
+        "target_label": relabeling["targetLabel"],
+    } in own["relabel_configs"]
+    pages = {job["metrics_path"] for job in kubelets}
+    assert pages == set(documented()) - {OWN_METRICS_PATH}
+    for job in kubelets:
+        assert job["tls_config"] == own["tls_config"]
+        assert {"target_label": "job", "replacement": "kubelet"} in job["relabel_configs"]
 
 
 @needs_kubectl
