@@ -41,8 +41,8 @@ class CompressedLog:
         """Close the file, at the end of a call that another thread still makes."""
         self._file.close()
 
-    def read(self) -> bytes:
-        """Return the next bytes, at most PIECE_BYTES but for the first; b"" at the end.
+    def read(self, max_bytes: int = PIECE_BYTES) -> bytes:
+        """Return the next bytes, at most so many but for the first; b"" at the end.
 
         Raises:
             LogReadError: The disk failed, or it is no gzip file or a torn one.
@@ -50,7 +50,7 @@ class CompressedLog:
         if self._ahead:
             data, self._ahead = self._ahead, b""
             return data
-        return self._inflated(PIECE_BYTES)
+        return self._inflated(max_bytes)
 
     def head(self) -> bytes:
         """Return how the log begins; the next read starts there.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.logs.compressed_log import CompressedLog
 from edge_runtime.logs.descriptor import LogNotFound, LogReadError
-from edge_runtime.logs.log_file import LogFile
+from edge_runtime.logs.log_file import PIECE_BYTES, LogFile
 from edge_runtime.logs.log_folder import LogFolder
 
 if TYPE_CHECKING:
@@ -70,8 +70,12 @@ class LogChain:
         elif options.since_ns is not None:
             self._seek_since(options.since_ns)
 
-    def read(self, decoder: LogDecoder) -> tuple[bool, bytes]:
+    def read(self, decoder: LogDecoder, *, max_bytes: int = PIECE_BYTES) -> tuple[bool, bytes]:
         """Read and decode one piece.
+
+        Args:
+            decoder: What is read goes there.
+            max_bytes: At most so much of an uncompressed file.
 
         Returns:
             Whether the end of the newest known file is reached, and what was decoded.
@@ -81,7 +85,7 @@ class LogChain:
         """
         file = self._files[0]
         cuts = file.cuts
-        data = file.read()
+        data = file.read(max_bytes)
         if data:
             # What was cut off will never end.
             ended = decoder.end_file() if file.cuts != cuts else b""

@@ -28,8 +28,8 @@ class LogSource(Protocol):
     identity: tuple[int, int]
     cuts: int
 
-    def read(self) -> bytes:
-        """Return the next bytes, at most PIECE_BYTES; b"" at the end."""
+    def read(self, max_bytes: int = PIECE_BYTES) -> bytes:
+        """Return the next bytes; b"" at the end."""
         ...
 
     def head(self) -> bytes:
@@ -98,8 +98,8 @@ class LogFile:
         """Close the file, at the end of a call that another thread still makes."""
         self._descriptor.close()
 
-    def read(self) -> bytes:
-        """Return the next bytes, at most PIECE_BYTES; b"" at the end, which may move later.
+    def read(self, max_bytes: int = PIECE_BYTES) -> bytes:
+        """Return the next bytes; b"" at the end, which may move later.
 
         A file that was cut (copied and truncated) is read from its start again.
 
@@ -107,11 +107,11 @@ class LogFile:
             LogReadError: The disk failed.
         """
         with self._descriptor.lend() as fd:
-            data = os.pread(fd, PIECE_BYTES, self._offset)
+            data = os.pread(fd, max_bytes, self._offset)
             if not data and os.fstat(fd).st_size < self._offset:
                 self._offset = 0
                 self.cuts += 1
-                data = os.pread(fd, PIECE_BYTES, 0)
+                data = os.pread(fd, max_bytes, 0)
         self._offset += len(data)
         return data
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import logging
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,6 +24,8 @@ _CHANGES = Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO
 # A runtime that opens its log anew makes the new file before it lets go of the old one, and nothing
 # tells when it has: what it writes in between must still be read in the old one.
 SETTLING_S = 0.05
+# What is read at once where a reader keeps up.
+FRESH_BYTES = 32 << 10
 # How often to look where the machine has no inotify instance left (128 per user by default).
 POLL_PERIOD_S = 0.2
 
@@ -69,29 +72,48 @@ async def read_logs(
         inotify = _watch(stack, path) if options.follow else None
         yield b""
         is_ended = not options.follow
+        is_caught_up = is_rotated = False
         next_check = next_extension = 0.0
         while not decoder.is_exhausted:
-            is_end, output = await asyncio.to_thread(chain.read, decoder)
+            is_end, output = await _read(chain, decoder, is_fresh=is_caught_up)
+            is_caught_up = is_caught_up and len(output) < FRESH_BYTES // 2
             if output:
                 yield output
-            if options.follow and (is_end or now() >= next_extension):
-                next_extension = now() + CHECK_PERIOD_S
-                # A rotation MUST be seen before the container's end, or the last file is never
-                # read.
-                if await asyncio.to_thread(chain.extend):
-                    await asyncio.sleep(SETTLING_S)
-                    continue
+            # A rotation MUST be seen before the container's end, or the last file is never read.
+            is_due = now() >= next_extension or (is_end and (is_rotated or is_ended))
+            if options.follow and is_due:
+                next_extension, is_rotated = now() + CHECK_PERIOD_S, False
+                is_end = not await _extend(chain) and is_end
             if not is_end:
                 continue
             if is_ended:
                 break
-            if now() < next_check and await _changed(inotify, name, until=next_check):
-                continue
+            if now() < next_check:
+                change = await _changed(inotify, name, until=next_check)
+                is_caught_up = change is _Change.GROWN
+                is_rotated = change is _Change.REPLACED
+                if change is not None:
+                    continue
             # Whatever was written before the end is there to be read: one more round.
             is_ended = not await is_running()
             next_check = now() + CHECK_PERIOD_S
         if not decoder.is_exhausted and (output := decoder.finish()):
             yield output
+
+
+async def _read(chain: LogChain, decoder: LogDecoder, *, is_fresh: bool) -> tuple[bool, bytes]:
+    if is_fresh:
+        # A little that was written just now is in memory, and a thread would cost more.
+        return chain.read(decoder, max_bytes=FRESH_BYTES)
+    return await asyncio.to_thread(chain.read, decoder)
+
+
+async def _extend(chain: LogChain) -> bool:
+    """Look for files that were begun; once there is one, the old one is whole soon."""
+    is_extended = await asyncio.to_thread(chain.extend)
+    if is_extended:
+        await asyncio.sleep(SETTLING_S)
+    return is_extended
 
 
 def _watch(stack: ExitStack, path: str) -> Inotify | None:
@@ -109,23 +131,30 @@ def _watch(stack: ExitStack, path: str) -> Inotify | None:
     return inotify
 
 
-async def _changed(inotify: Inotify | None, name: str, *, until: float) -> bool:
-    """Wait for a change of that log; False when there was none until then (loop time).
+class _Change(enum.Enum):
+    GROWN = enum.auto()
+    REPLACED = enum.auto()
+
+
+async def _changed(inotify: Inotify | None, name: str, *, until: float) -> _Change | None:
+    """Wait for a change of that log; None when there was none until then (loop time).
 
     Other files of the folder do not count: the container's next attempt writes its log there. Those
     that were put aside do, since the runtime writes to one until it opens the log anew.
     """
     if inotify is None:
         await asyncio.sleep(POLL_PERIOD_S)
-        return True
+        return _Change.REPLACED
     try:
         async with asyncio.timeout_at(until):
             while True:
                 event = await inotify.get()
-                if Mask.Q_OVERFLOW in event.mask or _is_of(str(event.name), name):
-                    return True
+                if Mask.Q_OVERFLOW in event.mask:
+                    return _Change.REPLACED
+                if _is_of(str(event.name), name):
+                    return _Change.GROWN if Mask.MODIFY in event.mask else _Change.REPLACED
     except TimeoutError:
-        return False
+        return None
 
 
 def _is_of(file: str, log: str) -> bool:

@@ -240,13 +240,16 @@ async def test_a_follower_misses_no_line_of_many_rotations(tmp_path: Path, lag: 
                 older.unlink()
             assert aside.exists()
 
-    found = []
+    async def follow() -> bytes:
+        pieces = read_logs(str(path), LogOptions(follow=True), is_running=running)
+        return b"".join([piece async for piece in pieces])
+
     async with asyncio.timeout(30), asyncio.TaskGroup() as group:
-        writer = group.create_task(asyncio.to_thread(write_all))
-        async for piece in read_logs(str(path), LogOptions(follow=True), is_running=running):
-            found.append(piece)
-            running.is_running = not writer.done()
-    assert b"".join(found).split() == [b"%d" % number for number in range(count)]
+        followers = [group.create_task(follow()) for _ in range(3)]
+        await asyncio.to_thread(write_all)
+        running.is_running = False
+    for follower in followers:
+        assert follower.result().split() == [b"%d" % number for number in range(count)]
 
 
 async def test_three_followers_of_a_fast_writer_take_bounded_memory(tmp_path: Path) -> None:
