@@ -145,14 +145,7 @@ def build_pod_parts(
         stores.pull_records, runtime=runtime, verification=settings.images.verification
     )
     images = _build_images(shared, pulls)
-    termination = PodTermination(
-        runtime,
-        pleg=pleg,
-        cache=cache,
-        hooks=shared.hooks,
-        events=shared.events,
-        settings=settings,
-    )
+    termination = _build_termination(shared)
     workers = _build_workers(shared, images, allocations, termination)
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
@@ -239,6 +232,17 @@ def _build_images(shared: _Shared, pulls: ImagePullManager) -> ImageManager:
         pulls=pulls,
         secrets=PullSecrets(shared.stores.objects),
         record=shared.stores.events.record,
+    )
+
+
+def _build_termination(shared: _Shared) -> PodTermination:
+    return PodTermination(
+        shared.runtime,
+        pleg=shared.pleg,
+        cache=shared.cache,
+        hooks=shared.hooks,
+        events=shared.events,
+        settings=shared.settings,
     )
 
 
@@ -333,7 +337,9 @@ def _build_eviction(
     return EvictionManager(
         settings.eviction,
         look=MachineLook(shared.runtime, root_dir=settings.pods_dir.parent),
-        usage=PodUsageReader(shared.runtime, settings=settings),
+        usage=PodUsageReader(
+            shared.runtime, settings=settings, status=shared.cache.get, cgroups=CgroupReader()
+        ),
         pods=pods,
         node_event=lambda reason, message: recorder.record_node(
             event_type=WARNING, reason=reason, message=message

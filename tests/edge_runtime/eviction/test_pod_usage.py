@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_runtime.eviction.observations import ContainerUse, PodUse
-from edge_runtime.eviction.pod_usage import PodUsageReader, count_processes
+from edge_runtime.eviction.pod_usage import PodUsageReader
 from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.node_stats import DiskUse
-from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.pod import PodUID, SandboxID
 from edge_runtime.objects.qos import QOSClass
-from edge_runtime.objects.runtime_stats import ContainerStats, FilesystemUsage, MemoryUsage
-from edge_runtime.objects.runtime_status import POD_UID_LABEL
+from edge_runtime.objects.runtime_stats import ContainerStats, FilesystemUsage
+from edge_runtime.objects.runtime_status import (
+    POD_UID_LABEL,
+    ContainerState,
+    ContainerStatus,
+    PodRuntimeStatus,
+    SandboxState,
+    SandboxStatus,
+)
+from edge_runtime.stats.cgroup_reader import CgroupReader
+from tests.edge_runtime.stats.control_groups import ControlGroups
 from tests.fakes.evictable_pods import pod
 from tests.fakes.pod_settings import make_pod_settings
 
@@ -34,19 +43,6 @@ def write(file: Path, size_bytes: int = 1) -> Path:
     return file
 
 
-@pytest.mark.parametrize("unified", [False, True])
-def test_processes(tmp_path: Path, unified: bool) -> None:
-    """Of both versions; a pod without a group runs none."""
-    tree = tmp_path if unified else tmp_path / "pids"
-    if unified:
-        write(tmp_path / "cgroup.controllers")
-    group = tree / "kubepods/podu"
-    group.mkdir(parents=True)
-    (group / "pids.current").write_text("17\n")
-    assert count_processes("/kubepods/podu", mount=tmp_path) == 17
-    assert count_processes("/kubepods/podv", mount=tmp_path) == 0
-
-
 class Runtime:
     """Measures containers."""
 
@@ -64,24 +60,57 @@ class Runtime:
         ]
 
 
-def stats(uid: str, name: str, memory: int | None, *, attempt: int = 0) -> ContainerStats:
-    """Figures of a container that wrote as many bytes as it uses memory."""
+def layer(uid: str, name: str) -> ContainerStats:
+    """A container that wrote 7 bytes; CRI tells no memory here, and nobody asks it for any."""
     return ContainerStats(
-        id=ContainerID(f"{uid}-{name}-{attempt}"),
+        id=ContainerID(f"{uid}-{name}"),
         name=name,
-        attempt=attempt,
         labels={POD_UID_LABEL: uid},
-        memory=None
-        if memory is None
-        else MemoryUsage(timestamp_ns=1, working_set_bytes=memory, usage_bytes=1 << 40),
-        writable_layer=None
-        if memory is None
-        else FilesystemUsage(timestamp_ns=1, mountpoint="/", used_bytes=memory, inodes_used=3),
+        writable_layer=FilesystemUsage(timestamp_ns=1, mountpoint="/", used_bytes=7, inodes_used=3),
     )
 
 
-async def test_pods_are_measured(tmp_path: Path) -> None:
-    """Memory and layers as the runtime tells of the newest attempts, the rest as it lies."""
+def running(uid: PodUID) -> PodRuntimeStatus:
+    """One running container, and one that ended."""
+    sandbox = SandboxStatus(
+        id=SandboxID(f"{uid}-s"),
+        pod_name=uid,
+        pod_namespace="ns",
+        pod_uid=uid,
+        attempt=0,
+        state=SandboxState.READY,
+        created_at_ns=1,
+    )
+    containers = tuple(
+        ContainerStatus(
+            id=ContainerID(f"{uid}-{name}"),
+            sandbox_id=sandbox.id,
+            name=name,
+            attempt=0,
+            state=state,
+            created_at_ns=1,
+        )
+        for name, state in (("c", ContainerState.RUNNING), ("d", ContainerState.EXITED))
+    )
+    return PodRuntimeStatus(uid=uid, sandboxes=(sandbox,), containers=containers)
+
+
+def nothing(uid: PodUID) -> PodRuntimeStatus:
+    """The runtime has nothing of it."""
+    return PodRuntimeStatus(uid=uid)
+
+
+@pytest.fixture(params=["version 1", "version 2"])
+def groups(request: pytest.FixtureRequest, tmp_path: Path) -> ControlGroups:
+    """Control groups of either version."""
+    return ControlGroups(mount=tmp_path / "cgroup", unified=request.param == "version 2")
+
+
+async def test_pods_are_measured(tmp_path: Path, groups: ControlGroups) -> None:
+    """Memory and processes as the kernel counts, layers as the runtime tells, the rest as it lies.
+
+    Of "b" the runtime tells no layer, and the kernel has no group any more.
+    """
     settings = make_pod_settings(tmp_path)
     volumes = [
         {"name": "disk", "emptyDir": {}},
@@ -94,21 +123,18 @@ async def test_pods_are_measured(tmp_path: Path) -> None:
     data = write(folder / "disk/data", 9000)
     write(folder / "memory/data", 9000)
     group = settings.cgroup_parent(PodUID("a"), QOSClass.BEST_EFFORT)
-    write(tmp_path / "cgroup/pids" / group.lstrip("/") / "pids.current").write_text("4")
-    runtime = Runtime(
-        stats("a", "c", 7, attempt=1),
-        stats("a", "c", 99),
-        stats("b", "c", None),
-        stats("x", "c", 1),
-    )
-    reader = PodUsageReader(runtime, settings=settings, cgroup_mount=tmp_path / "cgroup")
+    groups.put(f"{group}/a-c", memory_bytes=9000, inactive_bytes=2000)
+    groups.put_tasks(group, 4)
+    runtime = Runtime(layer("a", "c"), layer("x", "c"))
+    cgroups = CgroupReader(groups.mount)
+    reader = PodUsageReader(runtime, settings=settings, status=running, cgroups=cgroups)
     found = await reader.measure([first, second])
     assert found == {
         "a": PodUse(
             containers=(
                 ContainerUse(
                     name="c",
-                    memory_bytes=7,
+                    memory_bytes=7000,
                     writable_layer=DiskUse(size_bytes=7, inodes=3),
                     logs=DiskUse(size_bytes=blocks(log), inodes=1),
                 ),
@@ -123,9 +149,23 @@ async def test_pods_are_measured(tmp_path: Path) -> None:
     assert runtime.asked == [None, "a"]
 
 
-async def test_pod_of_which_the_runtime_tells_nothing(tmp_path: Path) -> None:
+async def test_disks_are_left_alone_when_they_do_not_matter(
+    tmp_path: Path, groups: ControlGroups
+) -> None:
+    """A machine without memory is slow enough."""
+    settings, runtime = make_pod_settings(tmp_path), Runtime(layer("a", "c"))
+    write(settings.pod_logs_dir / "ns_a_a/c/0.log", 5000)
+    group = settings.cgroup_parent(PodUID("a"), QOSClass.BEST_EFFORT)
+    groups.put(f"{group}/a-c", memory_bytes=9000, inactive_bytes=2000)
+    cgroups = CgroupReader(groups.mount)
+    reader = PodUsageReader(runtime, settings=settings, status=running, cgroups=cgroups)
+    wanted = PodUse(containers=(ContainerUse(name="c", memory_bytes=7000),))
+    assert await reader.measure([pod("a")], disks=False) == {"a": wanted}
+    assert runtime.asked == []
+
+
+async def test_pod_of_which_the_runtime_has_nothing(tmp_path: Path, groups: ControlGroups) -> None:
     """It uses nothing that is known."""
-    settings = make_pod_settings(tmp_path)
-    reader = PodUsageReader(Runtime(), settings=settings, cgroup_mount=tmp_path)
-    wanted: list[Pod] = [pod("a")]
-    assert await reader.measure(wanted) == {"a": PodUse()}
+    settings, cgroups = make_pod_settings(tmp_path), CgroupReader(groups.mount)
+    reader = PodUsageReader(Runtime(), settings=settings, status=nothing, cgroups=cgroups)
+    assert await reader.measure([pod("a")]) == {"a": PodUse()}

@@ -50,6 +50,10 @@ class ControlGroups:
         self._write("memory", group, "memory.stat", stat)
         self._write("memory", group, "memory.limit_in_bytes", f"{bytes_limit}\n")
 
+    def put_tasks(self, group: str, tasks: int) -> None:
+        """Set how many processes and threads are in a group and those below it."""
+        self._write("" if self.unified else "pids", group, "pids.current", f"{tasks}\n")
+
     def _write(self, controller: str, group: str, name: str, text: str) -> None:
         folder = self.mount / controller / group.strip("/")
         folder.mkdir(parents=True, exist_ok=True)
