@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 LAST = (
     "test_prometheus",
     "test_logs_rotation",
+    "test_node_logs",
     "test_rolling_update",
     "test_link_cuts",
     "test_survival",
