@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import secrets
 import signal
 from pathlib import Path
@@ -43,6 +44,7 @@ from edge_runtime.uplink.joined_edge import JoinedEdge, NotJoined, open_joined_e
 from edge_runtime.uplink.network_watch import NetworkWatch
 from edge_runtime.uplink.renewal import Renewal
 from tunnel.session import Limits
+from tunnel.tracing import tracer_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,7 +90,7 @@ def run_edge(config: EdgeConfig, *, cgroup_mount: Path = CGROUP_MOUNT) -> int:
         joined = open_joined_edge(root, server=config.server_address)
     except NotJoined as exc:
         raise StartRefused(str(exc)) from exc
-    metrics = EdgeMetrics()
+    metrics = EdgeMetrics(tracer_of(os.environ, service="edgelet"))
     with (
         _opened(root / DATABASE_NAME, metrics) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
@@ -105,7 +107,7 @@ async def _serve(
 ) -> int:
     stop = _stop_on_signals()
     endpoint = config.container_runtime_endpoint
-    async with CriClient(endpoint, called=metrics.kubelet.called) as runtime:
+    async with CriClient(endpoint, called=metrics.kubelet.called, tracer=metrics.tracer) as runtime:
         site = joined.credentials.site
         logger.info("edge starts", extra={"site": site, "version": EDGELET_VERSION})
         asking = ask_pod_settings(config, runtime, cgroup_mount=cgroup_mount)
@@ -268,7 +270,7 @@ class Edge:
         )
         return Dialer(
             dial=dial,
-            handler=Router(self._routes()).handle,
+            handler=Router(self._routes(), tracer=self.metrics.tracer).handle,
             limits=Limits(resume_timeout_s=self._config.session_resume_timeout_s),
             network=network,
             is_reachable=dial.is_reachable,

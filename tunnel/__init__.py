@@ -29,6 +29,8 @@ handlers    the tasks that answer the client's streams
 send_gate   waits until the kernel has little unsent
 attachment  one WebSocket while it carries a session, and the tasks that do it
 exposition  a registry as text, and what every process tells of itself
+tracing     spans of calls, where a collector is named
+otel_tracer  the same by OpenTelemetry's SDK, imported only then
 metrics     what one end counts, for Prometheus
 exchange    messages of the pipe on one side, streams on the other
 session     Session: one HTTP/2 session over one WebSocket after another; resume, drain, go-away

@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from edge_runtime.api.request import ApiError, ApiRequest, respond_bytes
-from edge_runtime.telemetry.current_trace import traced_by
+from edge_runtime.telemetry.current_trace import belonging_to
 from tunnel.protocol import METHOD_HEADER
+from tunnel.trace_context import parse_trace_context
+from tunnel.tracing import NoTracer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from tunnel.protocol import RequestHead
     from tunnel.stream import Stream
+    from tunnel.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +51,8 @@ class Router:
         ValueError: A path could be that of two routes.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], *, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer or NoTracer()
         # By first segment and length.
         self._routes: dict[tuple[str, int], list[tuple[Route, tuple[str, ...]]]] = {}
         for route in routes:
@@ -67,7 +71,12 @@ class Router:
         """
         try:
             handler, request = self.resolve(stream.request)
-            with traced_by(request.headers):
+            parent = parse_trace_context(request.headers)
+            name = f"{request.method} {request.pattern}"
+            with (
+                self._tracer.span(name, parent=parent, is_server=True) as context,
+                belonging_to(context),
+            ):
                 await handler(request, stream)
         except ApiError as error:
             logger.info(
@@ -98,6 +107,7 @@ class Router:
             raise ApiError(405, "405: Method Not Allowed", headers=(("allow", allow),))
         return route.handler, ApiRequest(
             method=method,
+            pattern=route.pattern,
             parameters=_parameters(names, segments),
             query=parse_query(raw_query),
             headers=head.headers,

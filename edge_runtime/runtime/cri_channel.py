@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
 from edge_runtime.runtime.errors import BY_CODE, RuntimeServiceError, UnknownFailure
-from edge_runtime.telemetry.current_trace import trace_headers
+from edge_runtime.telemetry.current_trace import current_trace
+from tunnel.tracing import NoTracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from google.protobuf.message import Message
+
+    from tunnel.trace_context import TraceContext
+    from tunnel.tracing import Tracer
 
 _Response = TypeVar("_Response", bound="Message")
 
@@ -57,16 +61,22 @@ class CriChannel:
     """
 
     def __init__(
-        self, endpoint: str, *, called: Called = lambda _method, *, duration_s, has_failed: None
+        self,
+        endpoint: str,
+        *,
+        called: Called = lambda _method, *, duration_s, has_failed: None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Prepare the connection.
 
         Args:
             endpoint: ``unix:///run/containerd/containerd.sock``.
             called: Told of each call that has one answer; of one that was cancelled not.
+            tracer: Follows the calls that belong to a trace.
         """
         self.endpoint = endpoint
         self._called = called
+        self._tracer = tracer or NoTracer()
         self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
 
     async def unary(
@@ -96,8 +106,9 @@ class CriChannel:
         )
         started_at_s = time.monotonic()
         try:
-            with _translated(path):
-                answer = await call(request, timeout=timeout_s, metadata=trace_headers())
+            with self._traced(path) as context, _translated(path):
+                metadata = () if context is None else context.headers
+                answer = await call(request, timeout=timeout_s, metadata=metadata)
         except RuntimeServiceError:
             self._tell(path, started_at_s, has_failed=True)
             raise
@@ -129,6 +140,13 @@ class CriChannel:
                     yield each
         finally:
             call.cancel()
+
+    def _traced(self, path: str) -> AbstractContextManager[TraceContext | None]:
+        """Follow a call that belongs to a trace; what the edge asks of its own begins none."""
+        parent = current_trace()
+        if parent is None:
+            return nullcontext()
+        return self._tracer.span(path.removeprefix("/"), parent=parent, is_server=False)
 
     def _tell(self, path: str, started_at_s: float, *, has_failed: bool) -> None:
         duration_s = time.monotonic() - started_at_s

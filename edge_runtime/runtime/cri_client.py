@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         RuntimeEvent,
         SandboxStatus,
     )
+    from tunnel.tracing import Tracer
 
 
 class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
@@ -45,15 +46,20 @@ class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
     """
 
     def __init__(
-        self, endpoint: str, *, called: Called = lambda _method, *, duration_s, has_failed: None
+        self,
+        endpoint: str,
+        *,
+        called: Called = lambda _method, *, duration_s, has_failed: None,
+        tracer: Tracer | None = None,
     ) -> None:
         """Prepare the connection; nothing is sent before the first call.
 
         Args:
             endpoint: ``unix:///run/containerd/containerd.sock``.
             called: Told of each call that is over.
+            tracer: Follows the calls that belong to a trace.
         """
-        super().__init__(CriChannel(endpoint, called=called))
+        super().__init__(CriChannel(endpoint, called=called, tracer=tracer))
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,10 +9,8 @@ import contextlib
 import contextvars
 from typing import TYPE_CHECKING
 
-from tunnel.trace_context import parse_trace_context
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from tunnel.trace_context import TraceContext
 
@@ -22,16 +20,15 @@ _CURRENT: contextvars.ContextVar[TraceContext | None] = contextvars.ContextVar(
 
 
 @contextlib.contextmanager
-def traced_by(headers: Iterable[tuple[str, str]]) -> Iterator[None]:
-    """Belong to the trace that a request's headers name, if they do, while the block runs."""
-    token = _CURRENT.set(parse_trace_context(headers))
+def belonging_to(context: TraceContext | None) -> Iterator[None]:
+    """Belong to a trace, or with None to no one, while the block runs."""
+    token = _CURRENT.set(context)
     try:
         yield
     finally:
         _CURRENT.reset(token)
 
 
-def trace_headers() -> tuple[tuple[str, str], ...]:
-    """Return what a call carries on to whom it is made; empty without a trace."""
-    context = _CURRENT.get()
-    return () if context is None else context.headers
+def current_trace() -> TraceContext | None:
+    """Return the place in it that a call carries on to whom it is made; None without a trace."""
+    return _CURRENT.get()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from edge_runtime.config import EDGELET_VERSION
@@ -10,6 +12,10 @@ from edge_runtime.telemetry.kubelet_metrics import KubeletMetrics
 from edge_runtime.telemetry.probe_metrics import ProbeMetrics
 from tunnel.exposition import register_process
 from tunnel.metrics import TunnelMetrics
+from tunnel.tracing import NoTracer
+
+if TYPE_CHECKING:
+    from tunnel.tracing import Tracer
 
 _PULL_BUCKETS = (1, 5, 10, 20, 30, 60, 120, 180, 240, 300, 600, 1200, 1800, 3600)
 
@@ -19,6 +25,7 @@ class EdgeMetrics:
 
     Attributes:
         registry: Whoever serves them collects from it.
+        tracer: Follows calls.
         tunnel: The tunnel's.
         kubelet: What a kubelet counts, too.
         probes: What came of probes, in a registry of its own.
@@ -27,7 +34,8 @@ class EdgeMetrics:
         failed_renewals: Attempts to renew the edge's certificate that failed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self.tracer = tracer or NoTracer()
         self.registry = CollectorRegistry()
         register_process(self.registry, component="edge", version=EDGELET_VERSION)
         self.tunnel = TunnelMetrics()

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from provider.kubelet_api.followed_log import FollowedLog, LogCall
 from provider.kubelet_api.request_heads import BadAnswer, answer_headers, tunnel_request
+from provider.kubelet_api.request_trace import headers_of
 from provider.telemetry.plain_text import plain_text
 from tunnel.errors import SessionClosed, StreamReset
 from tunnel.log_positions import POSITIONS_HEADER, POSITIONS_VERSION, LogFramesBroken
@@ -68,7 +69,7 @@ async def forward(
     head = tunnel_request(
         method=request.method,
         raw_path=request.raw_path,
-        headers=request.headers.items(),
+        headers=headers_of(request),
         peer=request.remote,
         caller=caller.name,
     )

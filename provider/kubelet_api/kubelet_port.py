@@ -10,6 +10,7 @@ KubeletServer ──> Authenticator ──> TokenReviewer ──┐
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from provider.trust.kubelet_client_ca import KubeletClientCA
 from provider.trust.kubelet_serving import KubeletServing, Report, ServingSettings
 from provider.trust.kubelet_tls import KubeletTls
 from provider.trust.secret_store import SecretStore
+from tunnel.tracing import tracer_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -77,6 +79,7 @@ class KubeletPort:
             context=tls.context,
             own_routes=own_routes,
             answered=answered,
+            tracer=tracer_of(os.environ, service="edgelet-provider"),
         )
 
     def certificate_end(self) -> datetime:

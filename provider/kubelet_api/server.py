@@ -29,16 +29,19 @@ from provider.kubelet_api.forward import (
     forward,
 )
 from provider.kubelet_api.request_heads import BadAnswer
+from provider.kubelet_api.request_trace import carry_on, trace_of
 from provider.kubelet_api.stream_observer import CallKind
 from provider.kubelet_api.upgrade import UpgradeRequired, relay_upgrade
 from provider.kubelet_api.user import User
 from provider.serving.https_server import HttpsServer
 from tunnel.errors import HeadError, SessionClosed, StreamReset
 from tunnel.stream import REFUSED_STREAM
+from tunnel.tracing import NoTracer
 
 if TYPE_CHECKING:
     from provider.serving.tls import ContextSource
     from tunnel.identity import SiteName
+    from tunnel.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -147,6 +150,7 @@ class KubeletServer(HttpsServer):
         context: Gives TLS with the kubelet's serving certificate and the cluster's client CA.
         own_routes: What the provider itself answers; all below /edgelet/.
         answered: Told of each answer, once it is over, which row's it was; "other" for none's.
+        tracer: Follows the calls.
     """
 
     def __init__(
@@ -158,6 +162,7 @@ class KubeletServer(HttpsServer):
         context: ContextSource,
         own_routes: tuple[Route, ...] = (),
         answered: Answered = lambda *, path, status: None,
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__(
             self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
@@ -167,11 +172,16 @@ class KubeletServer(HttpsServer):
         self._authorizer = authorizer
         self._routes = (*ROUTES, *own_routes)
         self._answered = answered
+        self._tracer = tracer or NoTracer()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        answer = await self._answer_always(request)
         route = self._route(_path(request))
-        self._answered(path=NO_ROUTE if route is None else route.path, status=answer.status)
+        path = NO_ROUTE if route is None else route.path
+        parent, name = trace_of(request), f"{request.method} {path}"
+        with self._tracer.span(name, parent=parent, is_server=True) as context:
+            carry_on(request, context)
+            answer = await self._answer_always(request)
+        self._answered(path=path, status=answer.status)
         return answer
 
     def _route(self, path: str) -> Route | None:
