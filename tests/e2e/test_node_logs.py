@@ -1,4 +1,4 @@
-"""The machine's own logs through the API server's node proxy: off, and on where it is configured."""
+"""The machine's own logs through the node proxy: off, and on where it is configured."""
 
 from __future__ import annotations
 
