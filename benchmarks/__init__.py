@@ -13,6 +13,7 @@ offline_reboot     a reboot while the cloud is away, against the bare CRI calls 
 beside_kubelet     starts, processor time and memory of a site beside a real kubelet
 exec_calls         one short `kubectl exec`, and the throughput of a long one
 configuration_bytes what ConfigMaps and Services cost a site's link, beside the pods themselves
+logs               `kubectl logs` of 100 MB, and how late a followed line is, beside a real kubelet
 kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """

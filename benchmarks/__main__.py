@@ -4,6 +4,7 @@ python -m benchmarks            all; brings the devcluster up
 python -m benchmarks tunnel     the tunnel alone: needs neither root nor a cluster
 python -m benchmarks pods       a site beside a real kubelet, alone
 python -m benchmarks reboot     a site that boots while the cloud is away, alone
+python -m benchmarks logs       logs of a site beside those of a real kubelet, alone
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from benchmarks import (
     exec_calls,
     join_ready,
     kubelet_port,
+    logs,
     long_link,
     memory,
     offline_reboot,
@@ -44,10 +46,11 @@ def main() -> int:
     if sys.argv[1:] == ["tunnel"]:
         print(table(_tunnel(progress)))
         return 0
-    alone = {"pods": _beside_kubelet, "reboot": _reboot}
+    alone = {"pods": _beside_kubelet, "reboot": _reboot, "logs": _logs}
     if len(sys.argv) == 2 and sys.argv[1] in alone:
         return _cluster(progress, [alone[sys.argv[1]]])
-    return _cluster(progress, [_calls, _reboot, _beside_kubelet], before=_tunnel(progress))
+    measurements = [_calls, _logs, _reboot, _beside_kubelet]
+    return _cluster(progress, measurements, before=_tunnel(progress))
 
 
 def _tunnel(progress: Progress) -> list[Figure]:
@@ -83,6 +86,11 @@ def _cluster(
 def _beside_kubelet(setting: Setting, progress: Progress) -> list[Figure]:
     with progress.step("a site beside a kubelet"):
         return beside_kubelet.measure(setting)
+
+
+def _logs(setting: Setting, progress: Progress) -> list[Figure]:
+    with progress.step("logs"):
+        return logs.measure(setting)
 
 
 def _reboot(setting: Setting, progress: Progress) -> list[Figure]:

@@ -10,8 +10,10 @@ sealing_config.py  the part of it that says where the key of stored secrets is, 
 reserve_config.py  the parts that keep pods from taking all of the machine, pure
 housekeeping_config.py  the parts that keep its disk from filling up, pure
 app.py        the process: every loop in one TaskGroup, planned stop, exit status
+edge_sources.py  who knows what the edge tells of itself
 startup.py    what is asked of runtime and machine once
 cloud_parts.py  CloudParts: all that talks with the cloud, put together
 pod_parts.py  PodParts: all that runs pods, put together
+pod_builders.py  their volumes, and what measures them, put together
 pod_stores.py  PodStores: all that pods have on disk, put together
 """

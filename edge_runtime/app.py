@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import uvloop
 
 from edge_runtime.config import EDGELET_VERSION
+from edge_runtime.edge_sources import edge_sources
 from edge_runtime.events.reasons import OOM_SCORE_ADJ_FORBIDDEN, WARNING
 from edge_runtime.machine.cgroups import CGROUP_MOUNT
 from edge_runtime.machine.oom_score import refusal
@@ -32,6 +34,7 @@ from edge_runtime.telemetry.loops import keep_running
 from edge_runtime.telemetry.metrics import EdgeMetrics
 from edge_runtime.uplink.joined_edge import JoinedEdge, NotJoined, open_joined_edge
 from edge_runtime.uplink.network_watch import NetworkWatch
+from tunnel.tracing import tracer_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -76,18 +79,24 @@ def run_edge(config: EdgeConfig, *, cgroup_mount: Path = CGROUP_MOUNT) -> int:
         joined = open_joined_edge(root, server=config.server_address)
     except NotJoined as exc:
         raise StartRefused(str(exc)) from exc
+    metrics = EdgeMetrics(tracer_of(os.environ, service="edgelet"))
     with (
-        _opened(root, config.sealing_key) as database,
+        _opened(root, config.sealing_key, metrics) as database,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
-        return runner.run(_serve(config, joined, database, cgroup_mount))
+        return runner.run(_serve(config, joined, database, metrics, cgroup_mount))
 
 
 async def _serve(
-    config: EdgeConfig, joined: JoinedEdge, database: Database, cgroup_mount: Path
+    config: EdgeConfig,
+    joined: JoinedEdge,
+    database: Database,
+    metrics: EdgeMetrics,
+    cgroup_mount: Path,
 ) -> int:
     stop = _stop_on_signals()
-    async with CriClient(config.container_runtime_endpoint) as runtime:
+    endpoint = config.container_runtime_endpoint
+    async with CriClient(endpoint, called=metrics.kubelet.called, tracer=metrics.tracer) as runtime:
         site = joined.credentials.site
         logger.info("edge starts", extra={"site": site, "version": EDGELET_VERSION})
         asking = ask_pod_settings(config, runtime, cgroup_mount=cgroup_mount)
@@ -104,6 +113,7 @@ async def _serve(
                 joined,
                 database,
                 runtime,
+                metrics=metrics,
                 machine=machine,
                 settings=settings,
                 network=network,
@@ -137,6 +147,7 @@ class Edge:
         database: Database,
         runtime: CriClient,
         *,
+        metrics: EdgeMetrics,
         machine: MachineInfo,
         settings: PodSettings,
         network: NetworkWatch | None,
@@ -149,9 +160,14 @@ class Edge:
         self._network = network
         self._min_oom_score_adj = settings.machine.min_oom_score_adj
         self._parts = build_pod_parts(
-            database, runtime, settings=settings, relist_period_s=config.relist_period_s
+            database,
+            runtime,
+            settings=settings,
+            relist_period_s=config.relist_period_s,
+            metrics=metrics,
         )
-        self.metrics = EdgeMetrics()
+        self.metrics = metrics
+        metrics.watch_edge(edge_sources(self._parts, joined.credentials, database))
         self._cloud: CloudParts | None = None
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -263,10 +279,12 @@ def _watching_network() -> Iterator[NetworkWatch | None]:
 
 
 @contextlib.contextmanager
-def _opened(root: Path, key: SealingKeyConfig) -> Iterator[Database]:
+def _opened(root: Path, key: SealingKeyConfig, metrics: EdgeMetrics) -> Iterator[Database]:
     """Hold the store, and with it the root folder: no second edgelet opens it."""
     try:
-        database = Database(root / DATABASE_NAME, keys=key_sources(key, root=root))
+        database = Database(
+            root / DATABASE_NAME, keys=key_sources(key, root=root), committed=metrics.committed
+        )
     except StoreError as exc:
         raise StartRefused(str(exc)) from exc
     try:

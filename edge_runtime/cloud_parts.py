@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.guarded_calls import CallGuard
-from edge_runtime.api.router import Router
+from edge_runtime.api.node_logs import NodeLogsOptions
+from edge_runtime.api.router import Route, Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.audit.audit_log import AuditLog, NoAuditLog
@@ -66,6 +67,7 @@ class CloudParts:
             files=joined.files,
             enrolment=Enrolment(server=joined.server),
             renewed=self._dialer.dial_now,
+            failed=metrics.failed_renewals.inc,
         )
 
     async def run(self) -> None:
@@ -86,19 +88,7 @@ class CloudParts:
         self._sync = self._build_sync(
             EdgeIdentity(version=EDGELET_VERSION, instance_id=instance_id, boot_id=boot_id)
         )
-        router = Router(
-            edge_routes(
-                pods=self._pods.pods,
-                statuses=self._pods.stores.statuses,
-                runtime=self._runtime,
-                checks={"syncloop": self._check_loop},
-                sync=self._sync,
-                exec_outlived=self._metrics.outlived_execs.inc,
-                guard=CallGuard(
-                    policy=self._settings.policy, audit=self._audit, pods=self._pods.pods
-                ),
-            )
-        )
+        router = Router(self._routes(), tracer=self._metrics.tracer)
         dial = ProviderDial(
             server=joined.server, credentials=joined.credentials, instance_id=instance_id
         )
@@ -109,6 +99,23 @@ class CloudParts:
             network=network,
             is_reachable=dial.is_reachable,
             metrics=self._metrics.tunnel,
+        )
+
+    def _routes(self) -> list[Route]:
+        return edge_routes(
+            pods=self._pods.pods,
+            statuses=self._pods.stores.statuses,
+            runtime=self._runtime,
+            checks={"syncloop": self._check_loop},
+            sync=self._sync,
+            figures=self._pods.stats,
+            metrics=self._metrics,
+            guard=CallGuard(policy=self._settings.policy, audit=self._audit, pods=self._pods.pods),
+            node_logs=NodeLogsOptions(
+                has_files=self._config.enable_system_log_handler,
+                has_queries=self._config.enable_system_log_query,
+                folder=self._config.system_logs_dir,
+            ),
         )
 
     def _build_sync(self, identity: EdgeIdentity) -> SyncHandler:

@@ -32,6 +32,7 @@ _PATH_FIELDS = (
     "podLogsDir",
     "containerLogsDir",
     "resolvConf",
+    "systemLogsDir",
 )
 
 
@@ -72,6 +73,10 @@ class EdgeConfig(
         session_resume_timeout: How long the calls of a tunnel whose connection is cut wait for the
             next one, a duration; then they end with an error.
         drain_timeout: What running streams get on a planned stop, a duration.
+        enable_system_log_handler: Show the machine's own log files below ``/logs/``. A kubelet does
+            unless told not to.
+        enable_system_log_query: Answer queries for the machine's journal there, too.
+        system_logs_dir: Where the machine's own logs are.
         policy: What this machine refuses, whatever the cloud asks for.
         audit_log: Where it is written down who called into pods.
         sealing_key: Where the key is with which Secrets and tokens are sealed on the disk.
@@ -94,6 +99,9 @@ class EdgeConfig(
     node_status_update_frequency: str = "10s"
     session_resume_timeout: str = "2m"
     drain_timeout: str = "10s"
+    enable_system_log_handler: bool = False
+    enable_system_log_query: bool = False
+    system_logs_dir: str = "/var/log"
     logging: LoggingConfig = LoggingConfig()
     policy: PolicyConfig = PolicyConfig()
     audit_log: AuditLogConfig = AuditLogConfig()
@@ -207,6 +215,8 @@ def _check_values(config: EdgeConfig) -> None:
         raise ConfigError("field containerRuntimeEndpoint: only unix:///absolute/path is supported")
     if not config.cgroup_root.startswith("/"):
         raise ConfigError(f"field cgroupRoot: {config.cgroup_root!r} does not start with '/'")
+    if config.enable_system_log_query and not config.enable_system_log_handler:
+        raise ConfigError("field enableSystemLogQuery: needs enableSystemLogHandler")
     if config.max_pods < 1:
         raise ConfigError("field maxPods: must be at least 1")
     if config.pod_pids_limit < 1 and config.pod_pids_limit != -1:

@@ -22,6 +22,7 @@ from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
+from edge_runtime.pod_builders import build_stats_collector, build_volume_manager
 from edge_runtime.pod_stores import PodStores, build_pod_stores
 from edge_runtime.pods.container_environment import ContainerEnvironment
 from edge_runtime.pods.container_mounts import ContainerMounts
@@ -43,12 +44,10 @@ from edge_runtime.pods.pod_workers import PodWorkers
 from edge_runtime.pods.sandbox_isolation import SandboxIsolation
 from edge_runtime.pods.status_updater import StatusUpdater
 from edge_runtime.pods.user_namespaces import UserNamespaces
+from edge_runtime.prober.measured_probe import MeasuredProbe
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
-from edge_runtime.volumes.unsupported import UnsupportedPlugin
-from edge_runtime.volumes.volume_manager import VolumeManager
-from edge_runtime.volumes.volume_plugins import build_volume_plugins
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +55,10 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import PodUID
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
+    from edge_runtime.stats.stats_collector import StatsCollector
     from edge_runtime.store.database import Database
+    from edge_runtime.telemetry.metrics import EdgeMetrics
+    from edge_runtime.volumes.volume_manager import VolumeManager
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class PodParts:
         log_rotation: Puts logs aside.
         workers: Work on each pod.
         pods: The desired pods.
+        stats: What they use.
     """
 
     stores: PodStores
@@ -90,6 +93,7 @@ class PodParts:
     log_rotation: LogRotation
     workers: PodWorkers
     pods: PodManager
+    stats: StatsCollector
 
     async def load(self) -> None:
         """Take up what the last process left on disk; once, before any loop runs.
@@ -117,16 +121,23 @@ class _Shared:
     cleaning: DeferredCleaning
     probers: ProberManager
     volumes: VolumeManager
+    metrics: EdgeMetrics
 
 
 def build_pod_parts(
-    database: Database, runtime: CriClient, *, settings: PodSettings, relist_period_s: float
+    database: Database,
+    runtime: CriClient,
+    *,
+    settings: PodSettings,
+    relist_period_s: float,
+    metrics: EdgeMetrics,
 ) -> PodParts:
     """Build all parts; nothing runs and nothing is asked yet."""
     shared = _build_shared(
         runtime,
         settings,
-        build_pod_stores(database),
+        build_pod_stores(database, metrics),
+        metrics,
         wake=lambda uid: workers.wake(uid),
         probed=lambda uid: workers.probed(uid),
         relist_period_s=relist_period_s,
@@ -166,6 +177,9 @@ def build_pod_parts(
         ),
         workers=workers,
         pods=_build_pod_manager(shared, workers, images, allocations, termination),
+        stats=build_stats_collector(
+            runtime, settings, own_node=stores.own_node, pods=workers.active, status=cache.get
+        ),
     )
 
 
@@ -173,6 +187,7 @@ def _build_shared(
     runtime: CriClient,
     settings: PodSettings,
     stores: PodStores,
+    metrics: EdgeMetrics,
     *,
     wake: Callable[[PodUID], None],
     probed: Callable[[PodUID], None],
@@ -188,11 +203,23 @@ def _build_shared(
         events=events,
         cache=cache,
         inspector=inspector,
-        pleg=GenericPLEG(inspector, cache, wake=wake, relist_period_s=relist_period_s),
+        pleg=GenericPLEG(
+            inspector,
+            cache,
+            wake=wake,
+            relist_period_s=relist_period_s,
+            relisted=metrics.kubelet.relisted,
+        ),
         hooks=LifecycleHooks(runtime, events=events),
         cleaning=DeferredCleaning(runtime),
-        probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
-        volumes=_build_volumes(settings, stores, runtime),
+        probers=ProberManager(
+            probe=MeasuredProbe(prober.probe, metrics.probes),
+            statuses=stores.statuses,
+            on_result=probed,
+            forgotten=metrics.probes.forget,
+        ),
+        volumes=build_volume_manager(settings, stores, runtime),
+        metrics=metrics,
     )
 
 
@@ -206,19 +233,6 @@ def _build_termination(shared: _Shared) -> PodTermination:
         events=shared.events,
         settings=shared.settings,
     )
-
-
-def _build_volumes(settings: PodSettings, stores: PodStores, runtime: CriClient) -> VolumeManager:
-    plugins = build_volume_plugins(
-        stores.objects,
-        tokens=stores.tokens,
-        allocatable=lambda: settings.admission.allocatable,
-        node=lambda: stores.own_node.node,
-        policy=settings.policy,
-        pods_dir=settings.pods_dir,
-        runtime=runtime,
-    )
-    return VolumeManager(plugins, otherwise=UnsupportedPlugin(), pods_dir=settings.pods_dir)
 
 
 def _build_allocations(
@@ -240,7 +254,7 @@ def _build_images(shared: _Shared, pulls: ImagePullManager) -> ImageManager:
     max_parallel = shared.settings.images.max_parallel_pulls
     return ImageManager(
         shared.runtime,
-        puller=ImagePuller(shared.runtime, max_parallel=max_parallel),
+        puller=ImagePuller(shared.runtime, max_parallel=max_parallel, pulled=shared.metrics.pulled),
         pulls=pulls,
         secrets=PullSecrets(shared.stores.objects),
         record=shared.stores.events.record,
@@ -292,6 +306,7 @@ def _build_workers(
         statuses=shared.stores.statuses,
         records=shared.stores.records,
         events=shared.events,
+        worked=shared.metrics.kubelet.worked,
     )
 
 
@@ -351,7 +366,9 @@ def _build_eviction(
     return EvictionManager(
         settings.eviction,
         look=MachineLook(shared.runtime, root_dir=settings.pods_dir.parent),
-        usage=PodUsageReader(shared.runtime, settings=settings),
+        usage=PodUsageReader(
+            shared.runtime, settings=settings, status=shared.cache.get, cgroups=CgroupReader()
+        ),
         pods=pods,
         node_event=lambda reason, message: recorder.record_node(
             event_type=WARNING, reason=reason, message=message

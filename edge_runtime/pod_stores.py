@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.events.event_recorder import EventRecorder
+from edge_runtime.status.pod_start_times import PodStartTimes
 from edge_runtime.status.status_manager import StatusManager
 from edge_runtime.store.allocation_store import AllocationStore
 from edge_runtime.store.event_store import EventStore
@@ -21,6 +22,7 @@ from edge_runtime.tokens.token_manager import ServiceTokens
 
 if TYPE_CHECKING:
     from edge_runtime.store.database import Database
+    from edge_runtime.telemetry.metrics import EdgeMetrics
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +65,12 @@ class PodStores:
             await each.load()
 
 
-def build_pod_stores(database: Database) -> PodStores:
+def build_pod_stores(database: Database, metrics: EdgeMetrics) -> PodStores:
     """Build them; nothing is read yet."""
+    starts = PodStartTimes(metrics.kubelet.started)
     return PodStores(
         pods=PodStore(database),
-        statuses=StatusManager(StatusStore(database)),
+        statuses=StatusManager(StatusStore(database), starts=starts),
         records=LocalPodState(database),
         events=EventRecorder(EventStore(database)),
         objects=ObjectStore(database),

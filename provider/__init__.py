@@ -3,7 +3,8 @@
 __main__        python -m provider
 cli             the command edgelet-provider
 commands/       what an operator does about a site's trust: token, site, ca
-app             builds every object and owns the one TaskGroup
+app             runs every object and owns the one TaskGroup
+site_parts      SiteParts: all objects, put together
 own_routes      what the provider itself answers on the kubelet port
 loops           loops that it cannot go on without
 settings        what the configuration means to each part

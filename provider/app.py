@@ -1,4 +1,4 @@
-"""Builds every object of the provider and owns its one TaskGroup.
+"""Runs every object of the provider, which site_parts.py builds, and owns the one TaskGroup.
 
     serve
       KubeletServer   API server ──> EdgeClient ══ edge          (connections, each its own task)
@@ -29,47 +29,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import secrets
 import signal
-import socket
-import time
 from typing import TYPE_CHECKING
 
 import uvloop
 
-from provider.config import EDGELET_VERSION, seconds
-from provider.edge_link.edge_client import EdgeClient
-from provider.edge_link.listener import EdgeListener
-from provider.edge_link.site_session import SiteSession
-from provider.edge_link.writer_lease import WriterLease
 from provider.kube.client import KubeClient
 from provider.kube.credentials import load_access
 from provider.kube.errors import CredentialsError
-from provider.kube.event_writer import EventWriter
-from provider.kube.timestamps import utc_now
 from provider.kube.watch import Backoff
-from provider.kubelet_api.kubelet_port import KubeletPort
 from provider.loops import first_error, start_loops
-from provider.node.node_controller import NodeController
-from provider.node.node_lease import NodeLease
-from provider.own_routes import own_routes
-from provider.pods.pod_controller import PodController
-from provider.pods.pod_dependencies import PodDependencies
-from provider.pods.status_writer import StatusWriter
-from provider.pods.sync_stream import SyncOutbox
-from provider.pods.toleration_patch import TolerationPatch
-from provider.serving.health_port import HealthPort
 from provider.serving.https_server import ListenError
-from provider.settings import kubelet_port_settings, node_settings, trust_settings
-from provider.status_page.pod_usage import PodUsage
-from provider.status_page.status_page import PageSources, StatusPage
+from provider.site_parts import SiteParts
 from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
 from provider.trust.errors import SecretUnavailable, TrustError
-from provider.trust.site_trust import SiteTrust
-from tunnel.session import Limits
-from tunnel.sync import EventAck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +113,9 @@ async def serve(
         access = await load_access(config.kubeconfig)
     except CredentialsError as exc:
         raise StartError(str(exc)) from exc
-    async with KubeClient(access, site=config.site) as kube:
-        provider = Provider(config, kube)
+    metrics = ProviderMetrics()
+    async with KubeClient(access, site=config.site, answered=metrics.api_answered) as kube:
+        provider = Provider(config, kube, metrics)
         try:
             if not await provider.load(stop):
                 return
@@ -163,101 +139,12 @@ class Provider:
         writer: Whether this provider is the one that serves the site.
     """
 
-    def __init__(self, config: Config, kube: KubeClient) -> None:
+    def __init__(self, config: Config, kube: KubeClient, metrics: ProviderMetrics) -> None:
         self._config = config
-        self.edge = EdgeClient(site=config.site)
-        self.metrics = ProviderMetrics()
-        self._wire_controllers(config, kube)
-        self._wire_ports(config, kube)
-
-    def _wire_controllers(self, config: Config, kube: KubeClient) -> None:
-        site = config.site
-        outbox = SyncOutbox()
-        self._events = EventWriter(
-            kube.as_node, node_name=site, acknowledge=lambda key: outbox.put(EventAck(id=key))
-        )
-        self._status_writer = StatusWriter(kube.as_node, send=outbox.put)
-        self._node = NodeController(
-            as_node=kube.as_node,
-            as_self=kube.as_self,
-            link=self.edge,
-            settings=node_settings(config),
-            events=self._events,
-            publish=lambda message: self._pods.put_node(message),
-        )
-        self._lease = NodeLease(
-            kube.as_node, self.edge, node_name=site, node_uid=self._node.node_uid
-        )
-        self._tolerations = TolerationPatch(kube.as_self) if config.patch_tolerations else None
-        self._dependencies = PodDependencies(kube.node_objects, send=outbox.put)
-        self._pods = PodController(
-            api=kube.as_node,
-            edge=self.edge,
-            node_name=site,
-            outbox=outbox,
-            status_writer=self._status_writer,
-            dependencies=self._dependencies,
-            on_node_report=self._node.report,
-            on_event=self._events.report,
-            tolerations=self._tolerations,
-            traffic=self.metrics.sync,
-        )
-        self.writer = WriterLease(
-            kube.as_self,
-            namespace=config.site_namespace,
-            identity=f"{socket.gethostname()}_{secrets.token_hex(4)}",
-        )
-
-    def _wire_ports(self, config: Config, kube: KubeClient) -> None:
-        site = config.site
-        self._health = HealthPort(why_not_ready=self._why_not_ready)
-        self._site_session = SiteSession(
-            edge_client=self.edge,
-            report=self._report,
-            limits=Limits(resume_timeout_s=seconds(config.session_resume_timeout)),
-            metrics=self.metrics.tunnel,
-        )
-        self.trust = SiteTrust(
-            api=kube.as_self,
-            site=site,
-            settings=trust_settings(config),
-            report=self._report,
-            now=utc_now,
-        )
-        self.edge_listener = EdgeListener(
-            site=site,
-            site_session=self._site_session,
-            trust=self.trust,
-            monotonic=time.monotonic,
-        )
-        self._page = self._status_page(config)
-        self._kubelet_port = KubeletPort(
-            kube=kube,
-            edge=self.edge,
-            settings=kubelet_port_settings(config),
-            report=self._report,
-            own_routes=own_routes(page=self._page, registry=self.metrics.registry),
-        )
-        self.kubelet = self._kubelet_port.server
-
-    def _status_page(self, config: Config) -> StatusPage:
-        sources = PageSources(
-            round_trip_s=lambda: self._site_session.round_trip_s,
-            pods=self._pods.pods,
-            events=self._events.recent,
-            certificates=lambda: (
-                *self.trust.certificate_ends(),
-                ("Kubelet port", self._kubelet_port.certificate_end()),
-            ),
-        )
-        return StatusPage(
-            site=config.site,
-            version=EDGELET_VERSION,
-            link=self.edge,
-            usage=PodUsage(self.edge),
-            sources=sources,
-            now=utc_now,
-        )
+        self._parts = parts = SiteParts(config, kube, metrics)
+        self.edge, self.metrics = parts.edge, metrics
+        self.kubelet, self.edge_listener = parts.kubelet_port.server, parts.edge_listener
+        self.trust, self.writer = parts.trust, parts.writer
 
     async def load(self, stop: asyncio.Event) -> bool:
         """Read what the ports need; waits for an API server that is away.
@@ -279,7 +166,7 @@ class Provider:
                 raise StartError(str(exc)) from exc
             else:
                 problem.solved()
-                await self._kubelet_port.load()
+                await self._parts.kubelet_port.load()
                 return True
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(backoff.next_delay_s()):
@@ -297,7 +184,7 @@ class Provider:
             await self.kubelet.listen(host=config.kubelet_listen_address, port=config.kubelet_port)
             await self.edge_listener.listen(host=config.edge_listen_address, port=config.edge_port)
             if config.health_port is not None:
-                await self._health.listen(
+                await self._parts.health.listen(
                     host=config.health_listen_address, port=config.health_port
                 )
         except ListenError as exc:
@@ -321,48 +208,36 @@ class Provider:
         # A provider that waits for the Lease has open ports, too.
         ports = {
             "trust": self.trust.run,
-            "kubelet port": self._kubelet_port.run,
-            "status page": self._page.run,
+            "kubelet port": self._parts.kubelet_port.run,
+            "status page": self._parts.page.run,
         }
         async with asyncio.TaskGroup() as tasks:
             running = start_loops(tasks, ports)
-            if await self._acquire_lease(stop):
+            if await self.writer.acquire_unless(stop):
                 await self._serve_site(stop)
             for task in running:
                 task.cancel()
 
     async def _serve_site(self, stop: asyncio.Event) -> None:
         async with asyncio.TaskGroup() as sessions:
-            sessions.create_task(self._site_session.run(), name="sessions")
+            sessions.create_task(self._parts.session.run(), name="sessions")
             try:
                 await self._run_loops(stop)
             finally:
                 await self._drain()
 
-    async def _acquire_lease(self, stop: asyncio.Event) -> bool:
-        async with asyncio.TaskGroup() as tasks:
-            acquiring = tasks.create_task(self.writer.acquire(), name="writer lease")
-            stopping = tasks.create_task(stop.wait())
-            await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            acquiring.cancel()
-            stopping.cancel()
-        return self.writer.is_held
-
-    def _why_not_ready(self) -> str:
-        return "" if self.writer.is_held else "this provider does not hold the site's Lease"
-
     async def _run_loops(self, stop: asyncio.Event) -> None:
         loops = {
             "writer lease": self.writer.keep,
-            "node": self._node.run,
-            "node lease": self._lease.run,
-            "pods": self._pods.run,
-            "pod dependencies": self._dependencies.run,
-            "statuses": self._status_writer.run,
-            "events": self._events.run,
+            "node": self._parts.node.run,
+            "node lease": self._parts.lease.run,
+            "pods": self._parts.pods.run,
+            "pod dependencies": self._parts.dependencies.run,
+            "statuses": self._parts.status_writer.run,
+            "events": self._parts.events.run,
         }
-        if self._tolerations is not None:
-            loops["tolerations"] = self._tolerations.run
+        if self._parts.tolerations is not None:
+            loops["tolerations"] = self._parts.tolerations.run
         async with asyncio.TaskGroup() as tasks:
             running = start_loops(tasks, loops)
             await stop.wait()
@@ -376,19 +251,16 @@ class Provider:
             tasks.create_task(self._hand_over())
             # What is left of the calls ends with the session, and tells its clients so.
             with contextlib.suppress(TimeoutError):
-                await self._site_session.drain(deadline_s=DRAIN_S)
+                await self._parts.session.drain(deadline_s=DRAIN_S)
 
     async def _hand_over(self) -> None:
         """Let the next provider begin at once, while our calls run on."""
         if self.writer.is_held:
-            await self._node.tell_stop(timeout_s=TELL_STOP_S)
+            await self._parts.node.tell_stop(timeout_s=TELL_STOP_S)
             await self.writer.release(timeout_s=TELL_STOP_S)
 
     async def shutdown(self) -> None:
         """Close all ports and all their connections; the last bytes get FLUSH_S."""
         await self.kubelet.shutdown(timeout_s=FLUSH_S)
         await self.edge_listener.shutdown(timeout_s=FLUSH_S)
-        await self._health.shutdown(timeout_s=FLUSH_S)
-
-    def _report(self, *, reason: str, message: str) -> None:
-        self._events.record_node("Warning", reason, message)
+        await self._parts.health.shutdown(timeout_s=FLUSH_S)

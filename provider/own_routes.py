@@ -5,14 +5,13 @@ The kubelet port has asked who calls, and whether they may, before anything here
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from provider.kubelet_api.access import OWN_METRICS_PATH
 from provider.kubelet_api.server import Route
+from tunnel.exposition import CONTENT_TYPE, expose
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -35,8 +34,8 @@ def own_routes(*, page: StatusPage, registry: CollectorRegistry) -> tuple[Route,
     """
 
     async def metrics(_request: web.BaseRequest) -> web.Response:
-        text = await asyncio.to_thread(generate_latest, registry)
-        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        text = await expose(registry)
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
 
     return (
         Route(methods=_GET, path=OWN_METRICS_PATH, call=_here(metrics)),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tunnel.session import Session
 
 SENT, RECEIVED = "sent", "received"
+OUTCOMES = ("completed", "lost", "reset")
 
 
 class TunnelMetrics(Collector):
@@ -30,6 +31,7 @@ class TunnelMetrics(Collector):
 
     def __init__(self) -> None:
         self.reconnects: collections.Counter[str] = collections.Counter()
+        self._reasons: tuple[str, ...] = ()
         self._sessions: list[Session] = []
         # Of the sessions that have ended.
         self._bytes: collections.Counter[str] = collections.Counter()
@@ -40,6 +42,10 @@ class TunnelMetrics(Collector):
         """Count what this session does, from its beginning to its end."""
         self._let_go()
         self._sessions.append(session)
+
+    def expect(self, *reasons: str) -> None:
+        """Show these reasons from the start: what begins with its first event hides that event."""
+        self._reasons = reasons
 
     def reconnected(self, reason: str) -> None:
         """Count a connection after the first; ``reason`` is one of a few words."""
@@ -59,6 +65,7 @@ class TunnelMetrics(Collector):
             "edgelet_tunnel_bytes",
             "Bytes of the HTTP/2 connection, each counted once however often it was sent.",
             label="direction",
+            known=(SENT, RECEIVED),
             values=sum((_bytes_of(session) for session in self._sessions), self._bytes),
         )
         yield GaugeMetricFamily(
@@ -70,6 +77,7 @@ class TunnelMetrics(Collector):
             "edgelet_tunnel_streams",
             "Calls that have ended, by how: completed, reset by either end, lost with the session.",
             label="outcome",
+            known=OUTCOMES,
             values=sum((session.ended_streams for session in self._sessions), self._streams),
         )
         yield CounterMetricFamily(
@@ -81,6 +89,7 @@ class TunnelMetrics(Collector):
             "edgelet_tunnel_reconnects",
             "Connections after the first, by why they were needed or how they came.",
             label="reason",
+            known=self._reasons,
             values=self.reconnects,
         )
 
@@ -94,10 +103,16 @@ class TunnelMetrics(Collector):
         return family
 
     def _by_label(
-        self, name: str, documentation: str, *, label: str, values: collections.Counter[str]
+        self,
+        name: str,
+        documentation: str,
+        *,
+        label: str,
+        known: Iterable[str],
+        values: collections.Counter[str],
     ) -> Metric:
         family = CounterMetricFamily(name, documentation, labels=[label])
-        for value, count in sorted(values.items()):
+        for value, count in sorted({**dict.fromkeys(known, 0), **values}.items()):
             family.add_metric([value], count)
         return family
 

@@ -18,7 +18,12 @@ port_forward        /portForward
 run                 /run
 container_logs      /containerLogs
 log_query           what a log request asks for (pure)
+node_logs           /logs/: files and journal of the machine
+node_log_query      what is asked of them (pure)
 pods                /pods, /runningpods/
+stats               /stats/summary
+metrics             /metrics/resource, /metrics/cadvisor
+own_metrics         /metrics, /metrics/probes
 healthz             /healthz
 sync                /sync: desired pods down, statuses and node reports up
 sync_sources        what the sync stream needs of the rest of the edge

@@ -6,7 +6,6 @@ pkg/kubelet/kubelet_pods.go ``GetKubeletContainerLogs``, ``validateContainerLogS
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from contextlib import aclosing
@@ -15,12 +14,13 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.api.log_query import LogQuery, parse_log_query
 from edge_runtime.api.request import TEXT, ApiError
 from edge_runtime.api.until_closed import until_closed
-from edge_runtime.logs.cri_log import LogOptions
-from edge_runtime.logs.log_file import LogFile, LogReadError
+from edge_runtime.logs.cri_log import LogDecoder, LogOptions
+from edge_runtime.logs.descriptor import LogReadError
 from edge_runtime.logs.log_reader import read_logs
 from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.runtime.errors import NotFound, RuntimeServiceError
+from tunnel.log_positions import POSITIONS_HEADER, POSITIONS_VERSION, encode_frames
 from tunnel.protocol import ResponseHead
 from tunnel.stream import INTERNAL_ERROR
 
@@ -37,6 +37,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _NS_PER_S = 1_000_000_000
+_PLAIN = ResponseHead(status=200, headers=(("content-type", TEXT),))
+_POSITIONED = ResponseHead(
+    status=200, headers=(("content-type", TEXT), (POSITIONS_HEADER, POSITIONS_VERSION))
+)
 _STATUS_LISTS = ("containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses")
 _WAITING_TEXTS = {
     "ErrImagePull": "image can't be pulled",
@@ -90,14 +94,9 @@ class ContainerLogsHandler:
         query = parse_log_query(request)
         container_id = self._find(request, previous=query.previous)
         path = await self._log_path(container_id)
-        await stream.respond(ResponseHead(status=200, headers=(("content-type", TEXT),)))
-        try:
-            await until_closed(stream, self._copy(stream, path, query, container_id))
-        except LogReadError as exc:
-            logger.warning("log cannot be read", extra={"path": path, "reason": exc.reason})
-            stream.reset(INTERNAL_ERROR, str(exc))
-            return
-        await stream.close_write()
+        has_positions = query.follow and (POSITIONS_HEADER, POSITIONS_VERSION) in request.headers
+        copy = self._copy(stream, path, query, container_id, has_positions=has_positions)
+        await until_closed(stream, copy)
 
     def _find(self, request: ApiRequest, *, previous: bool) -> str:
         """Return which container's log is meant, as ``containerd://<id>``."""
@@ -123,23 +122,43 @@ class ContainerLogsHandler:
     async def _log_path(self, container_id: str) -> str:
         bare_id = ContainerID(container_id.partition("://")[2])
         try:
-            path = (await self._runtime.container_status(bare_id)).log_path
-            # Before anything is answered: what is not there has a status of its own.
-            (await asyncio.to_thread(LogFile, path)).close()
+            return (await self._runtime.container_status(bare_id)).log_path
         except RuntimeServiceError as exc:
             text = f"unable to retrieve container logs for {container_id}"
             raise ApiError(400, text) from exc
-        except LogReadError as exc:
-            raise ApiError(400, str(exc)) from exc
-        return path
 
-    async def _copy(self, stream: Stream, path: str, query: LogQuery, container_id: str) -> None:
+    async def _copy(
+        self,
+        stream: Stream,
+        path: str,
+        query: LogQuery,
+        container_id: str,
+        *,
+        has_positions: bool,
+    ) -> None:
         bare_id = ContainerID(container_id.partition("://")[2])
         options = self._options(query)
-        pieces = read_logs(path, options, is_running=lambda: self._is_running(bare_id))
+        decoder = LogDecoder(options)
+        pieces = read_logs(
+            path, options, is_running=lambda: self._is_running(bare_id), decoder=decoder
+        )
         async with aclosing(pieces):
-            async for piece in pieces:
-                await stream.write(piece)
+            try:
+                await anext(pieces)
+            except LogReadError as exc:
+                # Before anything is answered: what is not there has a status of its own.
+                raise ApiError(400, str(exc)) from exc
+            await stream.respond(_POSITIONED if has_positions else _PLAIN)
+            try:
+                async for piece in pieces:
+                    if has_positions:
+                        piece = encode_frames(piece, position_ns=decoder.position_ns)
+                    await stream.write(piece)
+            except LogReadError as exc:
+                logger.warning("log cannot be read", extra={"path": path, "reason": exc.reason})
+                stream.reset(INTERNAL_ERROR, str(exc))
+                return
+        await stream.close_write()
 
     async def _is_running(self, container_id: ContainerID) -> bool:
         try:
@@ -156,8 +175,8 @@ class ContainerLogsHandler:
         since_ns: int | None = None
         if query.since_s is not None:
             since_ns = self._wall_clock_ns() - query.since_s * _NS_PER_S
-        elif query.since_time is not None:
-            since_ns = round(query.since_time.timestamp() * 1_000_000) * 1000
+        else:
+            since_ns = query.since_ns
         return LogOptions(
             follow=query.follow,
             timestamps=query.timestamps,

@@ -7,17 +7,19 @@ pkg/runtime/conversion.go, pkg/apis/core/v1/validation/validation.go ``ValidateP
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.request import ApiError
+from edge_runtime.logs.cri_log import TimestampParser
+from tunnel.log_positions import NS_PER_S, fraction_of_limit
 
 if TYPE_CHECKING:
     from edge_runtime.api.request import ApiRequest
 
 _RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:[.,](?P<fraction>\d+))?(?:[Zz]|[+-]\d\d:\d\d)"
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.,][0-9]+)?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
 )
 
 
@@ -27,7 +29,8 @@ class LogQuery:
 
     Attributes:
         since_s: Only what is at most this many seconds old.
-        since_time: Only what is not older; never together with ``since_s``.
+        since_ns: Only what is not older, nanoseconds since the epoch; never together with
+            ``since_s``.
         tail_lines: Only so many lines at the end; None means all.
         limit_bytes: Stop after so many bytes of output.
         stream: ``All``, or only ``Stdout`` or ``Stderr``.
@@ -37,7 +40,7 @@ class LogQuery:
     previous: bool = False
     timestamps: bool = False
     since_s: int | None = None
-    since_time: datetime | None = None
+    since_ns: int | None = None
     tail_lines: int | None = None
     limit_bytes: int | None = None
     stream: str = "All"
@@ -55,7 +58,7 @@ def parse_log_query(request: ApiRequest) -> LogQuery:
             previous=_flag(request, "previous"),
             timestamps=_flag(request, "timestamps"),
             since_s=_number(request.first("sinceSeconds")),
-            since_time=_time(request.first("sinceTime")),
+            since_ns=_time_ns(request.first("sinceTime")),
             tail_lines=_tail_lines(request),
             limit_bytes=_number(request.first("limitBytes")),
             stream=request.first("stream") or "All",
@@ -64,7 +67,16 @@ def parse_log_query(request: ApiRequest) -> LogQuery:
         raise ApiError(400, '{"message": "Unable to decode query."}') from exc
     if not _is_valid(query, has_since_time=bool(request.query.get("sinceTime"))):
         raise ApiError(422, '{"message": "Invalid request."}')
-    return query
+    return _exact(query)
+
+
+def _exact(query: LogQuery) -> LogQuery:
+    """Take the limit for the nanoseconds that it carries (tunnel/log_positions.py)."""
+    fraction_ns = fraction_of_limit(query.limit_bytes)
+    if query.since_ns is None or fraction_ns is None:
+        return query
+    since_ns = query.since_ns - query.since_ns % NS_PER_S + fraction_ns
+    return replace(query, since_ns=since_ns, limit_bytes=None)
 
 
 def _is_valid(query: LogQuery, *, has_since_time: bool) -> bool:
@@ -98,16 +110,12 @@ def _tail_lines(request: ApiRequest) -> int | None:
     return _number(legacy or request.first("tailLines"))
 
 
-def _time(text: str | None) -> datetime | None:
+def _time_ns(text: str | None) -> int | None:
     if not text or text == "null":
         return None
-    match = _RFC3339.fullmatch(text)
-    if match is None:
+    if not _RFC3339.fullmatch(text):
         raise ValueError(text)
-    fraction = match["fraction"]
-    if fraction is not None:
-        # Python keeps microseconds; what is finer cannot hide a line that is newer.
-        text = text.replace(
-            text[match.start("fraction") - 1 : match.end("fraction")], f".{fraction[:6]:0<6}"
-        )
-    return datetime.fromisoformat(text.upper())
+    time_ns = TimestampParser().parse(text.upper().replace(",", ".").encode())
+    if time_ns is None:
+        raise ValueError(text)
+    return time_ns

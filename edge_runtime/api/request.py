@@ -43,6 +43,7 @@ class ApiRequest:
 
     Attributes:
         method: The caller's own method, for an upgrade that of ``edgelet-method``.
+        pattern: The route's.
         parameters: Parts of the path by name, percent-decoded exactly once.
         query: Query parameters with all their values, decoded.
         headers: End-to-end header fields, lower-case names, repeats kept.
@@ -50,6 +51,7 @@ class ApiRequest:
     """
 
     method: str
+    pattern: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     headers: tuple[tuple[str, str], ...] = ()

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from edge_runtime.api.request import ApiError, ApiRequest, respond_bytes
+from edge_runtime.telemetry.current_trace import belonging_to
 from tunnel.protocol import METHOD_HEADER
+from tunnel.trace_context import parse_trace_context
+from tunnel.tracing import NoTracer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tunnel.protocol import RequestHead
     from tunnel.stream import Stream
+    from tunnel.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +48,19 @@ class Router:
     """Dispatches the streams that arrive through the tunnel.
 
     Raises:
-        ValueError: Two routes have the same shape.
+        ValueError: A path could be that of two routes.
     """
 
-    def __init__(self, routes: Iterable[Route]) -> None:
-        self._routes: dict[tuple[str, int], tuple[Route, tuple[str, ...]]] = {}
+    def __init__(self, routes: Iterable[Route], *, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer or NoTracer()
+        # By first segment and length.
+        self._routes: dict[tuple[str, int], list[tuple[Route, tuple[str, ...]]]] = {}
         for route in routes:
             segments = tuple(route.pattern.strip("/").split("/"))
-            shape = (segments[0], len(segments))
-            if shape in self._routes:
+            alike = self._routes.setdefault((segments[0], len(segments)), [])
+            if any(_may_be_both(segments, other) for _, other in alike):
                 raise ValueError(f"two routes have the shape of {route.pattern}")
-            self._routes[shape] = (route, segments)
+            alike.append((route, segments))
 
     async def handle(self, stream: Stream) -> None:
         """Answer one stream; one failing request ends only itself.
@@ -65,7 +71,13 @@ class Router:
         """
         try:
             handler, request = self.resolve(stream.request)
-            await handler(request, stream)
+            parent = parse_trace_context(request.headers)
+            name = f"{request.method} {request.pattern}"
+            with (
+                self._tracer.span(name, parent=parent, is_server=True) as context,
+                belonging_to(context),
+            ):
+                await handler(request, stream)
         except ApiError as error:
             logger.info(
                 "request refused",
@@ -88,21 +100,39 @@ class Router:
         raw_path, _, raw_query = head.path.partition("?")
         # Split BEFORE decoding: an encoded slash belongs to its segment and never makes a new one.
         segments = raw_path.removeprefix("/").removesuffix("/").split("/")
-        found = self._routes.get((segments[0], len(segments)))
-        if found is None:
-            raise ApiError(404, "404: Page Not Found")
-        route, names = found
+        route, names = self._find(segments)
         method = _method(head)
         if method not in route.methods:
             allow = ", ".join(route.methods)
             raise ApiError(405, "405: Method Not Allowed", headers=(("allow", allow),))
         return route.handler, ApiRequest(
             method=method,
+            pattern=route.pattern,
             parameters=_parameters(names, segments),
             query=parse_query(raw_query),
             headers=head.headers,
             protocol=head.protocol,
         )
+
+    def _find(self, segments: Sequence[str]) -> tuple[Route, tuple[str, ...]]:
+        for route, names in self._routes.get((segments[0], len(segments)), ()):
+            if all(
+                _is_name(name) or name == part for name, part in zip(names, segments, strict=True)
+            ):
+                return route, names
+        raise ApiError(404, "404: Page Not Found")
+
+
+def _may_be_both(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether a path may have the shape of both, which are equally long."""
+    return all(
+        _is_name(mine) or _is_name(theirs) or mine == theirs
+        for mine, theirs in zip(one, other, strict=True)
+    )
+
+
+def _is_name(segment: str) -> bool:
+    return segment.startswith("{")
 
 
 def parse_query(raw: str) -> dict[str, tuple[str, ...]]:
@@ -131,9 +161,7 @@ def _method(head: RequestHead) -> str:
 def _parameters(names: tuple[str, ...], segments: list[str]) -> Mapping[str, str]:
     parameters: dict[str, str] = {}
     for name, segment in zip(names, segments, strict=True):
-        if not name.startswith("{"):
-            if name != segment:
-                raise ApiError(404, "404: Page Not Found")
+        if not _is_name(name):
             continue
         try:
             parameters[name[1:-1]] = unquote(segment, errors="strict")

@@ -147,6 +147,10 @@ class EventRecorder:
         reports = [self.tell(event_id) for event_id in list(self._outbox)]
         return [report for report in reports if report is not None]
 
+    def waiting(self) -> int:
+        """Return how many events the API is not known to hold."""
+        return len(self._outbox)
+
     def changed(self) -> EventChanges:
         """Return an iterator over the events persisted from now on."""
         return EventChanges(self, self._feed.subscribe())

@@ -51,6 +51,7 @@ RECLAIM_TIMEOUT_S = 300.0
 _RECLAIM_ERRORS = (ImageGCError, RuntimeServiceError, StoreError, OSError, TimeoutError)
 _MEASURED_ON_IMAGEFS = (Signal.IMAGEFS_AVAILABLE, Signal.IMAGEFS_INODES_FREE)
 _MEASURED_ON_NODEFS = (Signal.NODEFS_AVAILABLE, Signal.NODEFS_INODES_FREE)
+_MEASURED_ON_DISKS = (*_MEASURED_ON_IMAGEFS, *_MEASURED_ON_NODEFS)
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ logger = logging.getLogger(__name__)
 class Usage(Protocol):
     """What measures pods (eviction/pod_usage.py)."""
 
-    async def measure(self, pods: Sequence[Pod]) -> Mapping[PodUID, PodUse]:
-        """Return what each pod uses; raises RuntimeServiceError and OSError."""
+    async def measure(self, pods: Sequence[Pod], *, disks: bool = True) -> Mapping[PodUID, PodUse]:
+        """Return what each uses, of disks if asked; raises RuntimeServiceError and OSError."""
         ...
 
 
@@ -191,9 +192,9 @@ class EvictionManager:
             usage, dedicated_imagefs = await self._look()
         return observe(usage), dedicated_imagefs
 
-    async def _measure(self, pods: Sequence[Pod]) -> Mapping[PodUID, PodUse]:
+    async def _measure(self, pods: Sequence[Pod], *, disks: bool) -> Mapping[PodUID, PodUse]:
         async with asyncio.timeout(LOOK_TIMEOUT_S):
-            return await self._usage.measure(pods)
+            return await self._usage.measure(pods, disks=disks)
 
     async def _enforce_limits(
         self, running: Sequence[Pod], *, dedicated_imagefs: bool
@@ -202,7 +203,7 @@ class EvictionManager:
         limited = [pod for pod in running if has_storage_limits(pod)]
         if not limited:
             return ()
-        uses = await self._measure(limited)
+        uses = await self._measure(limited, disks=True)
         evicted = []
         for pod in limited:
             use = uses.get(pod.uid)
@@ -237,7 +238,7 @@ class EvictionManager:
         *,
         dedicated_imagefs: bool,
     ) -> tuple[Pod, ...]:
-        uses = await self._measure(running)
+        uses = await self._measure(running, disks=threshold.signal in _MEASURED_ON_DISKS)
         ranked = rank_pods(running, uses, threshold.signal, dedicated_imagefs=dedicated_imagefs)
         for pod in ranked:
             message = eviction_message(

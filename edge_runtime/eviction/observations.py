@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.eviction_thresholds import Signal
+from edge_runtime.objects.node_stats import DiskUse
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,21 +47,6 @@ class Observation:
 
     available: int
     capacity: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DiskUse:
-    """What lies on a disk."""
-
-    size_bytes: int = 0
-    inodes: int = 0
-
-    def __add__(self, other: DiskUse) -> DiskUse:
-        """Return both together."""
-        return DiskUse(
-            size_bytes=self.size_bytes + other.size_bytes,
-            inodes=self.inodes + other.inodes,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,34 +1,32 @@
-"""What pods use: memory and writable layers as the runtime tells, logs and volumes as they lie."""
+"""What pods use now: memory and processes as the kernel counts them, layers as the runtime tells.
+
+Logs and volumes are measured as they lie. Nothing is taken from what others read some seconds ago:
+by this, pods are ended.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import stat
-from collections import defaultdict
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.eviction.observations import ContainerUse, DiskUse, PodUse
-from edge_runtime.machine.cgroup_files import is_unified
-from edge_runtime.machine.cgroups import CGROUP_MOUNT
-from edge_runtime.objects.qos import QOSClass, compute_qos_class
-from edge_runtime.objects.runtime_status import POD_UID_LABEL
+from edge_runtime.eviction.observations import ContainerUse, PodUse
+from edge_runtime.objects.node_stats import DiskUse
+from edge_runtime.objects.qos import compute_qos_class
+from edge_runtime.stats.disk_use import disk_use
+from edge_runtime.stats.running_pods import CgroupPaths, running_pods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from edge_runtime.objects.container import ContainerID
+    from edge_runtime.objects.node_stats import ContainerFigures
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_stats import ContainerStats, FilesystemUsage
+    from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.stats.cgroup_reader import CgroupReader
 
-# Entries of one folder that are looked at; what lies beyond is not counted, so a pod may use more
-# than is seen, but no pod keeps the look at all others waiting.
-MAX_ENTRIES = 200_000
 _EMPTY_DIRS = "volumes/kubernetes.io~empty-dir"
-_BLOCK_BYTES = 512
-_OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_PASSED_OVER = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
 
 class MeasuringRuntime(Protocol):
@@ -41,8 +39,8 @@ class MeasuringRuntime(Protocol):
         ...
 
 
-class PodFolders(Protocol):
-    """Where what a pod writes lies (pods/pod_settings.py)."""
+class PodFolders(CgroupPaths, Protocol):
+    """Where what a pod writes lies, and where it runs (pods/pod_settings.py)."""
 
     @property
     def pod_logs_dir(self) -> Path:
@@ -54,10 +52,6 @@ class PodFolders(Protocol):
         """Root of the pods' own folders."""
         ...
 
-    def cgroup_parent(self, uid: PodUID, qos: QOSClass) -> str:
-        """Return the cgroup of a pod of that class."""
-        ...
-
 
 class PodUsageReader:
     """Measures pods when asked; keeps nothing."""
@@ -67,128 +61,83 @@ class PodUsageReader:
         runtime: MeasuringRuntime,
         *,
         settings: PodFolders,
-        cgroup_mount: Path = CGROUP_MOUNT,
+        status: Callable[[PodUID], PodRuntimeStatus],
+        cgroups: CgroupReader,
     ) -> None:
+        """Prepare; nothing is measured yet.
+
+        Args:
+            runtime: Tells what writable layers hold.
+            settings: Where pods' folders and control groups are.
+            status: Returns what the runtime has of a pod.
+            cgroups: Reads control groups.
+        """
         self._runtime = runtime
         self._settings = settings
-        self._cgroup_mount = cgroup_mount
+        self._status = status
+        self._cgroups = cgroups
 
-    async def measure(self, pods: Sequence[Pod]) -> dict[PodUID, PodUse]:
+    async def measure(self, pods: Sequence[Pod], *, disks: bool = True) -> dict[PodUID, PodUse]:
         """Return what each of these pods uses now.
+
+        Args:
+            pods: Which to measure.
+            disks: Whether what lies on disks is wanted: then the runtime is asked, and folders are
+                walked through. A machine that is short of memory had better not.
 
         Raises:
             RuntimeServiceError: The runtime does not answer.
-            OSError: A folder cannot be read.
+            OSError: A folder or a file of the kernel cannot be read.
         """
+        running = running_pods(pods, status=self._status, paths=self._settings)
+        figures = {each.uid: each.containers for each in running}
+        layers = await self._layers(pods) if disks else {}
+        return await asyncio.to_thread(
+            lambda: {
+                pod.uid: self._use(pod, figures.get(pod.uid, ()), layers, disks=disks)
+                for pod in pods
+            }
+        )
+
+    async def _layers(self, pods: Sequence[Pod]) -> dict[ContainerID, DiskUse]:
         if len(pods) == 1:
             stats = await self._runtime.list_container_stats(pod_uid=pods[0].uid)
         else:
             stats = await self._runtime.list_container_stats()
-        by_pod = _newest_by_pod(stats)
-        return await asyncio.to_thread(
-            lambda: {pod.uid: self._use(pod, by_pod[pod.uid]) for pod in pods}
-        )
+        return {each.id: _layer(each.writable_layer) for each in stats if each.writable_layer}
 
-    def _use(self, pod: Pod, stats: Mapping[str, ContainerStats]) -> PodUse:
+    def _use(
+        self,
+        pod: Pod,
+        containers: Iterable[ContainerFigures],
+        layers: Mapping[ContainerID, DiskUse],
+        *,
+        disks: bool,
+    ) -> PodUse:
         logs = self._settings.pod_logs_dir / pod.log_folder_name
         folder = self._settings.pods_dir / pod.uid / _EMPTY_DIRS
         parent = self._settings.cgroup_parent(pod.uid, compute_qos_class(pod))
+        volumes = _empty_dirs_on_disk(pod) if disks else ()
         return PodUse(
             containers=tuple(
                 ContainerUse(
-                    name=name,
-                    memory_bytes=each.memory.working_set_bytes if each.memory else None,
-                    writable_layer=_layer(each.writable_layer),
-                    logs=disk_use(logs / name),
+                    name=each.name,
+                    memory_bytes=self._memory_bytes(each),
+                    writable_layer=layers.get(each.id),
+                    logs=disk_use(logs / each.name) if disks else DiskUse(),
                 )
-                for name, each in sorted(stats.items())
+                for each in containers
             ),
-            volumes={name: disk_use(folder / name) for name in _empty_dirs_on_disk(pod)},
-            processes=count_processes(parent, mount=self._cgroup_mount),
+            volumes={name: disk_use(folder / name) for name in volumes},
+            processes=self._cgroups.tasks(parent) or 0,
         )
 
-
-def count_processes(parent: str, *, mount: Path = CGROUP_MOUNT) -> int:
-    """Return how many processes and threads run in a pod's cgroup, 0 where none is."""
-    tree = mount if is_unified(mount) else mount / "pids"
-    try:
-        return int((tree / parent.lstrip("/") / "pids.current").read_text())
-    except FileNotFoundError:
-        return 0
+    def _memory_bytes(self, container: ContainerFigures) -> int | None:
+        memory = self._cgroups.memory(container.group)
+        return None if memory is None else memory.working_set_bytes
 
 
-def disk_use(folder: Path, *, max_entries: int = MAX_ENTRIES) -> DiskUse:
-    """Return what a folder holds on its own filesystem; blocks.
-
-    Args:
-        folder: One that is not there holds nothing.
-        max_entries: How many files and folders are looked at.
-
-    Raises:
-        OSError: It cannot be read.
-    """
-    try:
-        device = folder.lstat().st_dev
-    except FileNotFoundError:
-        return DiskUse()
-    size_bytes = inodes = 0
-    left, seen = [os.fspath(folder)], set[int]()
-    while left:
-        for path, found in _look_into(left.pop()):
-            if found.st_dev != device:
-                continue  # something else is mounted there
-            if stat.S_ISDIR(found.st_mode):
-                left.append(path)
-            elif found.st_nlink > 1:
-                if found.st_ino in seen:
-                    continue
-                seen.add(found.st_ino)
-            size_bytes += found.st_blocks * _BLOCK_BYTES
-            inodes += 1
-            if inodes >= max_entries:
-                return DiskUse(size_bytes=size_bytes, inodes=inodes)
-    return DiskUse(size_bytes=size_bytes, inodes=inodes)
-
-
-def _look_into(folder: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield path and state of what lies in a folder; what is changed meanwhile is passed over.
-
-    The folder is a pod's: it may put a link in its place at any moment, or nest folders deeper than
-    a path can name. Neither may keep us from measuring the other pods.
-    """
-    try:
-        descriptor = os.open(folder, _OPEN_FOLDER)
-    except OSError as exc:
-        if exc.errno not in _PASSED_OVER:
-            raise
-        return
-    try:
-        with os.scandir(descriptor) as entries:
-            for entry in entries:
-                try:
-                    found = entry.stat(follow_symlinks=False)
-                except FileNotFoundError:
-                    continue
-                yield f"{folder}/{entry.name}", found
-    finally:
-        os.close(descriptor)
-
-
-def _newest_by_pod(
-    stats: Iterable[ContainerStats],
-) -> dict[str, dict[str, ContainerStats]]:
-    found: defaultdict[str, dict[str, ContainerStats]] = defaultdict(dict)
-    for each in stats:
-        containers = found[each.labels.get(POD_UID_LABEL, "")]
-        known = containers.get(each.name)
-        if known is None or each.attempt > known.attempt:
-            containers[each.name] = each
-    return found
-
-
-def _layer(usage: FilesystemUsage | None) -> DiskUse | None:
-    if usage is None:
-        return None
+def _layer(usage: FilesystemUsage) -> DiskUse:
     return DiskUse(size_bytes=usage.used_bytes, inodes=usage.inodes_used)
 
 

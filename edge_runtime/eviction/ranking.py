@@ -18,7 +18,8 @@ from edge_runtime.objects.pod_resources import pod_requests
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from edge_runtime.eviction.observations import DiskUse, PodUse
+    from edge_runtime.eviction.observations import PodUse
+    from edge_runtime.objects.node_stats import DiskUse
     from edge_runtime.objects.pod import Pod, PodUID
 
 _INODES = (Signal.NODEFS_INODES_FREE, Signal.IMAGEFS_INODES_FREE)

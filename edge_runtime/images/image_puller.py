@@ -43,6 +43,13 @@ class PullingRuntime(Protocol):
         ...
 
 
+class Pulled(Protocol):
+    """Who is told of pulls (telemetry/metrics.py)."""
+
+    def __call__(self, *, duration_s: float, has_failed: bool) -> None:
+        """Take note of a pull that is over; never waits."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PulledImage:
     """A pull that succeeded.
@@ -69,6 +76,7 @@ class ImagePuller:
         *,
         max_parallel: int | None = DEFAULT_PARALLEL_PULLS,
         monotonic: Callable[[], float] = time.monotonic,
+        pulled: Pulled = lambda *, duration_s, has_failed: None,
     ) -> None:
         """Prepare.
 
@@ -76,8 +84,10 @@ class ImagePuller:
             runtime: Does the work.
             max_parallel: Pulls at the same time; None for as many as there are containers.
             monotonic: A clock, in seconds.
+            pulled: Told of each pull that was not cancelled.
         """
         self._runtime = runtime
+        self._pulled = pulled
         self._turns: contextlib.AbstractAsyncContextManager[object] = (
             contextlib.nullcontext() if max_parallel is None else asyncio.Semaphore(max_parallel)
         )
@@ -100,8 +110,13 @@ class ImagePuller:
         asked_at = self._monotonic()
         async with self._turns:
             started_at = self._monotonic()
-            ref, credential = await self._try_all(image, credentials, sandbox)
+            try:
+                ref, credential = await self._try_all(image, credentials, sandbox)
+            except PullFailed:
+                self._pulled(duration_s=self._monotonic() - started_at, has_failed=True)
+                raise
             ended_at = self._monotonic()
+            self._pulled(duration_s=ended_at - started_at, has_failed=False)
         return PulledImage(
             ref=ref,
             credential=credential,

@@ -1,8 +1,14 @@
 """Logs of containers, as the runtime writes them.
 
 cri_log.py     the CRI log format: lines, partial lines, what of them was asked for; pure
-log_file.py    one log file: opened safely, read in pieces, searched from its end
-log_rotation.py  LogRotation: puts large log files aside, and drops the oldest
-termination_message.py  what a container said last: its message, or the end of its log
+descriptor.py  log files and their folders: opened safely, closed when nobody uses them
+log_file.py    one log file: read in pieces, searched from its end and by time
+compressed_log.py  one that rotation compressed, read as if it were not
+log_folder.py  LogFolder: what rotation left of a log, in order
+log_chain.py   LogChain: the files of one log that are still to be read
 log_reader.py  read_logs: a container's log as bytes, followed while it grows
+log_rotation.py  LogRotation: puts large log files aside, and drops the oldest
+node_log_folder.py  NodeLogFolder: the machine's own log folder
+journal.py     Journal: the machine's journal, as journalctl prints it
+termination_message.py  what a container said last: its message, or the end of its log
 """

@@ -21,6 +21,9 @@ _RECORD = re.compile(rb"^([^ \n]+) (stdout|stderr) ([FP])[^ \n]* ([^\n]*\n?)", r
 # pattern does so at some hundred MB/s.
 _WHOLE_LINE = re.compile(rb"^[^ \n]+ std(?:out|err) F[^ \n]* ([^\n]*\n)", re.MULTILINE)
 _PARTIAL_MARKS = (b" stdout P", b" stderr P")
+_PART = re.compile(rb"^[^ \n]+ std(?:out|err) P", re.MULTILINE)
+# Enough of a record for its time, its stream and its tag.
+_HEAD_BYTES = 64
 _FRACTION_DIGITS = 9
 _NS_PER_S = 1_000_000_000
 
@@ -63,6 +66,15 @@ class LogDecoder:
         self._times = TimestampParser()
         # Streams whose last record was a part, and whether that line is shown.
         self._open_lines: dict[bytes, bool] = {}
+        self._whole_until = b""
+
+    @property
+    def position_ns(self) -> int | None:
+        """The time of the last record up to which no line was left unfinished.
+
+        None until there is one. From the nanosecond behind it on is what is still to come.
+        """
+        return self._times.parse(self._whole_until)
 
     @property
     def is_exhausted(self) -> bool:
@@ -83,6 +95,13 @@ class LogDecoder:
         self._rest = data[end:]
         return self._limited(self._decode(complete))
 
+    def end_file(self) -> bytes:
+        """Return the text of a last record whose line end never came, with one.
+
+        A line that goes on in the next file stays open.
+        """
+        return self.receive_data(b"\n") if self._rest else b""
+
     def finish(self) -> bytes:
         """Return the text of a last record whose line end never came; the decoder starts anew."""
         rest, self._rest = self._rest, b""
@@ -92,6 +111,7 @@ class LogDecoder:
 
     def _decode(self, records: bytes) -> bytes:
         if self._is_plain and self._since_ns is None and not self._has_parts(records):
+            self._whole_until = _last_time(records)
             return b"".join(_WHOLE_LINE.findall(records))
         return b"".join(self._record(*match.groups()) for match in _RECORD.finditer(records))
 
@@ -108,6 +128,8 @@ class LogDecoder:
             text = text.removesuffix(b"\n")
         else:
             self._open_lines.pop(stream, None)
+            if not self._open_lines:
+                self._whole_until = time
         if not is_shown:
             return b""
         return fixed_width(time) + b" " + text if self._timestamps and is_start else text
@@ -163,12 +185,66 @@ def fixed_width(time: bytes) -> bytes:
     return head + b"." + fraction.ljust(_FRACTION_DIGITS, b"0") + zone
 
 
+class LineCounter:
+    """Count the lines of a log that comes in pieces.
+
+    Attributes:
+        lines: How many lines have ended.
+        is_in_line: Whether the last record was a part of a line.
+    """
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.is_in_line = False
+        self._rest = b""
+
+    def receive_data(self, data: bytes) -> None:
+        """Take the next bytes of the file."""
+        end = data.rfind(b"\n") + 1
+        if end == 0:
+            self._rest = _bounded(self._rest + data)
+            return
+        records = self._rest + data[:end]
+        self._rest = data[end:]
+        self.lines += _line_ends(records)
+        start = records.rfind(b"\n", 0, -1) + 1
+        self.is_in_line = not _ends_line(records[start : start + _HEAD_BYTES])
+
+
+def after_lines(records: bytes, lines: int) -> tuple[int, int]:
+    """Find what follows the first lines of a stretch of whole records.
+
+    Args:
+        records: Whole records, each with its line end.
+        lines: How many lines are to be skipped, at least 1.
+
+    Returns:
+        Offset of what follows them and 0, or the stretch's length and how many are missing.
+    """
+    ends = _line_ends(records)
+    if ends < lines:
+        return len(records), lines - ends
+    start = 0
+    while lines > 0:
+        end = records.index(b"\n", start) + 1
+        lines -= _ends_line(records[start : start + _HEAD_BYTES])
+        start = end
+    return start, 0
+
+
+def first_time_ns(data: bytes) -> int | None:
+    """Return the time of the first record, None where there is none that can be read."""
+    match = _RECORD.match(data)
+    return None if match is None else TimestampParser().parse(match[1])
+
+
 def count_back(records: bytes, wanted: int, *, is_end: bool) -> tuple[int, int]:
     """Find where the last lines of a stretch of whole records begin.
 
     Args:
         records: Whole records; the last one may lack its line end.
-        wanted: How many lines are still wanted, at least 1.
+        wanted: How many lines are still wanted; 0 for none but the start of a line that goes on
+            behind this stretch.
         is_end: Whether the file ends with this stretch: a line that goes on counts there.
 
     Returns:
@@ -180,7 +256,7 @@ def count_back(records: bytes, wanted: int, *, is_end: bool) -> tuple[int, int]:
     while end > 0:
         start = records.rfind(b"\n", 0, end - 1) + 1
         # A record that ends a line starts a new line after it.
-        if _ends_line(records[start : start + 64]) or is_last:
+        if _ends_line(records[start : start + _HEAD_BYTES]) or is_last:
             if missing == 0:
                 return end, 0
             missing -= 1
@@ -192,6 +268,15 @@ def count_back(records: bytes, wanted: int, *, is_end: bool) -> tuple[int, int]:
 def _ends_line(head: bytes) -> bool:
     match = _RECORD.match(head)
     return match is None or match[3] == b"F"
+
+
+def _line_ends(records: bytes) -> int:
+    return records.count(b"\n") - len(_PART.findall(records))
+
+
+def _last_time(records: bytes) -> bytes:
+    start = records.rfind(b"\n", 0, -1) + 1
+    return records[start : start + _HEAD_BYTES].partition(b" ")[0]
 
 
 def _split_time(text: bytes) -> tuple[bytes, bytes, bytes]:

@@ -1,67 +1,87 @@
-"""One log file: opened safely, read in pieces, searched from its end. All of it blocks."""
+"""One log file: read in pieces, searched from its end or by time. All of it blocks."""
 
 from __future__ import annotations
 
 import os
-import stat
-import threading
-import weakref
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from contextlib import closing
+from typing import TYPE_CHECKING, Protocol, Self
 
-from edge_runtime.logs.cri_log import MAX_RECORD_BYTES, count_back
+from edge_runtime.logs.cri_log import MAX_RECORD_BYTES, count_back, first_time_ns
+from edge_runtime.logs.descriptor import open_log_file, open_log_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
 
+    from edge_runtime.logs.descriptor import Descriptor
+
 PIECE_BYTES = 256 << 10
+# So much is read to tell of what time a stretch of the file is.
+_SAMPLE_BYTES = 8 << 10
+_STRIDE_BYTES = 64 << 10
+_MAX_SAMPLES = 2048
+_HEAD_BYTES = 256
 
 
-class LogReadError(Exception):
-    """A log cannot be read: not there, not a regular file, or the disk failed.
+class LogSource(Protocol):
+    """One file of a log, compressed or not (compressed_log.py); all of it blocks."""
 
-    Attributes:
-        path: The file.
-    """
+    identity: tuple[int, int]
+    cuts: int
 
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)
-        self.path = path
-        self.reason = reason
+    def read(self, max_bytes: int = PIECE_BYTES) -> bytes:
+        """Return the next bytes; b"" at the end."""
+        ...
 
-    def __str__(self) -> str:
-        return f'failed to read log file "{self.path}": {self.reason}'
+    def head(self) -> bytes:
+        """Return how the log begins, by which it is known again once it is compressed."""
+        ...
+
+    def first_time_ns(self) -> int | None:
+        """Return the time of the first record, None where there is none."""
+        ...
+
+    def seek_tail(self, missing: int, *, is_end: bool) -> int | None:
+        """Go to where the last lines begin; see LogFile."""
+        ...
+
+    def seek_since(self, since_ns: int) -> None:
+        """Go to shortly before the first line of that time."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        ...
+
+    def close(self) -> None:
+        """Close it, at the end of a call that another thread still makes."""
+        ...
 
 
 class LogFile:
-    """A log file and how far it was read."""
+    """A log file and how far it was read.
 
-    def __init__(self, path: str) -> None:
-        """Open the file.
+    Attributes:
+        identity: Device and inode: what stays the same when it is renamed.
+        cuts: How often it was found cut off and was begun anew.
+    """
+
+    def __init__(self, path: str, *, folder: Descriptor | None = None) -> None:
+        """Open the file, below a folder that is open already or by its path.
 
         Raises:
-            LogReadError: It is not there, or a link or anything but a regular file: whoever can put
-                one into the log folder must not make us read another file.
+            LogReadError: It is not there, or nothing that may be read (descriptor.py).
         """
+        if folder is None:
+            with closing(open_log_folder(path)) as own:
+                self._descriptor = open_log_file(own, path)
+        else:
+            self._descriptor = open_log_file(folder, path)
+        with self._descriptor.lend() as fd:
+            found = os.fstat(fd)
         self.path = path
-        # Without O_NONBLOCK a pipe of that name would stop us before we see what it is.
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-        try:
-            self._fd = os.open(path, flags)
-        except OSError as exc:
-            raise LogReadError(path, exc.strerror or str(exc)) from exc
-        # Also when it is dropped unclosed: whoever waited for it to be opened may be gone by then.
-        self._release = weakref.finalize(self, os.close, self._fd)
-        found = os.fstat(self._fd)
-        if not stat.S_ISREG(found.st_mode):
-            self._release()
-            raise LogReadError(path, "it is not a regular file")
-        self._identity = (found.st_dev, found.st_ino)
+        self.identity = (found.st_dev, found.st_ino)
+        self.cuts = 0
         self._offset = 0
-        self._lock = threading.Lock()
-        self._users = 0
-        self._is_closing = False
 
     def __enter__(self) -> Self:
         return self
@@ -76,76 +96,107 @@ class LogFile:
 
     def close(self) -> None:
         """Close the file, at the end of a call that another thread still makes."""
-        with self._lock:
-            self._is_closing = True
-            self._close_when_unused()
+        self._descriptor.close()
 
-    def read(self) -> bytes:
-        """Return the next bytes, at most PIECE_BYTES; b"" at the end, which may move later.
+    def read(self, max_bytes: int = PIECE_BYTES) -> bytes:
+        """Return the next bytes; b"" at the end, which may move later.
 
         A file that was cut (copied and truncated) is read from its start again.
 
         Raises:
             LogReadError: The disk failed.
         """
-        with self._open_fd() as fd:
-            data = os.pread(fd, PIECE_BYTES, self._offset)
+        with self._descriptor.lend() as fd:
+            data = os.pread(fd, max_bytes, self._offset)
             if not data and os.fstat(fd).st_size < self._offset:
                 self._offset = 0
-                data = os.pread(fd, PIECE_BYTES, 0)
+                self.cuts += 1
+                data = os.pread(fd, max_bytes, 0)
         self._offset += len(data)
         return data
 
-    def is_replaced(self) -> bool:
-        """Whether the path leads to another file by now, because the log was rotated."""
-        try:
-            found = os.stat(self.path, follow_symlinks=False)
-        except FileNotFoundError:
-            return False
-        return (found.st_dev, found.st_ino) != self._identity
+    def head(self) -> bytes:
+        """Return how the log begins."""
+        with self._descriptor.lend() as fd:
+            return os.pread(fd, _HEAD_BYTES, 0)
 
-    def seek_tail(self, lines: int) -> None:
-        """Go to where the last ``lines`` lines begin; reads only as much from the end as needed.
+    def is_empty(self) -> bool:
+        """Whether nothing is in it."""
+        with self._descriptor.lend() as fd:
+            return os.fstat(fd).st_size == 0
+
+    def first_time_ns(self) -> int | None:
+        """Return the time of the first record, None where there is none."""
+        with self._descriptor.lend() as fd:
+            return first_time_ns(os.pread(fd, _SAMPLE_BYTES, 0))
+
+    def rewind(self) -> None:
+        """Go to the start."""
+        self._offset = 0
+
+    def seek_tail(self, missing: int, *, is_end: bool = True) -> int | None:
+        """Go to where the last lines begin; reads only as much from the end as needed.
+
+        Args:
+            missing: How many lines are wanted; 0 for none but the start of a line that goes on in
+                the file behind this one.
+            is_end: Whether the log ends here: a line that goes on counts there.
+
+        Returns:
+            None when the place is in this file; else how many lines the file before it must have,
+            and this one is read from its start.
 
         Raises:
             LogReadError: The disk failed.
         """
-        with self._open_fd() as fd:
-            self._offset = _find_tail(fd, lines)
+        with self._descriptor.lend() as fd:
+            end = os.fstat(fd).st_size
+            if missing == 0 and is_end:
+                self._offset = end
+                return None
+            self._offset = 0
+            while end > 0:
+                start, records = _records_before(fd, end)
+                offset, missing = count_back(records, missing, is_end=is_end)
+                if offset > 0 and missing == 0:
+                    self._offset = start + offset
+                    return None
+                end, is_end = start, False
+        return missing
 
-    @contextmanager
-    def _open_fd(self) -> Iterator[int]:
-        """Lend the descriptor: its number MUST NOT be free for another file while it is used."""
-        with self._lock:
-            if self._is_closing:
-                raise LogReadError(self.path, "it was closed")
-            self._users += 1
-        try:
-            yield self._fd
-        except OSError as exc:
-            raise LogReadError(self.path, exc.strerror or str(exc)) from exc
-        finally:
-            with self._lock:
-                self._users -= 1
-                self._close_when_unused()
+    def seek_since(self, since_ns: int) -> None:
+        """Go to shortly before the first line of that time or a later one.
 
-    def _close_when_unused(self) -> None:
-        if self._is_closing and self._users == 0:
-            self._release()
+        The file is sampled from its start: times that jump back, as clocks do, lead to where the
+        first jump is, so that no later line is left out.
+
+        Raises:
+            LogReadError: The disk failed.
+        """
+        with self._descriptor.lend() as fd:
+            size = os.fstat(fd).st_size
+            stride = max(_STRIDE_BYTES, size // _MAX_SAMPLES)
+            self._offset = 0
+            for place in range(0, size, stride):
+                start, time_ns = _sample(fd, place)
+                if time_ns is None:
+                    continue
+                if time_ns >= since_ns:
+                    return
+                self._offset = start
 
 
-def _find_tail(fd: int, lines: int) -> int:
-    size = os.fstat(fd).st_size
-    if lines == 0:
-        return size
-    missing, end, is_end = lines, size, True
-    while end > 0:
-        start, records = _records_before(fd, end)
-        offset, missing = count_back(records, missing, is_end=is_end)
-        if offset > 0 and missing == 0:
-            return start + offset
-        end, is_end = start, False
-    return 0
+def _sample(fd: int, place: int) -> tuple[int, int | None]:
+    """Return where the first whole record at or behind a place starts, and its time."""
+    if place == 0:
+        return 0, first_time_ns(os.pread(fd, _SAMPLE_BYTES, 0))
+    # From one byte before, so that a record that starts right there is seen.
+    data = os.pread(fd, _SAMPLE_BYTES, place - 1)
+    start = data.find(b"\n") + 1
+    if start == 0:
+        data = os.pread(fd, _STRIDE_BYTES, place - 1)
+        start = data.find(b"\n") + 1
+    return place - 1 + start, first_time_ns(data[start:]) if start else None
 
 
 def _records_before(fd: int, end: int) -> tuple[int, bytes]:

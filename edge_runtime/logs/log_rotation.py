@@ -17,10 +17,11 @@ import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from edge_runtime.logs.log_folder import COMPRESSED_SUFFIX, TEMPORARY_SUFFIX
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.runtime.errors import RuntimeServiceError
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_status import ContainerStatus
 
 _TIMESTAMP = "%Y%m%d-%H%M%S"
-_COMPRESSED = ".gz"
-_TEMPORARY = ".tmp"
 _COPY_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
@@ -115,11 +114,11 @@ class LogRotation:
             return
         if size_bytes < self._policy.max_bytes:
             return
-        await asyncio.to_thread(_make_room, path, self._policy.max_files)
-        await self._put_aside(container, path)
+        newest = await asyncio.to_thread(_make_room, path, self._policy.max_files)
+        await self._put_aside(container, path, newest)
 
-    async def _put_aside(self, container: ContainerStatus, path: Path) -> None:
-        aside = path.with_name(f"{path.name}.{self._now().strftime(_TIMESTAMP)}")
+    async def _put_aside(self, container: ContainerStatus, path: Path, newest: str) -> None:
+        aside = path.with_name(_next_name(path.name, self._now(), newest))
         await asyncio.to_thread(path.rename, aside)
         try:
             await self._runtime.reopen_container_log(container.id)
@@ -167,14 +166,31 @@ def _split(path: Path) -> tuple[list[Path], list[Path]]:
     whole = [
         each
         for each in found
-        if each.suffix == _COMPRESSED
-        or (each.suffix != _TEMPORARY and each.name + _COMPRESSED not in names)
+        if each.suffix == COMPRESSED_SUFFIX
+        or (each.suffix != TEMPORARY_SUFFIX and each.name + COMPRESSED_SUFFIX not in names)
     ]
     return whole, [each for each in found if each not in whole]
 
 
-def _make_room(path: Path, max_files: int) -> None:
-    """Remove the oldest files and compress the others; blocks for as long as gzip takes."""
+def _next_name(log: str, now: datetime, newest: str) -> str:
+    """Name what is put aside so that names stay in order, although clocks are set back."""
+    name = f"{log}.{now.strftime(_TIMESTAMP)}"
+    if name > newest:
+        return name
+    try:
+        last = datetime.strptime(newest.removeprefix(f"{log}."), _TIMESTAMP)  # noqa: DTZ007
+    except ValueError:
+        # Of somebody else's making: it stands where its name puts it.
+        return name
+    return f"{log}.{(last + timedelta(seconds=1)).strftime(_TIMESTAMP)}"
+
+
+def _make_room(path: Path, max_files: int) -> str:
+    """Remove the oldest files and compress the others; blocks for as long as gzip takes.
+
+    Returns:
+        The name of the newest file that was put aside, without ``.gz``; "" for none.
+    """
     whole, leftovers = _split(path)
     for each in leftovers:
         each.unlink(missing_ok=True)
@@ -184,19 +200,20 @@ def _make_room(path: Path, max_files: int) -> None:
     for each in whole[: max(surplus, 0)]:
         each.unlink(missing_ok=True)
     for each in whole[max(surplus, 0) :]:
-        if each.suffix != _COMPRESSED:
+        if each.suffix != COMPRESSED_SUFFIX:
             _compress(each)
+    return whole[-1].name.removesuffix(COMPRESSED_SUFFIX) if whole else ""
 
 
 def _compress(path: Path) -> None:
-    temporary = path.with_name(path.name + _TEMPORARY)
+    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
     mode = path.stat().st_mode & 0o777
     try:
         with path.open("rb") as source:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
             with open(descriptor, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw) as target:
                 shutil.copyfileobj(source, target, _COPY_BYTES)
-        temporary.rename(path.with_name(path.name + _COMPRESSED))
+        temporary.rename(path.with_name(path.name + COMPRESSED_SUFFIX))
     finally:
         temporary.unlink(missing_ok=True)
     path.unlink()

@@ -13,7 +13,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from edge_runtime.logs.cri_log import LogDecoder, LogOptions
-from edge_runtime.logs.log_file import LogFile, LogReadError
+from edge_runtime.logs.descriptor import LogReadError
+from edge_runtime.logs.log_file import LogFile
 from edge_runtime.objects.runtime_status import (
     TERMINATION_MESSAGE_PATH_ANNOTATION,
     TERMINATION_MESSAGE_POLICY_ANNOTATION,

@@ -6,6 +6,7 @@ node_selector: whether it is one that is asked for.
 sysctls: kernel parameters that a pod may set. pull_records: whose credentials opened which image.
 probe_results: what probes found. runtime_status: what the container runtime reports.
 runtime_config: what it is asked for. runtime_info: what it is. runtime_stats: what it measures.
+node_stats: what machine, pods and containers use.
 quantity: resource quantities. pod_resources: a whole pod's requests and limits.
 qos: quality-of-service class of a pod.
 volume: views over volumes and mounts, and what became of them.

@@ -22,6 +22,9 @@ _QOS_FOLDER = {
     QOSClass.BEST_EFFORT: ("besteffort",),
 }
 
+# How runtimes begin the names of their scopes.
+_SCOPE_PREFIX = {"containerd": "cri-containerd", "cri-o": "crio"}
+
 
 class CgroupDriver(enum.Enum):
     """Who makes control groups: runc itself, or systemd on its behalf."""
@@ -38,6 +41,20 @@ def pod_cgroup_parent(uid: PodUID, qos: QOSClass, *, cgroup_root: str, driver: C
 def qos_cgroup(qos: QOSClass, *, cgroup_root: str, driver: CgroupDriver) -> str:
     """Return the cgroup that the pods of a class are in; that of Guaranteed ones holds the rest."""
     return _path(qos, cgroup_root=cgroup_root, driver=driver)
+
+
+def container_cgroup(
+    parent: str, container_id: str, *, driver: CgroupDriver, runtime_name: str
+) -> str:
+    """Return the cgroup that a runtime makes for a container or a sandbox in its pod's one.
+
+    Source: containerd internal/cri/server/helpers_linux.go ``getCgroupsPath``; cri-o
+    internal/config/cgmgr; opencontainers/cgroups systemd/common.go ``getUnitName``.
+    """
+    prefix = _SCOPE_PREFIX.get(runtime_name, runtime_name)
+    if driver is CgroupDriver.SYSTEMD:
+        return f"{parent}/{prefix}-{container_id}.scope"
+    return f"{parent}/{prefix}-{container_id}" if prefix == "crio" else f"{parent}/{container_id}"
 
 
 def _path(qos: QOSClass, *pod: str, cgroup_root: str, driver: CgroupDriver) -> str:

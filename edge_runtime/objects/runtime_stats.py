@@ -75,13 +75,17 @@ class ImageFsInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterfaceUsage:
-    """Counters of one network interface since the sandbox's start."""
+    """Counters of one network interface since the sandbox's start; CRI tells no packets."""
 
     name: str
     rx_bytes: int = 0
+    rx_packets: int = 0
     rx_errors: int = 0
+    rx_dropped: int = 0
     tx_bytes: int = 0
+    tx_packets: int = 0
     tx_errors: int = 0
+    tx_dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

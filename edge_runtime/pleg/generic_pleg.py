@@ -54,6 +54,13 @@ class RuntimeReader(Protocol):
         ...
 
 
+class Relisted(Protocol):
+    """Who is told of looks at the whole runtime (telemetry/kubelet_metrics.py)."""
+
+    def __call__(self, *, duration_s: float, interval_s: float | None) -> None:
+        """Take note of a look; None is the interval of the first one. Never waits."""
+
+
 class GenericPLEG:
     """Keeps the PodCache true and wakes the pods that changed."""
 
@@ -65,6 +72,7 @@ class GenericPLEG:
         wake: Callable[[PodUID], None],
         relist_period_s: float = RELIST_PERIOD_S,
         monotonic: Callable[[], float] = time.monotonic,
+        relisted: Relisted = lambda *, duration_s, interval_s: None,
     ) -> None:
         """Prepare; nothing is asked before `run` or `relist`.
 
@@ -74,7 +82,10 @@ class GenericPLEG:
             wake: Called with each pod whose status changed other than by its own worker's doing.
             relist_period_s: Seconds between two looks.
             monotonic: Clock, seconds.
+            relisted: Told of each look of `run`, whether the runtime answered or not.
         """
+        self._relisted = relisted
+        self._relist_began_s: float | None = None
         self._runtime = runtime
         self._cache = cache
         self._wake = wake
@@ -94,8 +105,14 @@ class GenericPLEG:
     async def run(self) -> None:
         """Relist every period, and follow hints in between, until cancelled."""
         while True:
+            began_s, before_s = self._monotonic(), self._relist_began_s
+            self._relist_began_s = began_s
             await self._relist_logged()
             self._last_turn_s = self._monotonic()
+            self._relisted(
+                duration_s=self._last_turn_s - began_s,
+                interval_s=None if before_s is None else began_s - before_s,
+            )
             next_s = self._monotonic() + self._relist_period_s
             while (left_s := next_s - self._monotonic()) > 0 and not self._wants_relist:
                 await self._wait_for_hint(left_s)
@@ -113,6 +130,11 @@ class GenericPLEG:
     def is_looping(self) -> bool:
         """Whether the loop turned within HEALTHY_S, whatever the runtime answered."""
         return self._monotonic() - self._last_turn_s < HEALTHY_S
+
+    def relist_age_s(self) -> float | None:
+        """Return for how long no look at the whole runtime succeeded; None if none ever did."""
+        last = self._last_relist_s
+        return None if last is None else self._monotonic() - last
 
     def problem(self) -> str | None:
         """Return why the node is not ready: no relist succeeded for HEALTHY_S, nor since the start.

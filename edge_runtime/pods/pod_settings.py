@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from edge_runtime.images.image_settings import ImageSettings
 from edge_runtime.logs.log_rotation import LogRotationPolicy
-from edge_runtime.objects.cgroup_names import pod_cgroup_parent
+from edge_runtime.objects.cgroup_names import container_cgroup, pod_cgroup_parent, qos_cgroup
+from edge_runtime.objects.qos import QOSClass
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from edge_runtime.machine.cgroups import PodCgroups
     from edge_runtime.objects.cgroup_names import CgroupDriver
     from edge_runtime.objects.pod import PodUID
-    from edge_runtime.objects.qos import QOSClass
     from edge_runtime.objects.runtime_config import DnsConfig
     from edge_runtime.runtime.cri_resources import MachineResources
 
@@ -74,3 +74,16 @@ class PodSettings:
     def cgroup_parent(self, uid: PodUID, qos: QOSClass) -> str:
         """Return the cgroup of a pod of that class."""
         return pod_cgroup_parent(uid, qos, cgroup_root=self.cgroup_root, driver=self.cgroup_driver)
+
+    def container_cgroup(self, parent: str, container_id: str) -> str:
+        """Return the cgroup of a container or sandbox of the pod that has the cgroup ``parent``."""
+        return container_cgroup(
+            parent, container_id, driver=self.cgroup_driver, runtime_name=self.runtime_name
+        )
+
+    @property
+    def pods_cgroup(self) -> str:
+        """The cgroup of all pods."""
+        return qos_cgroup(
+            QOSClass.GUARANTEED, cgroup_root=self.cgroup_root, driver=self.cgroup_driver
+        )

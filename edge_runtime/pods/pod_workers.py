@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from edge_runtime.machine.cgroups import CgroupError
@@ -40,6 +41,13 @@ RESYNC_S = 60.0
 RESYNC_JITTER = 0.5
 FIRST_RETRY_S = 1.0
 MAX_RETRY_S = 10.0
+# As a kubelet's metrics name what is done with a pod.
+_OPERATIONS = {
+    WorkState.SYNC: "sync",
+    WorkState.TERMINATING: "kill",
+    WorkState.TERMINATED: "terminated",
+    WorkState.GONE: "terminated",
+}
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +62,13 @@ class Inspector(Protocol):
     async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
         """Look at one pod; raises RuntimeServiceError."""
         ...
+
+
+class Worked(Protocol):
+    """Who is told of work on pods (telemetry/kubelet_metrics.py)."""
+
+    def __call__(self, operation: str, *, duration_s: float) -> None:
+        """Take note of a step; never waits."""
 
 
 class PodWorkers:
@@ -72,6 +87,7 @@ class PodWorkers:
         records: LocalPodState,
         events: PodEvents,
         rng: random.Random | None = None,
+        worked: Worked = lambda _operation, *, duration_s: None,
     ) -> None:
         self._sync = sync
         self._termination = termination
@@ -83,6 +99,7 @@ class PodWorkers:
         self._records = records
         self._events = events
         self._rng = rng or random.Random()  # noqa: S311  # spreads syncs, guards nothing
+        self._worked = worked
         self._workers: dict[PodUID, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._gone: Callable[[PodWork], Awaitable[None]] | None = None
@@ -206,7 +223,7 @@ class PodWorkers:
 
     async def _step_safely(self, worker: PodWorker) -> float | None:
         """Take one step; return how long to wait at most before the next."""
-        uid = worker.work.pod.uid
+        uid, state, began_s = worker.work.pod.uid, worker.work.state, time.monotonic()
         try:
             wait_s = await self._step(worker)
         except (RuntimeServiceError, StillRunning, CgroupError, StoreError, OSError) as exc:
@@ -219,6 +236,8 @@ class PodWorkers:
         else:
             worker.failures = 0
             return wait_s
+        finally:
+            self._worked(_OPERATIONS[state], duration_s=time.monotonic() - began_s)
         worker.failures += 1
         return min(FIRST_RETRY_S * 2.0 ** (worker.failures - 1), MAX_RETRY_S)
 

@@ -58,6 +58,7 @@ class ProberManager:
         on_result: Callable[[PodUID], None],
         now: Callable[[], float] = time.time,
         rng: random.Random | None = None,
+        forgotten: Callable[[PodUID], None] = lambda _uid: None,
     ) -> None:
         """Prepare; nothing is asked before `run`.
 
@@ -67,7 +68,9 @@ class ProberManager:
             on_result: Told that a verdict on a pod's container changed; must not wait.
             now: Seconds since the epoch.
             rng: Spreads the first probes after a start.
+            forgotten: Told of a pod that is not asked any more; must not wait.
         """
+        self._forgotten = forgotten
         self._probe = probe
         self._statuses = statuses
         self._on_result = on_result
@@ -132,6 +135,7 @@ class ProberManager:
         for each in self._pods.pop(uid, {}).values():
             _stop(each)
         self._results.remove(uid)
+        self._forgotten(uid)
 
     def view(self, uid: PodUID) -> ProbeView:
         """Return the verdicts on a pod's containers."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 
-from edge_runtime.runtime.errors import BY_CODE, UnknownFailure
+from edge_runtime.runtime.errors import BY_CODE, RuntimeServiceError, UnknownFailure
+from edge_runtime.telemetry.current_trace import current_trace
+from tunnel.tracing import NoTracer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Sequence
 
     from google.protobuf.message import Message
+
+    from tunnel.trace_context import TraceContext
+    from tunnel.tracing import Tracer
 
 _Response = TypeVar("_Response", bound="Message")
 
@@ -40,6 +46,13 @@ _OPTIONS = (
 )
 
 
+class Called(Protocol):
+    """Who is told of calls (telemetry/kubelet_metrics.py)."""
+
+    def __call__(self, method: str, *, duration_s: float, has_failed: bool) -> None:
+        """Take note of a call that is over; never waits."""
+
+
 class CriChannel:
     """One connection to a gRPC server on a unix socket; made within the running event loop.
 
@@ -47,13 +60,23 @@ class CriChannel:
     fail at once with Unavailable.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        called: Called = lambda _method, *, duration_s, has_failed: None,
+        tracer: Tracer | None = None,
+    ) -> None:
         """Prepare the connection.
 
         Args:
             endpoint: ``unix:///run/containerd/containerd.sock``.
+            called: Told of each call that has one answer; of one that was cancelled not.
+            tracer: Follows the calls that belong to a trace.
         """
         self.endpoint = endpoint
+        self._called = called
+        self._tracer = tracer or NoTracer()
         self._channel = grpc.aio.insecure_channel(endpoint, options=_OPTIONS)
 
     async def unary(
@@ -81,8 +104,16 @@ class CriChannel:
             request_serializer=type(request).SerializeToString,
             response_deserializer=response.FromString,
         )
-        with _translated(path):
-            return await call(request, timeout=timeout_s)
+        started_at_s = time.monotonic()
+        try:
+            with self._traced(path) as context, _translated(path):
+                metadata = () if context is None else context.headers
+                answer = await call(request, timeout=timeout_s, metadata=metadata)
+        except RuntimeServiceError:
+            self._tell(path, started_at_s, has_failed=True)
+            raise
+        self._tell(path, started_at_s, has_failed=False)
+        return answer
 
     async def stream(
         self,
@@ -109,6 +140,17 @@ class CriChannel:
                     yield each
         finally:
             call.cancel()
+
+    def _traced(self, path: str) -> AbstractContextManager[TraceContext | None]:
+        """Follow a call that belongs to a trace; what the edge asks of its own begins none."""
+        parent = current_trace()
+        if parent is None:
+            return nullcontext()
+        return self._tracer.span(path.removeprefix("/"), parent=parent, is_server=False)
+
+    def _tell(self, path: str, started_at_s: float, *, has_failed: bool) -> None:
+        duration_s = time.monotonic() - started_at_s
+        self._called(path.rpartition("/")[2], duration_s=duration_s, has_failed=has_failed)
 
     async def close(self) -> None:
         """End the connection; running calls end with CancelledError."""

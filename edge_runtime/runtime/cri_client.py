@@ -14,7 +14,7 @@ from edge_runtime.objects.runtime_status import (
     PodRuntimeStatus,
 )
 from edge_runtime.runtime.containerd_events import ContainerdEvents
-from edge_runtime.runtime.cri_channel import READ_TIMEOUT_S, CriChannel
+from edge_runtime.runtime.cri_channel import READ_TIMEOUT_S, Called, CriChannel
 from edge_runtime.runtime.cri_containers import CriContainers
 from edge_runtime.runtime.cri_decoding import decode_event, decode_status
 from edge_runtime.runtime.cri_images import CriImages
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         RuntimeEvent,
         SandboxStatus,
     )
+    from tunnel.tracing import Tracer
 
 
 class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
@@ -44,13 +45,21 @@ class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
     cancels it in the runtime; what that had done by then stays done.
     """
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        called: Called = lambda _method, *, duration_s, has_failed: None,
+        tracer: Tracer | None = None,
+    ) -> None:
         """Prepare the connection; nothing is sent before the first call.
 
         Args:
             endpoint: ``unix:///run/containerd/containerd.sock``.
+            called: Told of each call that is over.
+            tracer: Follows the calls that belong to a trace.
         """
-        super().__init__(CriChannel(endpoint))
+        super().__init__(CriChannel(endpoint, called=called, tracer=tracer))
 
     async def __aenter__(self) -> Self:
         return self

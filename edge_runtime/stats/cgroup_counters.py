@@ -47,8 +47,10 @@ class MemoryCounters:
     Attributes:
         working_set_bytes: What reclaiming would not give back at once.
         limit_bytes: None without one.
+        swap_limit_bytes: None without one; 0 where the kernel does not count swap.
         max_usage_bytes: The most that was ever used; 0 where the kernel does not tell.
         failures: How often the limit was hit.
+        oom_kills: Processes that the kernel killed for it.
     """
 
     usage_bytes: int
@@ -60,8 +62,24 @@ class MemoryCounters:
     page_faults: int
     major_page_faults: int
     limit_bytes: int | None
+    swap_limit_bytes: int | None = 0
     max_usage_bytes: int = 0
     failures: int = 0
+    oom_kills: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CpuLimits:
+    """What a group gets of processors.
+
+    Attributes:
+        shares: Its weight, on version 1's scale of 2 to 262144.
+        quota_us: Of each period; None without a limit.
+    """
+
+    shares: int
+    period_us: int
+    quota_us: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +138,37 @@ def cpu_counters_v2(stat: str) -> CpuCounters:
     )
 
 
+def cpu_limits_v1(*, shares: str, period: str, quota: str) -> CpuLimits:
+    """Read ``cpu.shares``, ``cpu.cfs_period_us`` and ``cpu.cfs_quota_us``."""
+    # "-1" is no limit.
+    return CpuLimits(
+        shares=_number(shares), period_us=_number(period), quota_us=_number(quota) or None
+    )
+
+
+def cpu_limits_v2(*, weight: str, limit: str) -> CpuLimits:
+    """Read ``cpu.weight`` and ``cpu.max``.
+
+    Source: cadvisor container/common/helpers.go ``convertCPUWeightToCPULimit``.
+    """
+    quota, _, period = limit.strip().partition(" ")
+    shares = 2 + (max(_number(weight), 1) - 1) * 262_142 // 9999
+    return CpuLimits(shares=shares, period_us=_number(period), quota_us=_number(quota) or None)
+
+
 def memory_counters_v1(
-    *, usage: str, stat: str, limit: str, max_usage: str = "", failures: str = ""
+    *,
+    usage: str,
+    stat: str,
+    limit: str,
+    total_limit: str | None = None,
+    max_usage: str = "",
+    failures: str = "",
+    oom_control: str = "",
 ) -> MemoryCounters:
     """Read ``memory.usage_in_bytes`` and its siblings.
+
+    ``memory.memsw.limit_in_bytes``, the total limit, is that of memory and swap together.
 
     Faults are the group's own, as cadvisor has them, all else is with the groups in it.
     """
@@ -139,17 +184,32 @@ def memory_counters_v1(
         page_faults=values.get("pgfault", 0),
         major_page_faults=values.get("pgmajfault", 0),
         limit_bytes=parse_limit(limit),
+        swap_limit_bytes=_swap_limit_v1(limit, total_limit),
         max_usage_bytes=_number(max_usage),
         failures=_number(failures),
+        oom_kills=parse_flat(oom_control).get("oom_kill", 0),
     )
 
 
 def memory_counters_v2(
-    *, current: str, stat: str, limit: str, swap: str = "", peak: str = "", events: str = ""
+    *,
+    current: str | None,
+    stat: str,
+    limit: str,
+    swap: str = "",
+    swap_limit: str = "0",
+    peak: str = "",
+    events: str = "",
 ) -> MemoryCounters:
-    """Read ``memory.current`` and its siblings."""
+    """Read ``memory.current`` and its siblings.
+
+    The tree's root has no ``memory.current``: None counts what is mapped and what holds files.
+    """
     values = parse_flat(stat)
-    usage_bytes = _number(current)
+    if current is None:
+        usage_bytes = values.get("anon", 0) + values.get("file", 0)
+    else:
+        usage_bytes = _number(current)
     return MemoryCounters(
         usage_bytes=usage_bytes,
         working_set_bytes=_without(usage_bytes, values.get("inactive_file", 0)),
@@ -160,8 +220,10 @@ def memory_counters_v2(
         page_faults=values.get("pgfault", 0),
         major_page_faults=values.get("pgmajfault", 0),
         limit_bytes=parse_limit(limit),
+        swap_limit_bytes=parse_limit(swap_limit),
         max_usage_bytes=_number(peak),
         failures=parse_flat(events).get("max", 0),
+        oom_kills=parse_flat(events).get("oom_kill", 0),
     )
 
 
@@ -202,6 +264,13 @@ def _disks(found: Mapping[str, Mapping[str, int]]) -> tuple[DiskCounters, ...]:
         if major.isdecimal() and minor.isdecimal():
             disks.append(DiskCounters(major=int(major), minor=int(minor), **values))
     return tuple(disks)
+
+
+def _swap_limit_v1(limit: str, total_limit: str | None) -> int | None:
+    if total_limit is None:
+        return 0
+    total = parse_limit(total_limit)
+    return None if total is None else max(total - (parse_limit(limit) or 0), 0)
 
 
 def _number(text: str) -> int:

@@ -14,10 +14,13 @@ from edge_runtime.machine.cgroup_files import is_unified
 from edge_runtime.machine.cgroups import CGROUP_MOUNT
 from edge_runtime.stats.cgroup_counters import (
     CpuCounters,
+    CpuLimits,
     DiskCounters,
     MemoryCounters,
     cpu_counters_v1,
     cpu_counters_v2,
+    cpu_limits_v1,
+    cpu_limits_v2,
     disk_counters_v1,
     disk_counters_v2,
     memory_counters_v1,
@@ -64,6 +67,22 @@ class CgroupReader:
             system=self._read("cpuacct", group, "cpuacct.usage_sys") or "",
         )
 
+    def cpu_limits(self, group: str) -> CpuLimits | None:
+        """Return what a group gets of processors, None when it is gone."""
+        if self._unified:
+            weight, limit = self._read("", group, "cpu.weight"), self._read("", group, "cpu.max")
+            if weight is None or limit is None:
+                return None
+            return cpu_limits_v2(weight=weight, limit=limit)
+        shares = self._read("cpu", group, "cpu.shares")
+        if shares is None:
+            return None
+        return cpu_limits_v1(
+            shares=shares,
+            period=self._read("cpu", group, "cpu.cfs_period_us") or "",
+            quota=self._read("cpu", group, "cpu.cfs_quota_us") or "",
+        )
+
     def cpu_usage_ns(self, group: str) -> int | None:
         """Return only the total of ``cpu``, from one file."""
         if self._unified:
@@ -72,40 +91,56 @@ class CgroupReader:
         usage = self._read("cpuacct", group, "cpuacct.usage")
         return None if usage is None else cpu_counters_v1(usage=usage, stat="").usage_ns
 
-    def memory(self, group: str) -> MemoryCounters | None:
+    def memory(self, group: str, *, detailed: bool = False) -> MemoryCounters | None:
         """Return a group's memory, None when it is gone or the kernel does not count it.
+
+        Args:
+            group: Path below the mount.
+            detailed: Whether to read the greatest use, failures and kills, too: more files.
 
         Raises:
             OSError: The kernel refuses for another reason.
         """
         if self._unified:
-            return self._memory_v2(group)
+            return self._memory_v2(group, detailed=detailed)
         usage = self._read("memory", group, "memory.usage_in_bytes")
         stat = self._read("memory", group, "memory.stat")
         if usage is None or stat is None:
             return None
+        more = ("max_usage_in_bytes", "failcnt", "oom_control") if detailed else ()
+        max_usage, failures, oom_control = self._optional("memory", group, more)
         return memory_counters_v1(
             usage=usage,
             stat=stat,
             limit=self._read("memory", group, "memory.limit_in_bytes") or "",
-            max_usage=self._read("memory", group, "memory.max_usage_in_bytes") or "",
-            failures=self._read("memory", group, "memory.failcnt") or "",
+            total_limit=self._read("memory", group, "memory.memsw.limit_in_bytes"),
+            max_usage=max_usage,
+            failures=failures,
+            oom_control=oom_control,
         )
 
-    def _memory_v2(self, group: str) -> MemoryCounters | None:
+    def _memory_v2(self, group: str, *, detailed: bool) -> MemoryCounters | None:
         stat = self._read("", group, "memory.stat")
         current = self._read("", group, "memory.current")
-        if stat is None or current is None:
-            # The root of the tree has no memory.current: whoever asks for it reads /proc instead.
+        if stat is None or (current is None and group.strip("/")):
             return None
+        peak, events, _ = self._optional("", group, ("peak", "events") if detailed else ())
         return memory_counters_v2(
             current=current,
             stat=stat,
             limit=self._read("", group, "memory.max") or "",
             swap=self._read("", group, "memory.swap.current") or "",
-            peak=self._read("", group, "memory.peak") or "",
-            events=self._read("", group, "memory.events") or "",
+            swap_limit=self._read("", group, "memory.swap.max") or "0",
+            peak=peak,
+            events=events,
         )
+
+    def _optional(
+        self, controller: str, group: str, names: tuple[str, ...]
+    ) -> tuple[str, str, str]:
+        found = [self._read(controller, group, f"memory.{name}") or "" for name in names]
+        first, second, third = (*found, "", "", "")[:3]
+        return first, second, third
 
     def disks(self, group: str) -> tuple[DiskCounters, ...]:
         """Return what a group read and wrote, by block device; empty when it is gone."""
@@ -119,7 +154,7 @@ class CgroupReader:
 
     def processes(self, group: str) -> tuple[int, ...]:
         """Return the processes in a group itself, not in those below it; empty when it is gone."""
-        tree = "" if self._unified else "pids"
+        tree = "" if self._unified else "cpuacct"
         text = self._read(tree, group, "cgroup.procs")
         return () if text is None else tuple(int(each) for each in text.split() if each.isdecimal())
 

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
+from edge_runtime.status.pod_start_times import PodStartTimes
 from edge_runtime.store.changes import ChangeFeed, ChangeReader
 from edge_runtime.store.errors import StoreError
 from edge_runtime.store.status_store import StatusStore, StoredStatus
@@ -53,8 +54,9 @@ class StatusChanges:
 class StatusManager:
     """Statuses by pod UID; sequences never go back, not even over restarts."""
 
-    def __init__(self, store: StatusStore) -> None:
+    def __init__(self, store: StatusStore, *, starts: PodStartTimes | None = None) -> None:
         self._store = store
+        self._starts = starts or PodStartTimes(lambda _duration_s: None)
         self._newest: dict[PodUID, StoredStatus] = {}
         self._persisted: dict[PodUID, StoredStatus] = {}
         self._acknowledged: dict[PodUID, int] = {}
@@ -98,6 +100,9 @@ class StatusManager:
         old = self._newest.get(uid)
         if old is not None and old.hash == digest:
             return False
+        if old is None:
+            self._starts.first_seen(uid)
+        self._starts.in_phase(uid, status.get("phase"))
         sequence = old.sequence + 1 if old is not None else 1
         self._newest[uid] = StoredStatus(uid=uid, sequence=sequence, hash=digest, status=status)
         self._dirty.add(uid)
@@ -153,6 +158,7 @@ class StatusManager:
         """Drop a pod; call BEFORE PodStore.remove, or a late write brings the row back."""
         for entries in (self._newest, self._persisted, self._acknowledged):
             entries.pop(uid, None)
+        self._starts.forget(uid)
         self._dirty.discard(uid)
 
     async def _persist(self, uids: Collection[PodUID]) -> None:

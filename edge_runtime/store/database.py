@@ -10,8 +10,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from edge_runtime.store.errors import StoreDamaged, StoreError, StoreInUse
 from edge_runtime.store.schema import migrate
@@ -43,6 +44,13 @@ class _Job(Generic[_T]):
     error: Exception | None = None
 
 
+class Committed(Protocol):
+    """Who is told of transactions (telemetry/metrics.py)."""
+
+    def __call__(self, *, operations: int, duration_s: float, has_failed: bool) -> None:
+        """Take note of one, on any thread."""
+
+
 class Database:
     """One SQLite file in WAL mode, held by this process alone.
 
@@ -53,13 +61,20 @@ class Database:
         sealer: Seals what is secret, before it is written.
     """
 
-    def __init__(self, path: Path, *, keys: Sequence[KeySource] = ()) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keys: Sequence[KeySource] = (),
+        committed: Committed = lambda *, operations, duration_s, has_failed: None,
+    ) -> None:
         """Open or create the file, bring its tables up to date, and seal what is not sealed yet.
 
         Args:
             path: The file.
             keys: Where its key belongs, then where it may have been; by default it is in a file
                 beside the database.
+            committed: Told of each transaction, on the writer's thread.
 
         Raises:
             StoreInUse: Another process holds it.
@@ -69,6 +84,7 @@ class Database:
         self._path = path
         keys = keys or (FileKey(path.with_name(KEY_FILE_NAME)),)
         self._connection, self.sealer = _open(path, keys)
+        self._committed = committed
         self._jobs: queue.SimpleQueue[_Job[Any] | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(MAX_WAITING)
         self._thread = threading.Thread(target=self._work, name="store-writer", daemon=True)
@@ -103,6 +119,11 @@ class Database:
 
         await self.run(write)
 
+    def size_bytes(self) -> int:
+        """Return how large the file and the log beside it are; 0 for what is not there."""
+        files = (self._path, self._path.with_name(f"{self._path.name}-wal"))
+        return sum(each.stat().st_size for each in files if each.exists())
+
     def close(self) -> None:
         """Finish what was queued and close the file."""
         self._jobs.put(None)
@@ -132,16 +153,20 @@ class Database:
         return batch
 
     def _run_batch(self, batch: list[_Job[Any]]) -> None:
+        began_s, has_failed = time.monotonic(), False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             for job in batch:
                 self._run_job(job)
             self._connection.execute("COMMIT")
         except sqlite3.Error as exc:
+            has_failed = True
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             for job in batch:
                 job.error = StoreError(f"the database {self._path} cannot be written: {exc}")
+        duration_s = time.monotonic() - began_s
+        self._committed(operations=len(batch), duration_s=duration_s, has_failed=has_failed)
         for job in batch:
             _deliver(job)
 

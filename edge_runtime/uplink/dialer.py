@@ -102,6 +102,7 @@ class Dialer:
         self._network = network
         self._is_reachable = is_reachable
         self._metrics = metrics or TunnelMetrics()
+        self._metrics.expect(CONNECTION_LOST, NETWORK_CHANGED, PROVIDER_DRAINS)
         self._clock = clock
         self._chance = chance
         # The session that is dialled for; None before the first and after the end of one.

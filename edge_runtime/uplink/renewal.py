@@ -48,6 +48,7 @@ class Renewal:
         enrolment: Asks the provider.
         make_request: Makes key and request.
         renewed: Called after each new certificate.
+        failed: Called after each attempt that brought none.
         clock: Unix time, seconds.
         chance: Uniform in [0, 1).
     """
@@ -60,6 +61,7 @@ class Renewal:
         enrolment: Enrolment,
         make_request: Callable[[Wanted], Awaitable[CertificateRequest]] = request_in_child,
         renewed: Callable[[], None] = lambda: None,
+        failed: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = _chance,
     ) -> None:
@@ -68,6 +70,7 @@ class Renewal:
         self._enrolment = enrolment
         self._make_request = make_request
         self._renewed = renewed
+        self._failed = failed
         self._clock = clock
         self._chance = chance
         # One for each certificate, by its serial.
@@ -186,6 +189,7 @@ class Renewal:
 
     def _note_failure(self, exc: Exception, left_s: float) -> float:
         self._failures += 1
+        self._failed()
         is_final = isinstance(exc, EnrolmentError) and exc.is_final
         if str(exc) != self._last_problem:
             # Once per change: an edge that is offline for a month must not fill its journal.

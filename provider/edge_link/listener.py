@@ -64,6 +64,7 @@ class EdgeListener(HttpsServer):
         site_session: SiteSession,
         trust: SiteTrust,
         monotonic: Callable[[], float],
+        refused: Callable[[str], None] = lambda _reason: None,
     ) -> None:
         # A lost connection ends its session in order; a cancelled handler could not.
         super().__init__(
@@ -75,6 +76,7 @@ class EdgeListener(HttpsServer):
         self._site = site
         self._site_session = site_session
         self._trust = trust
+        self._refused = refused
         enrolment = Enrolment(site=site, trust=trust, monotonic=monotonic)
         self._routes: dict[str, _Route] = {
             CA_PATH: enrolment.authorities,
@@ -91,6 +93,7 @@ class EdgeListener(HttpsServer):
             level = logging.DEBUG if exc.status in _OF_STRANGERS else logging.WARNING
             who = (request.method, request.raw_path[:100], request.remote)
             logger.log(level, "%s %r from %s refused: %s", *who, exc)
+            self._refused(exc.reason.value)
             return refusal_answer(exc)
         except ConnectionError:
             # The client has gone: there is nobody to answer.

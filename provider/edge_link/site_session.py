@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# How a connection after the first came: the edge kept its session, lost it, or was restarted.
+RESUMED, NEW_SESSION, NEW_INSTANCE = "resumed", "new session", "new instance"
+
 # How long the present session may take to show that it lives.
 PROBE_TIMEOUT_S = 2.0
 REPORT_EVERY_S = 600.0
@@ -128,6 +131,7 @@ class SiteSession:
         self._report = report
         self._limits = limits
         self._metrics = metrics or TunnelMetrics()
+        self._metrics.expect(RESUMED, NEW_SESSION, NEW_INSTANCE)
         self._present: _Held | None = None
         self._last_instance: str | None = None
         self._is_stopping = False
@@ -280,10 +284,10 @@ class SiteSession:
 
     def _count_attachment(self, held: _Held) -> None:
         if held.was_attached:
-            self._metrics.reconnected("resumed")
+            self._metrics.reconnected(RESUMED)
         elif self._last_instance is not None:
             is_known = held.instance == self._last_instance
-            self._metrics.reconnected("new session" if is_known else "new instance")
+            self._metrics.reconnected(NEW_SESSION if is_known else NEW_INSTANCE)
         self._last_instance = held.instance
 
     async def _keep(self, held: _Held) -> None:

@@ -102,6 +102,16 @@ class WriterLease:
             await asyncio.sleep(self._look_delay_s())
         logger.info("this provider, %s, holds the site's Lease", self._identity)
 
+    async def acquire_unless(self, stop: asyncio.Event) -> bool:
+        """Wait until the Lease is ours or ``stop`` is set; return whether it is ours."""
+        async with asyncio.TaskGroup() as tasks:
+            acquiring = tasks.create_task(self.acquire(), name="writer lease")
+            stopping = tasks.create_task(stop.wait())
+            await asyncio.wait({acquiring, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            acquiring.cancel()
+            stopping.cancel()
+        return self._is_held
+
     async def keep(self) -> None:
         """Renew until cancelled.
 

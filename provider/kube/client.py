@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import socket
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 from urllib.parse import quote, urlencode
 
 import aiohttp
@@ -71,6 +71,13 @@ def resource_path(
     return "/" + "/".join(quote(part, safe="") for part in parts)
 
 
+class Answered(Protocol):
+    """Who is told of calls (telemetry/metrics.py)."""
+
+    def __call__(self, *, method: str, status: int | None) -> None:
+        """Take note of a call; None is one without an answer. Never waits."""
+
+
 class KubeApi:
     """Calls under one identity.
 
@@ -85,8 +92,10 @@ class KubeApi:
         calls: aiohttp.ClientSession,
         watches: aiohttp.ClientSession,
         headers: Mapping[str, str],
+        answered: Answered,
     ) -> None:
         self._access = access
+        self._answered = answered
         self._calls = calls
         self._watches = watches
         self._headers = dict(headers)
@@ -189,14 +198,20 @@ class KubeApi:
         if body is not None:
             headers["Content-Type"] = content_type
         text = f"{self._access.server}{path}" + (f"?{urlencode(query)}" if query else "")
-        return await session.request(
-            method,
-            yarl.URL(text, encoded=True),
-            headers=headers,
-            data=None if body is None else msgspec.json.encode(body),
-            allow_redirects=False,
-            server_hostname=self._access.server_name,
-        )
+        status = None
+        try:
+            answer = await session.request(
+                method,
+                yarl.URL(text, encoded=True),
+                headers=headers,
+                data=None if body is None else msgspec.json.encode(body),
+                allow_redirects=False,
+                server_hostname=self._access.server_name,
+            )
+            status = answer.status
+        finally:
+            self._answered(method=method, status=status)
+        return answer
 
 
 class KubeClient:
@@ -217,8 +232,15 @@ class KubeClient:
     as_node: KubeApi
     node_objects: KubeApi
 
-    def __init__(self, access: ClusterAccess, *, site: SiteName) -> None:
+    def __init__(
+        self,
+        access: ClusterAccess,
+        *,
+        site: SiteName,
+        answered: Answered = lambda *, method, status: None,
+    ) -> None:
         self._access = access
+        self._answered = answered
         self._node_headers = {
             "Impersonate-User": node_user_name(site),
             "Impersonate-Group": NODE_GROUP,
@@ -228,15 +250,12 @@ class KubeClient:
     async def __aenter__(self) -> Self:
         calls = self._open_session(_MAX_CALL_CONNECTIONS)
         watches = self._open_session(_MAX_WATCH_CONNECTIONS)
-        self.as_self = KubeApi(self._access, calls=calls, watches=watches, headers={})
-        self.as_node = KubeApi(
-            self._access, calls=calls, watches=watches, headers=self._node_headers
-        )
-        self.node_objects = KubeApi(
-            self._access,
-            calls=self._open_session(_MAX_OBJECT_CALL_CONNECTIONS),
-            watches=self._open_session(MAX_OBJECT_WATCHES + MAX_SERVICE_WATCHES),
-            headers=self._node_headers,
+        self.as_self = self._api(calls, watches, {})
+        self.as_node = self._api(calls, watches, self._node_headers)
+        self.node_objects = self._api(
+            self._open_session(_MAX_OBJECT_CALL_CONNECTIONS),
+            self._open_session(MAX_OBJECT_WATCHES + MAX_SERVICE_WATCHES),
+            self._node_headers,
         )
         return self
 
@@ -248,6 +267,16 @@ class KubeClient:
     ) -> None:
         for session in self._sessions:
             await session.close()
+
+    def _api(
+        self,
+        calls: aiohttp.ClientSession,
+        watches: aiohttp.ClientSession,
+        headers: Mapping[str, str],
+    ) -> KubeApi:
+        return KubeApi(
+            self._access, calls=calls, watches=watches, headers=headers, answered=self._answered
+        )
 
     def _open_session(self, limit: int) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(

@@ -147,6 +147,10 @@ class EventWriter:
         """Return the newest events, written or not, the newest last; at most MAX_RECENT."""
         return tuple(self._recent.values())
 
+    def pending(self) -> int:
+        """Return how many are not written."""
+        return len(self._pending)
+
     def _put(self, event: EventReport) -> None:
         self._recent.pop(event.id, None)
         self._recent[event.id] = event

@@ -11,8 +11,10 @@ review              one question to the API server
 shared_answers      answers asked for once and kept for a time
 request_heads       what of a request and an answer travels through the tunnel (pure)
 forward             plain calls: status, headers, body
+followed_log        what the reader of a followed log is told when it breaks off (pure)
 upgrade             exec, attach, port-forward: a connection taken over and relayed
 stream_observer     what a relayed connection must be told when it is lost (pure)
+request_trace       the trace to which a request belongs
 spdy_observer       frames of SPDY/3.1 (pure)
 websocket_observer  frames of the WebSocket channel protocols (pure)
 """

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from typing import TYPE_CHECKING, NoReturn
 
 from aiohttp import web
 
+from provider.kubelet_api.followed_log import FollowedLog, LogCall
 from provider.kubelet_api.request_heads import BadAnswer, answer_headers, tunnel_request
+from provider.kubelet_api.request_trace import headers_of
 from provider.telemetry.plain_text import plain_text
 from tunnel.errors import SessionClosed, StreamReset
+from tunnel.log_positions import POSITIONS_HEADER, POSITIONS_VERSION, LogFramesBroken
 
 if TYPE_CHECKING:
     from provider.edge_link.edge_client import EdgeClient
@@ -39,6 +43,7 @@ async def forward(
     caller: User,
     head_timeout_s: float,
     max_body_bytes: int | None = None,
+    is_log: bool = False,
 ) -> web.StreamResponse:
     """Forward one call and stream its answer.
 
@@ -50,6 +55,8 @@ async def forward(
         caller: Who asks.
         head_timeout_s: How long the edge may take for the head of its answer.
         max_body_bytes: A longer body is cut off with the client's connection; None has no end.
+        is_log: It is ``/containerLogs/{namespace}/{pod}/{container}``: who follows it is told how
+            to go on when it breaks off.
 
     Raises:
         SiteOffline: The edge is not there.
@@ -62,15 +69,20 @@ async def forward(
     head = tunnel_request(
         method=request.method,
         raw_path=request.raw_path,
-        headers=request.headers.items(),
+        headers=headers_of(request),
         peer=request.remote,
         caller=caller.name,
     )
+    if is_log:
+        asked = (POSITIONS_HEADER, POSITIONS_VERSION)
+        head = dataclasses.replace(head, headers=(*head.headers, asked))
     stream = await edge.open_call(head)
     try:
         async with asyncio.timeout(head_timeout_s):
             await stream.close_write()
             answer = await stream.response()
+        if is_log and (POSITIONS_HEADER, POSITIONS_VERSION) in answer.headers:
+            return await _pass_log(request, stream, answer, site=edge.site)
         return await pass_answer(request, stream, answer, max_body_bytes=max_body_bytes)
     except BaseException:
         stream.reset()
@@ -120,6 +132,41 @@ async def pass_answer(
         _abort(request)
     await response.write_eof()
     return response
+
+
+async def _pass_log(
+    request: web.BaseRequest, stream: Stream, head: ResponseHead, *, site: str
+) -> web.StreamResponse:
+    """Pass a followed log on; when it breaks off, its last bytes say so, and how to go on.
+
+    Raises:
+        BadAnswer: It is none that may be passed on; nothing was sent.
+    """
+    response = web.StreamResponse(status=head.status)
+    for name, value in answer_headers(head):
+        response.headers.add(name, value)
+    response.enable_chunked_encoding()
+    log = FollowedLog(_log_call(request, site=site))
+    await response.prepare(request)
+    try:
+        while data := await stream.read():
+            if text := log.receive_data(data):
+                await response.write(text)
+        log.end()
+    except (StreamReset, SessionClosed, LogFramesBroken) as exc:
+        await response.write(log.notice(getattr(exc, "reason", "") or str(exc)))
+        if request.transport is not None:
+            # All that was written goes out, but not what would end the body.
+            request.transport.close()
+        raise asyncio.CancelledError from None
+    await response.write_eof()
+    return response
+
+
+def _log_call(request: web.BaseRequest, *, site: str) -> LogCall:
+    namespace, pod, container = request.path.split("/")[2:5]
+    query = {name: request.query[name] for name in request.query}
+    return LogCall(site=site, namespace=namespace, pod=pod, container=container, query=query)
 
 
 def _abort(request: web.BaseRequest) -> NoReturn:

@@ -10,17 +10,19 @@ KubeletServer ──> Authenticator ──> TokenReviewer ──┐
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from provider.kubelet_api.authentication import Authenticator
 from provider.kubelet_api.authorization import Authorizer
-from provider.kubelet_api.server import KubeletServer, Route
+from provider.kubelet_api.server import Answered, KubeletServer, Route
 from provider.kubelet_api.token_review import TokenReviewer
 from provider.trust.kubelet_client_ca import KubeletClientCA
 from provider.trust.kubelet_serving import KubeletServing, Report, ServingSettings
 from provider.trust.kubelet_tls import KubeletTls
 from provider.trust.secret_store import SecretStore
+from tunnel.tracing import tracer_of
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -60,6 +62,7 @@ class KubeletPort:
         settings: KubeletPortSettings,
         report: Report,
         own_routes: tuple[Route, ...] = (),
+        answered: Answered,
     ) -> None:
         self._client_ca = KubeletClientCA(kube.as_self)
         self._serving = KubeletServing(
@@ -75,6 +78,8 @@ class KubeletPort:
             authorizer=Authorizer(kube.as_node, node_name=settings.site),
             context=tls.context,
             own_routes=own_routes,
+            answered=answered,
+            tracer=tracer_of(os.environ, service="edgelet-provider"),
         )
 
     def certificate_end(self) -> datetime:

@@ -15,7 +15,7 @@ import dataclasses
 import logging
 import re
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
@@ -29,16 +29,19 @@ from provider.kubelet_api.forward import (
     forward,
 )
 from provider.kubelet_api.request_heads import BadAnswer
+from provider.kubelet_api.request_trace import carry_on, trace_of
 from provider.kubelet_api.stream_observer import CallKind
 from provider.kubelet_api.upgrade import UpgradeRequired, relay_upgrade
 from provider.kubelet_api.user import User
 from provider.serving.https_server import HttpsServer
 from tunnel.errors import HeadError, SessionClosed, StreamReset
 from tunnel.stream import REFUSED_STREAM
+from tunnel.tracing import NoTracer
 
 if TYPE_CHECKING:
     from provider.serving.tls import ContextSource
     from tunnel.identity import SiteName
+    from tunnel.tracing import Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +50,17 @@ IDLE_TIMEOUT_S = 60.0
 _NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9._]*")
 _PATH = re.compile(r"/[\x21-\x7e]*")
 
+# Instead of a path that the table does not have: of those there is no end.
+NO_ROUTE = "other"
+
 _Call = Callable[[web.BaseRequest, EdgeClient, User], Awaitable[web.StreamResponse]]
+
+
+class Answered(Protocol):
+    """Who is told of answers (telemetry/metrics.py)."""
+
+    def __call__(self, *, path: str, status: int) -> None:
+        """Take note of an answer; never waits."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +87,9 @@ class Route:
         )
 
 
-def _plain(head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False) -> _Call:
+def _plain(
+    head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False, is_log: bool = False
+) -> _Call:
     async def call(request: web.BaseRequest, edge: EdgeClient, caller: User) -> web.StreamResponse:
         return await forward(
             request,
@@ -82,6 +97,7 @@ def _plain(head_timeout_s: float = HEAD_TIMEOUT_S, *, has_end: bool = False) -> 
             caller=caller,
             head_timeout_s=head_timeout_s,
             max_body_bytes=MAX_LIST_BYTES if has_end else None,
+            is_log=is_log,
         )
 
     return call
@@ -96,11 +112,12 @@ def _upgraded(kind: CallKind) -> _Call:
 
 _GET, _POST, _BOTH = ("GET",), ("POST",), ("GET", "POST")
 _STREAM, _RUN, _LIST = _plain(), _plain(RUN_HEAD_TIMEOUT_S), _plain(has_end=True)
+_LOG = _plain(is_log=True)
 _EXEC, _ATTACH = _upgraded(CallKind.EXEC), _upgraded(CallKind.ATTACH)
 _FORWARD = _upgraded(CallKind.PORT_FORWARD)
 
 ROUTES = (
-    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_STREAM),
+    Route(methods=_GET, path="/containerLogs/{namespace}/{pod}/{container}", call=_LOG),
     Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{container}", call=_EXEC),
     Route(methods=_BOTH, path="/exec/{namespace}/{pod}/{uid}/{container}", call=_EXEC),
     Route(methods=_BOTH, path="/attach/{namespace}/{pod}/{container}", call=_ATTACH),
@@ -132,6 +149,8 @@ class KubeletServer(HttpsServer):
         authorizer: Decides whether they may.
         context: Gives TLS with the kubelet's serving certificate and the cluster's client CA.
         own_routes: What the provider itself answers; all below /edgelet/.
+        answered: Told of each answer, once it is over, which row's it was; "other" for none's.
+        tracer: Follows the calls.
     """
 
     def __init__(
@@ -142,6 +161,8 @@ class KubeletServer(HttpsServer):
         authorizer: Authorizer,
         context: ContextSource,
         own_routes: tuple[Route, ...] = (),
+        answered: Answered = lambda *, path, status: None,
+        tracer: Tracer | None = None,
     ) -> None:
         super().__init__(
             self._handle, context=context, cancel_on_disconnect=True, head_timeout_s=IDLE_TIMEOUT_S
@@ -150,8 +171,23 @@ class KubeletServer(HttpsServer):
         self._authenticator = authenticator
         self._authorizer = authorizer
         self._routes = (*ROUTES, *own_routes)
+        self._answered = answered
+        self._tracer = tracer or NoTracer()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        route = self._route(_path(request))
+        path = NO_ROUTE if route is None else route.path
+        parent, name = trace_of(request), f"{request.method} {path}"
+        with self._tracer.span(name, parent=parent, is_server=True) as context:
+            carry_on(request, context)
+            answer = await self._answer_always(request)
+        self._answered(path=path, status=answer.status)
+        return answer
+
+    def _route(self, path: str) -> Route | None:
+        return next((route for route in self._routes if route.matches(path)), None)
+
+    async def _answer_always(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             return await self._answer(request)
         except ConnectionError:
@@ -171,7 +207,7 @@ class KubeletServer(HttpsServer):
         await self._authorizer.authorize(user, method=request.method, path=path)
         if not _PATH.fullmatch(request.raw_path):
             return _refuse(400, "400 bad request path")
-        route = next((route for route in self._routes if route.matches(path)), None)
+        route = self._route(path)
         if route is None:
             return _refuse(404, "404 page not found\n")
         if request.method not in route.methods:

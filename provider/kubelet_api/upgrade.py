@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from provider.kubelet_api.forward import pass_answer
 from provider.kubelet_api.request_heads import BadAnswer, answer_headers, tunnel_request
+from provider.kubelet_api.request_trace import headers_of
 from provider.kubelet_api.stream_observer import CallKind, StreamObserver, observe
 from provider.serving.taken_connection import ClientGone, TakenConnection
 from tunnel.errors import SessionClosed, StreamReset
@@ -69,7 +70,7 @@ async def relay_upgrade(
     head = tunnel_request(
         method=request.method,
         raw_path=request.raw_path,
-        headers=request.headers.items(),
+        headers=headers_of(request),
         peer=request.remote,
         caller=caller.name,
         protocol=upgrade,

@@ -72,7 +72,13 @@ class NodeLease:
         self._now = now
         self._rng = rng or random.Random()  # noqa: S311 - spreads load, guards nothing
         self._lease: Json | None = None
+        self._renewed_at: datetime | None = None
         self._problem = LastingProblem(logger, f"the Lease of node {node_name} is not renewed")
+
+    @property
+    def renewed_at(self) -> datetime | None:
+        """When it was renewed last, UTC; None for never."""
+        return self._renewed_at
 
     async def run(self) -> None:
         """Renew until cancelled: at once on a new connection, then every RENEW_INTERVAL_S."""
@@ -98,6 +104,7 @@ class NodeLease:
             self._lease = None
             return False
         self._problem.solved()
+        self._renewed_at = self._now()
         return True
 
     async def _renew(self, uid: str) -> None:

@@ -200,6 +200,10 @@ class StatusWriter:
         self._gone[message.uid] = message.sequence
         self._queue.add(message.uid)
 
+    def pending(self) -> int:
+        """Return of how many pods the API does not hold what the edge said newest."""
+        return sum(not held.is_acknowledged for held in self._held.values())
+
     async def run(self) -> None:
         """Write until cancelled; what waits then is offered by the edge again."""
         try:

@@ -99,6 +99,10 @@ class SyncOutbox:
         self._waiting.clear()
         self._is_open = False
 
+    def pending(self) -> int:
+        """Return how many wait."""
+        return len(self._waiting)
+
     def put(self, message: FromProvider) -> None:
         """Queue a message; it takes the place of one of the same subject that was not sent yet."""
         if not self._is_open:

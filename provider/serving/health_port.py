@@ -1,4 +1,4 @@
-"""The health port: ``/healthz`` and ``/readyz`` for the probes of the kubelet that runs us.
+"""The health port: ``/livez`` and ``/readyz`` for the probes of the kubelet that runs us.
 
 Plain HTTP, since a kubelet's probes show no certificate; it tells whether and why not, and nothing
 else.
@@ -22,8 +22,8 @@ HEAD_TIMEOUT_S = 5.0
 class HealthPort:
     """Answers probes.
 
-    ``/healthz`` is 200 while the event loop turns. ``/readyz`` is 200 when the site's edge is to
-    connect here; a Service sends it to ready providers only.
+    ``/livez``, or by its older name ``/healthz``, is 200 while the event loop turns. ``/readyz`` is
+    200 when the site's edge is to connect here; a Service sends it to ready providers only.
 
     Args:
         why_not_ready: One sentence, "" when ready.
@@ -56,7 +56,7 @@ class HealthPort:
         if request.method not in {"GET", "HEAD"}:
             return web.Response(status=HTTPStatus.METHOD_NOT_ALLOWED, text="GET only\n")
         match request.path:
-            case "/healthz":
+            case "/livez" | "/healthz":
                 return web.Response(text="ok\n")
             case "/readyz":
                 reason = self._why_not_ready()

@@ -53,6 +53,14 @@ class Group:
         return None if quota_us < 0 else quota_us
 
     @property
+    def cpu_usage_s(self) -> float:
+        """Seconds of processor time that it has used since it was made."""
+        if not IS_UNIFIED:
+            return int((self.folder("cpuacct") / "cpuacct.usage").read_text()) / 1e9
+        stat = (self.folder("cpu") / "cpu.stat").read_text().split()
+        return int(stat[stat.index("usage_usec") + 1]) / 1e6
+
+    @property
     def memory_bytes(self) -> int | None:
         """Limit, None without one."""
         name = "memory.max" if IS_UNIFIED else "memory.limit_in_bytes"

@@ -143,6 +143,30 @@ def pod(uid: str = "11111111-1111-1111-1111-111111111111") -> dict[str, Any]:
     }
 
 
+async def test_edge_tells_its_own_figures(tmp_path: Path) -> None:
+    """Of the process, the tunnel, the store, the runtime and the certificate."""
+    async with edge(tmp_path) as (_, provider, _):
+        session = await provider.sessions.get()
+        status, body = await get(session, "/metrics")
+        probes = await get(session, "/metrics/probes")
+
+    assert status == 200
+    text = body.decode()
+    for line in (
+        'edgelet_build_info{component="edge",version="',
+        "edgelet_tunnel_connected 1.0",
+        'kubelet_node_name{node="site-a"} 1.0',
+        "kubelet_running_pods 0.0",
+        'kubelet_runtime_operations_total{operation_type="version"} ',
+        'edgelet_certificate_expiration_timestamp_seconds{certificate="edge"} ',
+        "edgelet_store_size_bytes ",
+        "edgelet_statuses_pending 0.0",
+        "process_open_fds ",
+    ):
+        assert line in text
+    assert probes[0] == 200
+
+
 async def test_edge_serves_the_kubelets_api_through_its_tunnel(tmp_path: Path) -> None:
     """Health, pods, and the errors of a kubelet; SIGTERM ends it with status 0."""
     async with edge(tmp_path) as (process, provider, _):

@@ -51,6 +51,8 @@ def test_names_are_those_of_the_kubelet_configuration() -> None:
         ({"sitename": "x"}, "`sitename`"),
         ({"maxPods": "110"}, "field maxPods"),
         ({"maxPods": 0}, "field maxPods"),
+        ({"enableSystemLogQuery": True}, "field enableSystemLogQuery: needs enableSystemLogHand"),
+        ({"systemLogsDir": "log"}, "field systemLogsDir"),
         ({"siteName": "site-a"}, "`siteName`"),
         ({"clientKeyFile": "/etc/client.key"}, "`clientKeyFile`"),
         ({"server": "cloud.example"}, "field server"),

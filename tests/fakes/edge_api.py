@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.guarded_calls import CallGuard
+from edge_runtime.api.node_logs import NodeLogsOptions
 from edge_runtime.api.router import Router
 from edge_runtime.api.routes import edge_routes
 from edge_runtime.api.sync import EdgeIdentity, SyncHandler
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 from edge_runtime.runtime.cri_client import CriClient
+from edge_runtime.telemetry.metrics import EdgeMetrics
 from tests.fakes.edge_pods import EdgePods, is_running, pod_json
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.fake_cri_streaming import FakeCriStreaming, Upgraded, echo, serve_cri_streaming
@@ -58,7 +60,6 @@ class EdgeApi:
     streaming: FakeCriStreaming
     sync: SyncHandler
     problems: dict[str, str | None]
-    outlived: list[None] = field(default_factory=list)
     audit: AuditedCalls = field(default_factory=AuditedCalls)
 
     async def run_pod(self, pod: Json | None = None) -> str:
@@ -85,6 +86,7 @@ async def edge_api(
     policy: EdgePolicy = FORBIDS_NOTHING,
 ) -> AsyncIterator[EdgeApi]:
     """Serve until the block ends; the runtime's streams behave as given."""
+    metrics = EdgeMetrics()
     problems: dict[str, str | None] = {"syncloop": None, "runtime": None}
 
     def check(name: str) -> Callable[[], Awaitable[str | None]]:
@@ -96,8 +98,8 @@ async def edge_api(
     async with (
         FakeCri(folder) as cri,
         serve_cri_streaming(behaviour) as streaming,
-        CriClient(cri.endpoint) as client,
-        EdgePods(folder, client).running() as pods,
+        CriClient(cri.endpoint, called=metrics.kubelet.called) as client,
+        EdgePods(folder, client, metrics=metrics).running() as pods,
     ):
         cri.streaming_url = f"http://127.0.0.1:{streaming.port}"
         sync = SyncHandler(
@@ -118,8 +120,10 @@ async def edge_api(
             runtime=client,
             checks={name: check(name) for name in problems},
             sync=sync,
-            exec_outlived=lambda: api.outlived.append(None),
+            figures=pods.parts.stats,
+            metrics=metrics,
             guard=CallGuard(policy=policy, audit=audit, pods=pods.manager),
+            node_logs=NodeLogsOptions(),
         )
         async with tunnel_pair(Router(routes).handle) as pair:
             api = EdgeApi(pair, pods, cri, streaming, sync, problems, audit=audit)

@@ -13,6 +13,7 @@ from edge_runtime.pod_parts import build_pod_parts
 from edge_runtime.policy.edge_policy import FORBIDS_NOTHING
 from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.store.database import Database
+from edge_runtime.telemetry.metrics import EdgeMetrics
 from tests.fakes.pod_settings import make_pod_settings
 from tunnel.sync import ServicesPut
 
@@ -60,11 +61,17 @@ class EdgePods:
         *,
         policy: EdgePolicy = FORBIDS_NOTHING,
         relist_period_s: float = RELIST_PERIOD_S,
+        metrics: EdgeMetrics | None = None,
     ) -> None:
         self.settings = dataclasses.replace(make_pod_settings(folder), policy=policy)
+        self.metrics = metrics or EdgeMetrics()
         self.database = Database(folder / "edgelet.db")
         parts = build_pod_parts(
-            self.database, client, settings=self.settings, relist_period_s=relist_period_s
+            self.database,
+            client,
+            settings=self.settings,
+            relist_period_s=relist_period_s,
+            metrics=self.metrics,
         )
         self.parts = parts
         stores = parts.stores

@@ -65,6 +65,7 @@ class EdgePort:
         trust: Who may have a tunnel or a certificate.
         events: Reasons and messages of the events that were reported.
         metrics: What the port counts.
+        refusals: The reason of each request that it refused.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class EdgePort:
         self.pki = pki
         self.api = api
         self.events: list[tuple[str, str]] = []
+        self.refusals: list[str] = []
         self.client = EdgeClient(site=SITE)
         self.metrics = TunnelMetrics()
         self.site_session = SiteSession(
@@ -89,7 +91,11 @@ class EdgePort:
             now=utc_now,
         )
         self.listener = EdgeListener(
-            site=SITE, site_session=self.site_session, trust=self.trust, monotonic=time.monotonic
+            site=SITE,
+            site_session=self.site_session,
+            trust=self.trust,
+            monotonic=time.monotonic,
+            refused=self.refusals.append,
         )
 
     def _report(self, *, reason: str, message: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge_runtime.eviction.observations import ContainerUse, DiskUse, PodUse
+from edge_runtime.eviction.observations import ContainerUse, PodUse
+from edge_runtime.objects.node_stats import DiskUse
 from edge_runtime.objects.pod import Pod
 
 

@@ -163,6 +163,7 @@ class KubeletPort:
 
     Attributes:
         api: Whom it asks who calls and what they may; the API server's own name may everything.
+        answered: Row and status of each answer.
         serving: Has its certificate.
         authorities: Has the CA of its clients.
     """
@@ -179,6 +180,7 @@ class KubeletPort:
         self.server = server
         self.pki = pki
         self.api = api
+        self.answered: list[tuple[str, int]] = []
         self.serving = serving
         self.authorities = authorities
 
@@ -243,6 +245,7 @@ async def kubelet_port(
     """Serve the kubelet API until the block is left; the cluster is asked over real HTTP."""
     serving, authorities = Serving(pki.serving_certificate()), Authorities(pki.ca_file.read_bytes())
     tls = KubeletTls(serving=serving, authorities=authorities)
+    answered: list[tuple[str, int]] = []
     async with FakeAPIServer() as api, api.client(SITE) as kube:
         allow_everything(api, API_SERVER)
         server = KubeletServer(
@@ -252,9 +255,12 @@ async def kubelet_port(
             ),
             authorizer=Authorizer(kube.as_node, node_name=SITE),
             context=tls.context,
+            answered=lambda *, path, status: answered.append((path, status)),
         )
         await server.listen(host="127.0.0.1", port=0)
         try:
-            yield KubeletPort(server, pki, api=api, serving=serving, authorities=authorities)
+            port = KubeletPort(server, pki, api=api, serving=serving, authorities=authorities)
+            port.answered = answered
+            yield port
         finally:
             await server.shutdown(timeout_s=0.2)

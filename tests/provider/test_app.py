@@ -181,6 +181,50 @@ async def test_a_loop_that_fails_ends_all_and_is_named(
     assert str(failure) == "node lease failed: KeyError: 'surprise'"
 
 
+async def _metrics(files: ProviderFiles) -> str:
+    context = files.cluster.client_context(API_SERVER)
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", files.fields["kubeletPort"], ssl=context
+    )
+    client = RawClient(reader, writer)
+    try:
+        await client.request("GET", "/edgelet/metrics", "Connection: close")
+        status, headers = await client.head()
+        assert (status, headers["content-type"].split(";")[0]) == (200, "text/plain")
+        return (await client.rest()).decode()
+    finally:
+        writer.transport.abort()
+
+
+async def test_the_providers_own_figures_are_on_the_kubelet_port(tmp_path: Path) -> None:
+    """Also while the site is offline: what waits, what was called, when certificates end."""
+    stop, texts = asyncio.Event(), []
+
+    async def ask(files: ProviderFiles) -> None:
+        texts.extend([await _metrics(files), await _metrics(files)])
+        stop.set()
+
+    async with FakeAPIServer() as api, asyncio.TaskGroup() as tasks:
+        files = ProviderFiles(tmp_path, api_server_url=api.url)
+        files.apply(api)
+        config = files.config()
+        await serve(config, stop=stop, started=lambda _: _forget(tasks.create_task(ask(files))))
+    for line in (
+        "edgelet_writer ",
+        "edgelet_tunnel_connected 0.0",
+        "edgelet_statuses_pending 0.0",
+        'edgelet_certificate_expiration_timestamp_seconds{certificate="site_ca"} ',
+        'edgelet_certificate_expiration_timestamp_seconds{certificate="kubelet_port"} ',
+        'edgelet_api_requests_total{code="200",method="GET"} ',
+        'edgelet_kubelet_requests_total{code="200",path="/edgelet/metrics"} 1.0',
+    ):
+        assert line in texts[1]
+
+
+def _forget(_task: asyncio.Task[None]) -> None:
+    """Leave a task to its group."""
+
+
 async def test_started_is_told_when_both_ports_listen(tmp_path: Path) -> None:
     """Whoever embeds the provider knows when it serves."""
     stop, ports = asyncio.Event(), []

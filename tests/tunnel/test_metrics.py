@@ -28,7 +28,12 @@ def figures(metrics: TunnelMetrics) -> dict[str, float]:
 
 def test_a_tunnel_that_never_was() -> None:
     """Zero is a figure, too."""
-    found = figures(TunnelMetrics())
+    metrics = TunnelMetrics()
+    metrics.expect("resumed", "new session")
+    found = figures(metrics)
+    assert found['edgelet_tunnel_streams_total{outcome="lost"}'] == 0
+    assert found['edgelet_tunnel_bytes_total{direction="sent"}'] == 0
+    assert found['edgelet_tunnel_reconnects_total{reason="new session"}'] == 0
     assert found["edgelet_tunnel_connected"] == 0
     assert found["edgelet_tunnel_streams_open"] == 0
     assert found["edgelet_tunnel_window_stalls_total"] == 0

@@ -9,10 +9,12 @@ import pytest
 
 from edge_runtime.api.container_logs import find_logged_container
 from edge_runtime.api.request import ApiError
+from edge_runtime.logs.cri_log import TimestampParser
 from tests.fakes.edge_api import edge_api
 from tests.fakes.edge_pods import pod_json
 from tests.fakes.tunnel_pair import read_all
 from tunnel.errors import StreamReset
+from tunnel.log_positions import POSITIONS_HEADER, POSITIONS_VERSION, LogFrameDecoder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +63,26 @@ async def test_followed_log_grows_until_the_container_ends(tmp_path: Path) -> No
     assert head.status == 200
     assert first == b"line\n"
     assert rest == b"last\n"
+
+
+async def test_who_asks_for_positions_gets_them(tmp_path: Path) -> None:
+    """Each piece of a followed log with the time up to which it is whole."""
+    positions = (POSITIONS_HEADER, POSITIONS_VERSION)
+    async with edge_api(tmp_path) as api:
+        container_id = await api.run_pod(pod_json(restartPolicy="Never"))
+        api.cri.write_log(container_id, "line")
+        stream = await api.pair.request(PATH + "?follow=true", headers=(positions,))
+        assert positions in (await stream.response()).headers
+        (frame,) = LogFrameDecoder().receive_data(await stream.read())
+        stamp = api.cri.containers[container_id].log_path.read_text().split(" ")[0]
+        api.cri.exit_container(container_id, 0)
+        assert await read_all(stream) == b""
+        whole = await api.pair.request(PATH, headers=(positions,))
+        assert positions not in (await whole.response()).headers
+        assert await read_all(whole) == b"line\n"
+
+    assert frame.text == b"line\n"
+    assert frame.position_ns == TimestampParser().parse(stamp.encode())
 
 
 async def test_client_that_goes_away_ends_the_following(tmp_path: Path) -> None:

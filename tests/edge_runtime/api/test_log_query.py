@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -55,14 +54,31 @@ def test_old_clients_say_tail() -> None:
     assert parse(tail="5", tailLines="3").tail_lines == 5
 
 
-def test_since_time_keeps_its_zone_and_microseconds() -> None:
-    """Nanoseconds are cut."""
-    query = parse(sinceTime="2026-01-02T03:04:05.123456789+01:00")
+SECOND_NS = 1767323045_000000000  # 2026-01-02T03:04:05Z
 
-    assert query.since_time == datetime(2026, 1, 2, 2, 4, 5, 123456, tzinfo=UTC)
-    assert parse(sinceTime="2026-01-02T03:04:05Z").since_time == datetime(
-        2026, 1, 2, 3, 4, 5, tzinfo=UTC
-    )
+
+@pytest.mark.parametrize(
+    ("text", "expected_ns"),
+    [
+        ("2026-01-02T03:04:05Z", SECOND_NS),
+        ("2026-01-02t03:04:05z", SECOND_NS),
+        ("2026-01-02T04:04:05.123456789+01:00", SECOND_NS + 123456789),
+        ("2026-01-02T03:04:05,5Z", SECOND_NS + 500000000),
+        ("2026-01-02T03:04:05.1234567899Z", SECOND_NS + 123456789),
+    ],
+)
+def test_since_time_keeps_its_zone_and_nanoseconds(text: str, expected_ns: int) -> None:
+    """Two lines of one microsecond are two lines."""
+    assert parse(sinceTime=text).since_ns == expected_ns
+
+
+def test_a_limit_beyond_all_logs_carries_nanoseconds() -> None:
+    """Kubectl and the API server cut them off the time, and leave limits as they are."""
+    query = parse(sinceTime="2026-01-02T03:04:05Z", limitBytes="9000000000000000042")
+
+    assert query == LogQuery(since_ns=SECOND_NS + 42)
+    alone = parse(limitBytes="9000000000000000042")
+    assert alone == LogQuery(limit_bytes=9000000000000000042)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ ROUTER = Router(
         Route("/exec/{namespace}/{pod}/{uid}/{container}", ("GET", "POST"), describe),
         Route("/pods", ("GET",), describe),
         Route("/runningpods/", ("GET",), describe),
+        Route("/metrics", ("GET",), describe),
+        Route("/metrics/probes", ("GET",), describe),
+        Route("/metrics/resource", ("GET",), describe),
         Route("/sync", ("CONNECT",), describe),
     ]
 )
@@ -45,6 +48,15 @@ def test_parts_of_the_path_get_their_names() -> None:
     """With and without the pod's UID."""
     assert resolve("/exec/ns/p/c").parameters == {"namespace": "ns", "pod": "p", "container": "c"}
     assert resolve("/exec/ns/p/u/c").parameters["uid"] == "u"
+
+
+def test_paths_of_one_length_are_told_apart_by_their_words() -> None:
+    """As long as no path could be that of two routes."""
+    for path in ("/metrics", "/metrics/probes", "/metrics/resource"):
+        route, _ = ROUTER._find(path.removeprefix("/").split("/"))
+        assert route.pattern == path
+    with pytest.raises(ValueError, match=r"two routes have the shape of /a/\{x\}"):
+        Router([Route("/a/b", ("GET",), describe), Route("/a/{x}", ("GET",), describe)])
 
 
 @pytest.mark.parametrize("path", ["/pods", "/pods/", "/runningpods/", "/runningpods"])
@@ -86,6 +98,9 @@ def test_method_of_an_upgrade_is_its_own() -> None:
         ("/", {}, 404),
         ("/exec/ns", {}, 404),
         ("/exec/ns/p/c/d/e", {}, 404),
+        ("/metrics/other", {}, 404),
+        ("/metrics/%7B", {}, 404),
+        ("/metrics/{probes}", {}, 404),
         ("/pods", {"method": "POST"}, 405),
         ("/exec/ns/p/c", {"method": "PUT"}, 405),
         ("/exec/ns/p/c", {"method": "CONNECT", "protocol": "SPDY/3.1"}, 405),

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_runtime.eviction.eviction_manager import EvictionManager, EvictionSettings
-from edge_runtime.eviction.observations import ContainerUse, DiskUse, PodUse
+from edge_runtime.eviction.observations import ContainerUse, PodUse
 from edge_runtime.machine.usage import FilesystemSpace, MachineUsage
 from edge_runtime.objects.eviction_thresholds import Signal, Threshold, ThresholdValue
+from edge_runtime.objects.node_stats import DiskUse
 from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.quantity import QuantityError
 
@@ -60,6 +61,7 @@ class Machine:
     stopped_at: dict[str, float] = field(default_factory=dict)
     measured: list[list[str]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    looked_at_disks: list[bool] = field(default_factory=list)
 
     def now(self) -> float:
         """Seconds of virtual time."""
@@ -82,8 +84,9 @@ class Machine:
         )
         return usage, False
 
-    async def measure(self, pods: Sequence[Pod]) -> Mapping[PodUID, PodUse]:
+    async def measure(self, pods: Sequence[Pod], *, disks: bool = True) -> Mapping[PodUID, PodUse]:
         """What pods use."""
+        self.looked_at_disks.append(disks)
         self.measured.append([each.name for each in pods])
         return {PodUID(each.uid): self.uses[each.name] for each in pods if each.name in self.uses}
 
@@ -206,6 +209,18 @@ async def test_pods_go_when_images_are_not_enough() -> None:
     async with managed(machine, HARD_DISK):
         await asyncio.sleep(0.5)
     assert machine.names() == [(0, "b")]
+
+
+async def test_disks_are_looked_at_only_when_they_run_short() -> None:
+    """A machine without memory has no time to walk through folders."""
+    machine = Machine(memory=1, pods=[pod("a")], uses={"a": memory_use(1)})
+    async with managed(machine, HARD_MEMORY):
+        await asyncio.sleep(0.5)
+    assert machine.looked_at_disks == [False]
+    machine = Machine(disk=5, pods=[pod("a")], uses={"a": disk_use(1)})
+    async with managed(machine, HARD_DISK):
+        await asyncio.sleep(0.5)
+    assert machine.looked_at_disks == [True]
 
 
 async def test_critical_pods_stay() -> None:

@@ -6,13 +6,13 @@ from edge_runtime.eviction.observations import (
     CONDITIONS,
     RESOURCES,
     ContainerUse,
-    DiskUse,
     Observation,
     PodUse,
     observe,
 )
 from edge_runtime.machine.usage import FilesystemSpace, MachineUsage
 from edge_runtime.objects.eviction_thresholds import Signal
+from edge_runtime.objects.node_stats import DiskUse
 
 
 def test_observations() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_runtime.logs.log_file import PIECE_BYTES, LogFile, LogReadError
+from edge_runtime.logs.descriptor import LogReadError
+from edge_runtime.logs.log_file import PIECE_BYTES, LogFile
 
 
 def record(text: str, *, tag: str = "F") -> bytes:
@@ -51,16 +52,15 @@ def test_the_file_grows_and_is_cut(tmp_path: Path) -> None:
         assert read_all(file) == b"new\n"
 
 
-def test_a_rotated_file_is_seen(tmp_path: Path) -> None:
-    """Renamed and made anew: the path leads to another file."""
+def test_a_cut_is_counted(tmp_path: Path) -> None:
+    """So that a reader does not join a torn record with the new first one."""
     path = tmp_path / "0.log"
-    path.write_bytes(b"old\n")
+    path.write_bytes(b"first\nto")
     with LogFile(str(path)) as file:
-        assert not file.is_replaced()
-        path.rename(tmp_path / "0.log.1")
-        assert not file.is_replaced()
+        read_all(file)
+        assert file.cuts == 0
         path.write_bytes(b"new\n")
-        assert file.is_replaced()
+        assert (read_all(file), file.cuts) == (b"new\n", 1)
 
 
 def test_a_closed_file_is_not_read(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_a_closed_file_is_not_read(tmp_path: Path) -> None:
     path = tmp_path / "0.log"
     path.write_bytes(b"x\n")
     file = LogFile(str(path))
-    with file._open_fd() as fd:
+    with file._descriptor.lend() as fd:
         file.close()
         assert os.pread(fd, 1, 0) == b"x"
     with pytest.raises(LogReadError, match="closed"):
@@ -122,3 +122,44 @@ def test_file_that_nobody_closes_is_closed_with_its_value(tmp_path: Path) -> Non
     with path.open() as other:  # gets the same number
         file.close()
         assert other.read() == "x"
+
+
+def stamped(second: int, text: str) -> bytes:
+    """One record of that second."""
+    return f"2026-01-02T03:{second // 60:02}:{second % 60:02}Z stdout F {text}\n".encode()
+
+
+FIRST_NS = 1767323040_000000000  # 2026-01-02T03:04:00Z
+
+
+@pytest.mark.parametrize("width", [10, 5_000, 200_000])
+@pytest.mark.parametrize("second", [0, 240, 241, 300, 479, 480, 900])
+def test_a_time_is_found_without_reading_what_is_before(
+    tmp_path: Path, width: int, second: int
+) -> None:
+    """Never behind the first line of that time, and not far before it."""
+    path = tmp_path / "0.log"
+    count = max(2_000_000 // width, 40)
+    records = [stamped(240 + 240 * at // count, f"{at:x<{width}}") for at in range(count)]
+    path.write_bytes(b"".join(records))
+    expected = next((at for at in range(count) if 240 + 240 * at // count >= second), count)
+    with LogFile(str(path)) as file:
+        file.seek_since(FIRST_NS + (second - 240) * 1_000_000_000)
+        found = read_all(file)
+    start = sum(map(len, records)) - len(found)
+    exact = sum(map(len, records[:expected]))
+    assert start <= exact
+    assert exact - start <= 2 * max(1 << 16, width + 100)
+    assert found[:4] == b"2026"
+
+
+def test_a_clock_that_was_set_back_hides_no_line(tmp_path: Path) -> None:
+    """What was written before it was set back is found by its time, and what follows comes too."""
+    path = tmp_path / "0.log"
+    before = [stamped(second, "x" * 2000) for second in range(600, 800)]
+    behind = [stamped(second, "y" * 2000) for second in range(100, 300)]
+    path.write_bytes(b"".join(before + behind))
+    with LogFile(str(path)) as file:
+        file.seek_since(FIRST_NS + (700 - 240) * 1_000_000_000)
+        found = read_all(file)
+    assert b"".join(before[100:] + behind) in found

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gzip
 import os
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.logs.cri_log import LogOptions
-from edge_runtime.logs.log_file import PIECE_BYTES, LogReadError
+from edge_runtime.logs.cri_log import LogDecoder, LogOptions
+from edge_runtime.logs.descriptor import LogReadError
+from edge_runtime.logs.log_file import PIECE_BYTES
 from edge_runtime.logs.log_reader import CHECK_PERIOD_S, read_logs
 
 if TYPE_CHECKING:
@@ -213,3 +215,115 @@ async def test_log_is_followed_where_the_kernel_has_no_watches_left(
         running.is_running = False
         append(log, "five")
         assert [piece async for piece in pieces] == [b"five\n"]
+
+
+@pytest.mark.parametrize("lag", [0, 3])
+async def test_a_follower_misses_no_line_of_many_rotations(tmp_path: Path, lag: int) -> None:
+    """Every line once and in order, compressed and dropped as fast as rotation goes."""
+    path = tmp_path / "0.log"
+    path.touch()
+    running = Running()
+    count, files = 12_000, 6
+
+    def write_all() -> None:
+        for file in range(files):
+            with path.open("a") as log:
+                for number in range(file * count // files, (file + 1) * count // files):
+                    log.write(record(f"{number:<200}"))
+            if file == files - 1:
+                return
+            aside = path.rename(tmp_path / f"0.log.20260102-0304{file:02}")
+            path.touch()
+            if file > lag:
+                older = tmp_path / f"0.log.20260102-0304{file - 1:02}"
+                older.with_name(f"{older.name}.gz").write_bytes(gzip.compress(older.read_bytes()))
+                older.unlink()
+            assert aside.exists()
+
+    async def follow() -> bytes:
+        pieces = read_logs(str(path), LogOptions(follow=True), is_running=running)
+        return b"".join([piece async for piece in pieces])
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        followers = [group.create_task(follow()) for _ in range(3)]
+        await asyncio.to_thread(write_all)
+        running.is_running = False
+    for follower in followers:
+        assert follower.result().split() == [b"%d" % number for number in range(count)]
+
+
+async def test_three_followers_of_a_fast_writer_take_bounded_memory(tmp_path: Path) -> None:
+    """Each takes its own time; what is not taken is not read."""
+    path = tmp_path / "0.log"
+    line = record("x" * 1000)
+    write(path, line * 20_000)
+    running = Running(is_running=False)
+
+    async def follow() -> int:
+        total = 0
+        async for piece in read_logs(str(path), LogOptions(follow=True), is_running=running):
+            assert len(piece) <= PIECE_BYTES + len(line)
+            total += len(piece)
+        return total
+
+    async with asyncio.timeout(30):
+        totals = await asyncio.gather(follow(), follow(), follow())
+    assert totals == [20_000 * 1001] * 3
+
+
+async def test_a_line_of_a_mebibyte_and_bytes_that_are_no_text(log: Path) -> None:
+    """They come as they were written: in parts that the runtime cut, joined."""
+    text = bytes(range(10)) + b"\xff\xfe" + bytes(range(11, 256)) * 4096
+    parts = [text[at : at + 16384] for at in range(0, len(text), 16384)]
+    head = b"2026-01-02T03:04:05Z stdout "
+    records = [head + b"P " + part + b"\n" for part in parts[:-1]]
+    with log.open("wb") as file:
+        file.writelines([*records, head + b"F " + parts[-1] + b"\n"])
+    assert await read_all(log, LogOptions()) == text + b"\n"
+    assert await read_all(log, LogOptions(tail_lines=1)) == text + b"\n"
+
+
+async def test_a_log_that_is_cut_off_goes_on_from_its_start(log: Path) -> None:
+    """Copied and truncated: the torn record does not swallow the first new one."""
+    running = Running()
+    async with aclosing(
+        read_logs(str(log), LogOptions(follow=True, tail_lines=0), is_running=running)
+    ) as pieces:
+        assert await anext(pieces) == b""
+        with log.open("a") as file:
+            file.write(record("whole") + record("half")[:-1])
+        await read_until(pieces, b"whole\n")
+        write(log, record("new"))
+        await read_until(pieces, b"half\nnew\n")
+
+
+@pytest.mark.parametrize("start", range(7))
+async def test_going_on_at_the_position_repeats_and_loses_nothing(
+    tmp_path: Path, start: int
+) -> None:
+    """From wherever it broke off: lines of one microsecond, parts of lines, two streams."""
+    path = tmp_path / "0.log"
+    records = [
+        f"2026-01-02T03:04:05.{100000000 + at}Z {stream} {tag} {text}\n"
+        for at, (stream, tag, text) in enumerate(
+            [
+                ("stdout", "F", "a"),
+                ("stdout", "P", "b1"),
+                ("stderr", "F", "c"),
+                ("stdout", "F", "b2"),
+                ("stderr", "F", "d"),
+                ("stdout", "F", "e"),
+                ("stdout", "F", "f"),
+            ]
+        )
+    ]
+    write(path, "".join(records))
+    decoder = LogDecoder(LogOptions())
+    sent = decoder.receive_data("".join(records[:start]).encode())
+    position_ns = decoder.position_ns
+    options = LogOptions(since_ns=None if position_ns is None else position_ns + 1)
+    rest = await read_all(path, options)
+    whole = b"a\nb1c\nb2\nd\ne\nf\n"
+    # Lines that were not whole come again, from their start.
+    open_line = b"b1c\n" if start == 3 else b"b1" if start == 2 else b""
+    assert sent.removesuffix(open_line) + rest == whole

@@ -150,3 +150,17 @@ async def test_whole_log_is_removed(tmp_path: Path) -> None:
     remove_log_files(logs.path)
     assert logs.names() == ["10.log"]
     remove_log_files(tmp_path / "none" / "0.log")
+
+
+async def test_names_stay_in_order_when_the_clock_is_set_back(tmp_path: Path) -> None:
+    """Readers go by them; and one that is there is never replaced."""
+    logs = Logs(tmp_path, policy=LogRotationPolicy(max_bytes=10, max_files=9))
+    for text in ("1" * 10, "2" * 10, "3" * 10):
+        await logs.rotate(text)
+        logs.now -= timedelta(seconds=15)
+    assert [each.name for each in rotated_logs(logs.path)] == [
+        "0.log.20260102-030405.gz",
+        "0.log.20260102-030406.gz",
+        "0.log.20260102-030407",
+    ]
+    assert rotated_logs(logs.path)[-1].read_text() == "3" * 10

@@ -50,6 +50,7 @@ class _Site:
         self.answers: dict[ProbeKind, bool | None] = {}
         self.asked: list[tuple[float, str, ProbeKind]] = []
         self.told: list[float] = []
+        self.forgotten: list[PodUID] = []
         self.busy_s = 0.0
         self.manager = ProberManager(
             probe=self._probe,
@@ -57,6 +58,7 @@ class _Site:
             on_result=lambda _: self.told.append(self.time()),
             now=lambda: EPOCH_S + self.time(),
             rng=jitter or _NoJitter(),
+            forgotten=self.forgotten.append,
         )
 
     def time(self) -> float:
@@ -343,6 +345,7 @@ async def test_a_removed_pod_is_asked_no_more() -> None:
         site.manager.add_pod(_pod(readinessProbe=_probe(), livenessProbe=_probe()))
         await asyncio.sleep(1)
         site.manager.remove_pod(UID)
+        assert site.forgotten == [UID]
         await asyncio.sleep(1)
         assert len(asyncio.all_tasks()) == before
         assert site.known().ready is None

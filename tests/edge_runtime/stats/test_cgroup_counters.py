@@ -87,3 +87,22 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     disk_counters_v1(transferred=text, operations=text)
     memory_counters_v1(usage=text, stat=text, limit=text)
     parse_limit(text)
+
+
+def test_swap_has_the_limit_that_memory_leaves_of_both() -> None:
+    """Version 1 limits both together; a kernel that counts no swap gives none."""
+    memory = {"usage": "5", "stat": "", "limit": "100\n"}
+    assert memory_counters_v1(**memory, total_limit="130\n").swap_limit_bytes == 30
+    assert memory_counters_v1(**memory, total_limit="100\n").swap_limit_bytes == 0
+    assert (
+        memory_counters_v1(**memory, total_limit=f"{(1 << 63) - 4096}\n").swap_limit_bytes is None
+    )
+    assert memory_counters_v1(**memory).swap_limit_bytes == 0
+
+
+def test_the_root_of_version_2_counts_what_it_maps_and_what_holds_files() -> None:
+    """It has no memory.current."""
+    memory = memory_counters_v2(
+        current=None, stat="anon 100\nfile 50\ninactive_file 20\n", limit=""
+    )
+    assert (memory.usage_bytes, memory.working_set_bytes) == (150, 130)

@@ -178,3 +178,24 @@ def test_nobody_else_may_read_the_file(tmp_path: Path) -> None:
         database.close()
         assert modes == {"edgelet.db": 0o600, "edgelet.db-wal": 0o600, "sealing.key": 0o600}
         file.chmod(0o644)
+
+
+async def test_transactions_are_told(tmp_path: Path) -> None:
+    """How many operations each had, how long it took, and that one could not be written."""
+    told: list[tuple[int, bool]] = []
+
+    def committed(*, operations: int, duration_s: float, has_failed: bool) -> None:
+        assert 0 <= duration_s < 60
+        told.append((operations, has_failed))
+
+    database = Database(tmp_path / "edgelet.db", committed=committed)
+    try:
+        await database.write(INSERT, [("a",), ("b",)])
+        assert told == [(1, False)]
+        assert database.size_bytes() > 4096
+        await database.run(lambda connection: connection.execute("PRAGMA max_page_count=1").close())
+        with pytest.raises(StoreError):
+            await database.write(INSERT, [(f"{index:0500}",) for index in range(1000)])
+        assert told[-1] == (1, True)
+    finally:
+        database.close()

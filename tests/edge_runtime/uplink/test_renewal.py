@@ -65,12 +65,14 @@ class Renewing:
         days: Of the certificate's life that are over.
         keys: Of each request.
         renewed: How often it said that there is a new certificate.
+        failed: How often it said that an attempt brought none.
     """
 
     def __init__(self, root: Path, *, days: float = 0.0) -> None:
         self.days = days
         self.keys: list[str] = []
         self.renewed = 0
+        self.failed = 0
         self.problem: Exception | None = None
         self.edge = open_joined_edge(root, server=None)
         self.renewal = Renewal(
@@ -79,12 +81,16 @@ class Renewing:
             enrolment=Enrolment(server=self.edge.server),
             make_request=self._request,
             renewed=self._count,
+            failed=self._count_failure,
             clock=lambda: time.time() + self.days * DAY_S,
             chance=lambda: 0.5,
         )
 
     def _count(self) -> None:
         self.renewed += 1
+
+    def _count_failure(self) -> None:
+        self.failed += 1
 
     async def _request(self, wanted: Wanted) -> CertificateRequest:
         if self.problem is not None:
@@ -235,8 +241,10 @@ async def test_final_refusal_is_logged_once_with_what_to_do(
     assert all(1800.0 <= delay <= 3600.0 for delay in delays)
     assert [record.levelname for record in told] == ["ERROR"]
     assert str(told[0].__dict__["reason"]).endswith(trouble.remedy)
+    assert renewing.failed == 4
     provider.refuses = None
     assert await renewing.renewal.step() == 0.0
+    assert renewing.failed == 4
 
 
 async def test_what_keeps_it_from_renewing_is_logged_once_and_tried_again(

@@ -49,6 +49,7 @@ async def test_without_a_certificate_there_is_no_tunnel(pki: SitePki) -> None:
     async with edge_port(pki) as port:
         dialling = port.dial(context=port.edge_context(anonymous=True))
         assert await refusal(dialling) == (401, "NoCertificate")
+        assert port.refusals == ["NoCertificate"]
 
 
 async def test_another_ca_fails_in_the_handshake(pki: SitePki, tmp_path: Path) -> None:

@@ -7,8 +7,10 @@ import asyncio
 import pytest
 
 from provider.kube.client import KubeClient, PatchType, resource_path
+from provider.kube.credentials import ClusterAccess, StaticToken
 from provider.kube.errors import Forbidden, NotFound, TooManyRequests, Unavailable
 from tests.fakes.fake_api_server import FakeAPIServer, on_api_server
+from tunnel.identity import SiteName
 
 NODES = "/api/v1/nodes"
 
@@ -117,3 +119,24 @@ async def test_watches_do_not_take_the_calls_connections(
         assert (await kube.as_node.get(f"{NODES}/n"))["metadata"]["name"] == "n"
         for task in watches:
             task.cancel()
+
+
+async def test_calls_are_told_with_their_status() -> None:
+    """Also one that gets no answer: an API server that is away is what one wants to see."""
+    told: list[tuple[str, int | None]] = []
+
+    def answered(*, method: str, status: int | None) -> None:
+        told.append((method, status))
+
+    async with FakeAPIServer() as server:
+        access = ClusterAccess(server=server.url, tls=None, tokens=StaticToken(value="secret"))
+        async with KubeClient(access, site=SiteName("site-a"), answered=answered) as kube:
+            server.put(NODES, {"metadata": {"name": "n"}})
+            await kube.as_self.get(f"{NODES}/n")
+            with pytest.raises(NotFound):
+                await kube.as_node.get(f"{NODES}/other")
+    away = ClusterAccess(server="http://127.0.0.1:9", tls=None, tokens=StaticToken(value="secret"))
+    async with KubeClient(away, site=SiteName("site-a"), answered=answered) as kube:
+        with pytest.raises(Unavailable):
+            await kube.as_self.get(f"{NODES}/n")
+    assert told == [("GET", 200), ("GET", 404), ("GET", None)]

@@ -11,6 +11,7 @@ from provider.edge_link import edge_client
 from tests.fakes.edge import connected_edge
 from tests.fakes.kubelet_port import ClusterPki, kubelet_port
 from tunnel.errors import HeadError
+from tunnel.log_positions import POSITIONS_HEADER, POSITIONS_VERSION, encode_frames
 from tunnel.protocol import ResponseHead
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ async def test_credentials_stay_here(pki: ClusterPki) -> None:
     assert sorted(seen) == [
         ("accept", "*/*"),
         ("edgelet-caller", "kube-apiserver-kubelet-client"),
+        ("edgelet-log-positions", "1"),
         ("user-agent", "kubectl"),
         ("x-forwarded-for", "10.0.0.9, 127.0.0.1"),
     ]
@@ -132,6 +134,45 @@ async def test_a_lost_body_does_not_look_complete(pki: ClusterPki, loss: str) ->
         go_on.set()
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
             await client.reader.readuntil(b"0\r\n\r\n")
+
+
+@pytest.mark.parametrize("loss", ["reset", "session", "torn", "nonsense"])
+async def test_a_followed_log_that_breaks_off_says_how_to_go_on(pki: ClusterPki, loss: str) -> None:
+    """In its last bytes, before the connection is broken off, too."""
+    go_on = asyncio.Event()
+
+    async def broken(stream: Stream) -> None:
+        positions = (POSITIONS_HEADER, POSITIONS_VERSION)
+        assert positions in stream.request.headers
+        await stream.respond(ResponseHead(status=200, headers=(*TEXT, positions)))
+        await stream.write(encode_frames(b"line\n", position_ns=1767323045_123456789))
+        await go_on.wait()
+        match loss:
+            case "reset":
+                stream.reset(reason="the disk failed")
+            case "session":
+                edge.pipe.cut()
+            case "torn":
+                await stream.write(encode_frames(b"line\n", position_ns=1)[:-1])
+                await stream.close_write()
+            case _:
+                await stream.write(b"\xff" * 20)
+
+    async with (
+        connected_edge(broken) as edge,
+        kubelet_port(edge.client, pki) as port,
+        port.connect() as client,
+    ):
+        await client.request("GET", LOGS)
+        _, headers = await client.head()
+        assert POSITIONS_HEADER not in headers
+        assert await chunk(client.reader) == b"line\n"
+        go_on.set()
+        notice = (await chunk(client.reader)).decode()
+        assert await client.reader.read() == b""
+    assert notice.startswith("edgelet: the log of site site-a broke off here: ")
+    assert "goes on at 2026-01-02T03:04:05.123456790Z:" in notice
+    assert "kubectl logs -f -n ns pod -c c --since-time=2026-01-02T03:04:05Z" in notice
 
 
 async def test_a_client_that_leaves_resets_the_stream(pki: ClusterPki) -> None:

@@ -171,3 +171,12 @@ def test_redirects_are_no_answer(status: int) -> None:
     """An edge does not send the API server's credentials elsewhere."""
     with pytest.raises(BadAnswer, match="redirect"):
         answer_headers(ResponseHead(status=status))
+
+
+def test_a_trace_goes_on_to_the_edge() -> None:
+    """As the API server named it: the edge hands it to the container runtime."""
+    parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    assert kept(("Traceparent", parent), ("Tracestate", "a=1")) == [
+        ("traceparent", parent),
+        ("tracestate", "a=1"),
+    ]

@@ -152,6 +152,18 @@ async def test_an_offline_site_says_since_when_and_why(pki: ClusterPki) -> None:
     assert text.endswith("(last error: it has not connected since the provider started)")
 
 
+async def test_answers_are_told_by_row(pki: ClusterPki) -> None:
+    """Names of pods and unknown paths, of which there is no end, are not told."""
+    async with kubelet_port(offline(), pki) as port:
+        for path in ("/pods", "/containerLogs/ns/pod/c", "/nowhere"):
+            await port.ask("GET", path, common_name="kube-apiserver-kubelet-client")
+        assert port.answered == [
+            ("/pods", 503),
+            ("/containerLogs/{namespace}/{pod}/{container}", 503),
+            ("other", 404),
+        ]
+
+
 async def test_a_link_that_is_lost_before_the_answer_is_told(pki: ClusterPki) -> None:
     """A call that never got an answer gets one when the session ends."""
     asked = asyncio.Event()

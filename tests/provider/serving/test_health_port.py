@@ -24,6 +24,7 @@ async def test_it_says_whether_and_why_not() -> None:
     port = HealthPort(why_not_ready=lambda: reason)
     await port.listen(host="127.0.0.1", port=0)
     try:
+        assert await ask(port.port, "/livez") == (200, "ok\n")
         assert await ask(port.port, "/healthz") == (200, "ok\n")
         assert await ask(port.port, "/readyz") == (503, "another provider serves the site\n")
         reason = ""

@@ -1,0 +1,82 @@
+"""Reads what the machine as a whole uses, out of /proc; everything here blocks on the kernel only.
+
+Source: cadvisor container/raw/handler.go ``GetSpec``, machine/machine.go; kubernetes
+pkg/kubelet/util/boot_time_util_linux.go, pkg/kubelet/stats/pidlimit/pidlimit_linux.go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineMemory:
+    """The machine's memory and swap; swap is 0 where it has none."""
+
+    total_bytes: int
+    swap_total_bytes: int
+    swap_free_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MachineTasks:
+    """Processes and threads that there are, and how many there may be."""
+
+    running: int
+    limit: int
+
+
+class MachineReader:
+    """Reads one machine.
+
+    Args:
+        proc: The kernel's process filesystem.
+    """
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        self._proc = proc
+
+    def boot_time_ns(self) -> int:
+        """Return when the machine booted.
+
+        Raises:
+            OSError: The kernel's file cannot be read.
+        """
+        for line in (self._proc / "stat").read_text().splitlines():
+            name, _, value = line.partition(" ")
+            if name == "btime":
+                return int(value) * _NS_PER_S
+        raise OSError(f"{self._proc / 'stat'} does not tell the time of the boot")
+
+    def memory(self) -> MachineMemory:
+        """Return how much memory there is.
+
+        Raises:
+            OSError: The kernel's file cannot be read.
+        """
+        found: dict[str, int] = {}
+        for line in (self._proc / "meminfo").read_text().splitlines():
+            name, _, value = line.partition(":")
+            found[name] = int(value.split()[0]) * 1024
+        return MachineMemory(
+            total_bytes=found["MemTotal"],
+            swap_total_bytes=found.get("SwapTotal", 0),
+            swap_free_bytes=found.get("SwapFree", 0),
+        )
+
+    def tasks(self) -> MachineTasks:
+        """Return how many processes and threads there are.
+
+        Raises:
+            OSError: A file of the kernel cannot be read.
+        """
+        # "0.20 0.18 0.12 1/80 11206": running and existing tasks are the fourth word (proc(5)).
+        words = (self._proc / "loadavg").read_text().split()
+        limits = ("sys/kernel/pid_max", "sys/kernel/threads-max")
+        return MachineTasks(
+            running=int(words[3].partition("/")[2]),
+            limit=min(int((self._proc / name).read_text()) for name in limits),
+        )

@@ -1,0 +1,225 @@
+"""The files of one log, over rotations."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from edge_runtime.logs.cri_log import LogDecoder, LogOptions
+from edge_runtime.logs.descriptor import LogNotFound, LogReadError
+from edge_runtime.logs.log_chain import MAX_KEPT_FILES, LogChain
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SECOND_NS = 1767323040_000000000  # 2026-01-02T03:04:00Z
+
+
+def record(number: int, tag: str = "F") -> bytes:
+    """One record whose text is the second it was written in."""
+    return f"2026-01-02T03:04:{number:02}Z stdout {tag} {number}\n".encode()
+
+
+def lines(*numbers: int) -> bytes:
+    """What is shown of such records."""
+    return b"".join(b"%d\n" % number for number in numbers)
+
+
+def compress(path: Path) -> None:
+    """As rotation does."""
+    path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    path.unlink()
+
+
+def read(chain: LogChain, options: LogOptions | None = None) -> bytes:
+    """Read to the end of what is known."""
+    decoder = LogDecoder(options or LogOptions())
+    pieces = []
+    is_end = False
+    while not is_end:
+        is_end, output = chain.read(decoder)
+        pieces.append(output)
+    return b"".join(pieces)
+
+
+def asked(path: Path, options: LogOptions) -> bytes:
+    """Read what was asked for."""
+    chain = LogChain(str(path))
+    try:
+        chain.seek(options)
+        return read(chain, options)
+    finally:
+        chain.close()
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    """Two compressed files, one that was put aside, and the newest: four lines in each."""
+    for at, name in enumerate(("20260102-030404", "20260102-030408", "20260102-030412", "")):
+        path = tmp_path / f"0.log{'.' if name else ''}{name}"
+        path.write_bytes(b"".join(record(4 * at + number) for number in range(4)))
+        if name and at < 2:
+            compress(path)
+    (tmp_path / "0.log.20260102-030416.gz.tmp").write_bytes(b"torn")
+    (tmp_path / "1.log").write_bytes(record(59))
+    return tmp_path / "0.log"
+
+
+def test_all_files_are_one_log(log: Path) -> None:
+    """The oldest first; what is being compressed and other attempts' logs are none of it."""
+    assert asked(log, LogOptions()) == lines(*range(16))
+
+
+@pytest.mark.parametrize("count", range(19))
+def test_tail_counts_over_files(log: Path, count: int) -> None:
+    """As many lines as asked for, wherever they are."""
+    assert asked(log, LogOptions(tail_lines=count)) == lines(*range(max(16 - count, 0), 16))
+
+
+@pytest.mark.parametrize("second", range(18))
+def test_since_finds_its_file(log: Path, second: int) -> None:
+    """As many lines as asked for, wherever they are."""
+    options = LogOptions(since_ns=SECOND_NS + second * 1_000_000_000)
+    assert asked(log, options) == lines(*range(second, 16))
+
+
+def test_compressed_files_are_not_expanded_for_what_is_in_others(log: Path) -> None:
+    """One that is broken does not matter to who asks for the newest lines."""
+    log.with_name("0.log.20260102-030408.gz").write_bytes(b"no gzip")
+    assert asked(log, LogOptions(tail_lines=7)) == lines(*range(9, 16))
+    with pytest.raises(LogReadError, match=r"030408\.gz.*cannot be expanded"):
+        asked(log, LogOptions())
+
+
+@pytest.mark.parametrize("count", range(1, 5))
+def test_a_line_that_goes_on_over_a_rotation_is_one(tmp_path: Path, count: int) -> None:
+    """It is joined and counted once, compressed or not."""
+    log = tmp_path / "0.log"
+    aside = tmp_path / "0.log.20260102-030404"
+    aside.write_bytes(record(1) + record(2, "P") + record(3, "P"))
+    log.write_bytes(record(4) + record(5))
+    wanted = [b"1\n", b"234\n", b"5\n"]
+    for _ in range(2):
+        assert asked(log, LogOptions(tail_lines=count)) == b"".join(wanted[-count:])
+        if aside.exists():
+            compress(aside)
+
+
+def test_tail_sees_behind_an_empty_file(tmp_path: Path) -> None:
+    """Right after a rotation the newest file has no line, and the last ones are before it."""
+    log = tmp_path / "0.log"
+    (tmp_path / "0.log.20260102-030404").write_bytes(record(1) + record(2) + record(3, "P"))
+    log.touch()
+    assert asked(log, LogOptions(tail_lines=2)) == b"2\n3"
+    assert asked(log, LogOptions(tail_lines=0)) == b""
+    log.unlink()
+    assert asked(log, LogOptions(tail_lines=2)) == b"2\n3"
+    compress(tmp_path / "0.log.20260102-030404")
+    assert asked(log, LogOptions(tail_lines=1)) == b"3"
+    assert asked(log, LogOptions(tail_lines=0)) == b""
+
+
+def test_without_any_file_there_is_no_log(tmp_path: Path) -> None:
+    """With the name that was looked for."""
+    with pytest.raises(LogNotFound, match=r"0\.log.*No such file"):
+        LogChain(str(tmp_path / "0.log"))
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder", "second name", "linked folder"])
+def test_what_is_no_log_is_refused(log: Path, tmp_path: Path, kind: str) -> None:
+    """Also in place of a file that was put aside: it must not make us read a secret, or hang."""
+    planted = log.with_name("0.log.20260102-030499")
+    secret = tmp_path / "secret"
+    secret.write_bytes(record(42))
+    match kind:
+        case "link":
+            planted.symlink_to(secret)
+        case "pipe":
+            os.mkfifo(planted)
+        case "folder":
+            planted.mkdir()
+        case "second name":
+            planted.hardlink_to(secret)
+        case _:
+            (tmp_path / "linked").symlink_to(log.parent, target_is_directory=True)
+            log = tmp_path / "linked/0.log"
+    with pytest.raises(LogReadError):
+        LogChain(str(log))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_another_users_file_is_refused(log: Path) -> None:
+    """The runtime's files are root's."""
+    os.chown(log, 1234, 1234)
+    with pytest.raises(LogReadError, match="another user"):
+        LogChain(str(log))
+
+
+def rotate(log: Path, stamp: str, text: bytes = b"") -> Path:
+    """Put the log aside, and begin it anew."""
+    aside = log.rename(log.with_name(f"{log.name}.{stamp}"))
+    log.write_bytes(text)
+    return aside
+
+
+def test_extension_finds_all_that_was_begun_since(log: Path) -> None:
+    """Two rotations, and the first file is compressed by then."""
+    chain = LogChain(str(log))
+    assert read(chain) == lines(*range(16))
+    assert not chain.extend()
+    compress(rotate(log, "20260102-030420", record(20)))
+    rotate(log, "20260102-030424", record(21))
+    assert chain.extend()
+    assert not chain.extend()
+    assert read(chain) == lines(20, 21)
+
+
+def test_what_waits_is_read_although_it_is_dropped(log: Path) -> None:
+    """A follower that lags behind loses nothing of what was known to it."""
+    chain = LogChain(str(log))
+    rotate(log, "20260102-030420", record(20))
+    assert chain.extend()
+    for each in log.parent.glob("0.log*"):
+        each.unlink()
+    assert read(chain) == lines(*range(16), 20)
+
+
+def test_what_was_dropped_before_it_was_known_is_an_error(log: Path) -> None:
+    """The lines after it would look as if they came next."""
+    chain = LogChain(str(log))
+    read(chain)
+    rotate(log, "20260102-030420", record(20)).unlink()
+    rotate(log, "20260102-030424", record(21))
+    with pytest.raises(LogReadError, match="dropped by rotation before it was read"):
+        chain.extend()
+
+
+def test_a_removed_log_is_followed_by_the_new_one(log: Path) -> None:
+    """Somebody removed it, the runtime began it anew: nothing lies between."""
+    chain = LogChain(str(log))
+    read(chain)
+    log.unlink()
+    assert not chain.extend()
+    log.write_bytes(record(20))
+    assert chain.extend()
+    assert read(chain) == lines(20)
+
+
+def test_few_files_are_kept_for_a_slow_follower(log: Path) -> None:
+    """What they take of the disk is not free before he has read them."""
+    chain = LogChain(str(log))
+    for number in range(20, 20 + 2 * MAX_KEPT_FILES):
+        rotate(log, f"20260102-0304{number}", record(number))
+        chain.extend()
+    assert len(chain._files) == MAX_KEPT_FILES
+
+
+def test_a_torn_record_at_the_end_of_a_file_ends_there(tmp_path: Path) -> None:
+    """It does not swallow the first one of the next file."""
+    log = tmp_path / "0.log"
+    (tmp_path / "0.log.20260102-030404").write_bytes(record(1) + record(2)[:-1])
+    log.write_bytes(record(3))
+    assert asked(log, LogOptions()) == lines(1, 2, 3)
