@@ -1,9 +1,10 @@
-"""Parts around the pods that are themselves made of many: their volumes, and what they use."""
+"""Parts around the pods: their volumes, what they use, and how their classes are weighed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_runtime.machine.qos_cgroups import QosCgroups
 from edge_runtime.stats.cgroup_reader import CgroupReader
 from edge_runtime.stats.group_stats_reader import GroupStatsReader
 from edge_runtime.stats.machine_reader import MachineReader
@@ -65,4 +66,15 @@ def build_stats_collector(
         pods=pods,
         status=status,
         paths=settings,
+    )
+
+
+def build_qos_cgroups(settings: PodSettings, *, pods: Callable[[], Iterable[Pod]]) -> QosCgroups:
+    """Return what weighs the classes of pods."""
+    return QosCgroups(
+        settings.cgroups,
+        root=settings.cgroup_root,
+        driver=settings.cgroup_driver,
+        cpus=settings.machine.cpus,
+        pods=pods,
     )

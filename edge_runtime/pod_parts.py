@@ -17,12 +17,15 @@ from edge_runtime.images.image_puller import ImagePuller
 from edge_runtime.images.pull_secrets import PullSecrets
 from edge_runtime.logs.log_rotation import LogRotation
 from edge_runtime.logs.termination_message import TerminationMessages
-from edge_runtime.machine.qos_cgroups import QosCgroups
 from edge_runtime.pleg.evented_pleg import EventedPLEG
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
-from edge_runtime.pod_builders import build_stats_collector, build_volume_manager
+from edge_runtime.pod_builders import (
+    build_qos_cgroups,
+    build_stats_collector,
+    build_volume_manager,
+)
 from edge_runtime.pod_stores import PodStores, build_pod_stores
 from edge_runtime.pods.container_environment import ContainerEnvironment
 from edge_runtime.pods.container_mounts import ContainerMounts
@@ -48,10 +51,12 @@ from edge_runtime.prober.measured_probe import MeasuredProbe
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
 from edge_runtime.runtime.grpc_health import check_health
+from edge_runtime.stats.cgroup_reader import CgroupReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_runtime.machine.qos_cgroups import QosCgroups
     from edge_runtime.objects.pod import PodUID
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
@@ -170,7 +175,7 @@ def build_pod_parts(
         ),
         probers=shared.probers,
         volumes=shared.volumes,
-        qos_cgroups=_build_qos_cgroups(settings, workers),
+        qos_cgroups=build_qos_cgroups(settings, pods=workers.active),
         image_gc=image_gc,
         log_rotation=LogRotation(
             runtime, containers=cache.containers, policy=settings.log_rotation
@@ -375,16 +380,6 @@ def _build_eviction(
         ),
         # In this order: images of containers that are gone may go too.
         reclaim=[pods.remove_ended, image_gc.delete_unused],
-    )
-
-
-def _build_qos_cgroups(settings: PodSettings, workers: PodWorkers) -> QosCgroups:
-    return QosCgroups(
-        settings.cgroups,
-        root=settings.cgroup_root,
-        driver=settings.cgroup_driver,
-        cpus=settings.machine.cpus,
-        pods=workers.active,
     )
 
 
