@@ -1,9 +1,12 @@
-"""Parts around the pods: their volumes, what they use, and how their classes are weighed."""
+"""Parts around the pods: volumes, images, figures of use, and weights of their classes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from edge_runtime.images.image_manager import ImageManager
+from edge_runtime.images.image_puller import ImagePuller
+from edge_runtime.images.pull_secrets import PullSecrets
 from edge_runtime.machine.qos_cgroups import QosCgroups
 from edge_runtime.stats.cgroup_reader import CgroupReader
 from edge_runtime.stats.group_stats_reader import GroupStatsReader
@@ -19,6 +22,8 @@ from edge_runtime.volumes.volume_plugins import build_volume_plugins
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from edge_runtime.images.image_pull_manager import ImagePullManager
+    from edge_runtime.images.image_puller import Pulled
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
     from edge_runtime.pod_stores import PodStores
@@ -77,4 +82,23 @@ def build_qos_cgroups(settings: PodSettings, *, pods: Callable[[], Iterable[Pod]
         driver=settings.cgroup_driver,
         cpus=settings.machine.cpus,
         pods=pods,
+    )
+
+
+def build_image_manager(
+    runtime: CriClient,
+    settings: PodSettings,
+    stores: PodStores,
+    *,
+    pulls: ImagePullManager,
+    pulled: Pulled,
+) -> ImageManager:
+    """Return what has images pulled; ``pulled`` is told of each pull."""
+    max_parallel = settings.images.max_parallel_pulls
+    return ImageManager(
+        runtime,
+        puller=ImagePuller(runtime, max_parallel=max_parallel, pulled=pulled),
+        pulls=pulls,
+        secrets=PullSecrets(stores.objects),
+        record=stores.events.record,
     )

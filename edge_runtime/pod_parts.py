@@ -11,10 +11,7 @@ from edge_runtime.eviction.eviction_manager import EvictionManager
 from edge_runtime.eviction.machine_look import MachineLook
 from edge_runtime.eviction.pod_usage import PodUsageReader
 from edge_runtime.images.image_gc import ImageGC
-from edge_runtime.images.image_manager import ImageManager
 from edge_runtime.images.image_pull_manager import ImagePullManager
-from edge_runtime.images.image_puller import ImagePuller
-from edge_runtime.images.pull_secrets import PullSecrets
 from edge_runtime.logs.log_rotation import LogRotation
 from edge_runtime.logs.termination_message import TerminationMessages
 from edge_runtime.pleg.evented_pleg import EventedPLEG
@@ -22,6 +19,7 @@ from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_builders import (
+    build_image_manager,
     build_qos_cgroups,
     build_stats_collector,
     build_volume_manager,
@@ -56,6 +54,7 @@ from edge_runtime.stats.cgroup_reader import CgroupReader
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from edge_runtime.images.image_manager import ImageManager
     from edge_runtime.machine.qos_cgroups import QosCgroups
     from edge_runtime.objects.pod import PodUID
     from edge_runtime.pods.pod_settings import PodSettings
@@ -154,7 +153,9 @@ def build_pod_parts(
     pulls = ImagePullManager(
         stores.pull_records, runtime=runtime, verification=settings.images.verification
     )
-    images = _build_images(shared, pulls)
+    images = build_image_manager(
+        runtime, settings, stores, pulls=pulls, pulled=shared.metrics.pulled
+    )
     termination = _build_termination(shared)
     workers = _build_workers(shared, images, allocations, termination)
     wakes = PodWakes(workers)
@@ -252,17 +253,6 @@ def _build_allocations(
         node=lambda: own_node.node,
         pressures=pressures,
         events=shared.events,
-    )
-
-
-def _build_images(shared: _Shared, pulls: ImagePullManager) -> ImageManager:
-    max_parallel = shared.settings.images.max_parallel_pulls
-    return ImageManager(
-        shared.runtime,
-        puller=ImagePuller(shared.runtime, max_parallel=max_parallel, pulled=shared.metrics.pulled),
-        pulls=pulls,
-        secrets=PullSecrets(shared.stores.objects),
-        record=shared.stores.events.record,
     )
 
 
