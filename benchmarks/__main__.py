@@ -4,6 +4,7 @@ python -m benchmarks            all; brings the devcluster up
 python -m benchmarks tunnel     the tunnel alone: needs neither root nor a cluster
 python -m benchmarks pods       a site beside a real kubelet, alone
 python -m benchmarks logs       logs of a site beside those of a real kubelet, alone
+python -m benchmarks stats      what scrapes of 100 pods cost, alone
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from benchmarks import (
     long_link,
     memory,
     pod_start,
+    stats,
     stuck_reader,
     tunnel_throughput,
 )
@@ -37,7 +39,7 @@ def main() -> int:
     if sys.argv[1:] == ["tunnel"]:
         print(table(_tunnel(progress)))
         return 0
-    if sys.argv[1:] in (["pods"], ["logs"]):
+    if sys.argv[1:] in (["pods"], ["logs"], ["stats"]):
         return _cluster(progress, [], only=sys.argv[1])
     return _cluster(progress, _tunnel(progress))
 
@@ -62,12 +64,15 @@ def _cluster(progress: Progress, tunnel: list[Figure], *, only: str = "") -> int
     setting.create_namespace()
     try:
         figures = [] if only else _calls(setting, progress)
-        if only != "pods":
+        if only in ("", "logs"):
             with progress.step("logs"):
                 figures += logs.measure(setting)
-        if only != "logs":
+        if only in ("", "pods"):
             with progress.step("a site beside a kubelet"):
                 figures += beside_kubelet.measure(setting)
+        if only in ("", "stats"):
+            with progress.step("scrapes of 100 pods"):
+                figures.append(stats.measure(setting))
     finally:
         setting.delete_namespace()
     print(table([*tunnel, *figures]))
