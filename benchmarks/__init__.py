@@ -12,6 +12,7 @@ pod_start          pod created to Running, against bare CRI calls
 beside_kubelet     starts, processor time and memory of a site beside a real kubelet
 exec_calls         one short `kubectl exec`, and the throughput of a long one
 logs               `kubectl logs` of 100 MB, and how late a followed line is, beside a real kubelet
+stats              what scrapes of 100 pods cost the edge
 kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """
