@@ -14,6 +14,7 @@ beside_kubelet     starts, processor time and memory of a site beside a real kub
 exec_calls         one short `kubectl exec`, and the throughput of a long one
 configuration_bytes what ConfigMaps and Services cost a site's link, beside the pods themselves
 logs               `kubectl logs` of 100 MB, and how late a followed line is, beside a real kubelet
+stats              what scrapes of 100 pods cost the edge
 kubelet_port       what it costs to ask who calls the kubelet port, warm and cold
 memory             resident memory of provider and edge
 """

@@ -5,6 +5,7 @@ python -m benchmarks tunnel     the tunnel alone: needs neither root nor a clust
 python -m benchmarks pods       a site beside a real kubelet, alone
 python -m benchmarks reboot     a site that boots while the cloud is away, alone
 python -m benchmarks logs       logs of a site beside those of a real kubelet, alone
+python -m benchmarks stats      what scrapes of 100 pods cost, alone
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from benchmarks import (
     memory,
     offline_reboot,
     pod_start,
+    stats,
     stuck_reader,
     tunnel_throughput,
 )
@@ -46,10 +48,10 @@ def main() -> int:
     if sys.argv[1:] == ["tunnel"]:
         print(table(_tunnel(progress)))
         return 0
-    alone = {"pods": _beside_kubelet, "reboot": _reboot, "logs": _logs}
+    alone = {"pods": _beside_kubelet, "reboot": _reboot, "logs": _logs, "stats": _stats}
     if len(sys.argv) == 2 and sys.argv[1] in alone:
         return _cluster(progress, [alone[sys.argv[1]]])
-    measurements = [_calls, _logs, _reboot, _beside_kubelet]
+    measurements = [_calls, _logs, _reboot, _beside_kubelet, _stats]
     return _cluster(progress, measurements, before=_tunnel(progress))
 
 
@@ -91,6 +93,11 @@ def _beside_kubelet(setting: Setting, progress: Progress) -> list[Figure]:
 def _logs(setting: Setting, progress: Progress) -> list[Figure]:
     with progress.step("logs"):
         return logs.measure(setting)
+
+
+def _stats(setting: Setting, progress: Progress) -> list[Figure]:
+    with progress.step("scrapes of 100 pods"):
+        return [stats.measure(setting)]
 
 
 def _reboot(setting: Setting, progress: Progress) -> list[Figure]:

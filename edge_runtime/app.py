@@ -178,7 +178,10 @@ class Edge:
         except StoreError as exc:
             raise StartRefused(str(exc)) from exc
         self._tell_forbidden_scores()
-        return await self._run_loops(stop)
+        try:
+            return await self._run_loops(stop)
+        finally:
+            parts.stats.close()
 
     def _tell_forbidden_scores(self) -> None:
         message = refusal(self._config.oom_score_adj, self._min_oom_score_adj)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from edge_runtime.logs.cri_log import MAX_RECORD_BYTES, LineCounter, after_lines, first_time_ns
+from edge_runtime.logs.cri_log import (
+    MAX_RECORD_BYTES,
+    LineCounter,
+    after_lines,
+    find_behind,
+    first_time_ns,
+)
 from edge_runtime.logs.descriptor import LogReadError
 from edge_runtime.logs.log_file import PIECE_BYTES, LogFile
 
@@ -95,6 +101,29 @@ class CompressedLog:
         """Stay at the start: where a time is cannot be told without expanding what is before."""
         del since_ns
         self._rewind()
+
+    def seek_behind(self, time_ns: int) -> bool:
+        """Go behind the last record of exactly that time; else to the start.
+
+        Raises:
+            LogReadError: As of ``read``.
+        """
+        self._rewind()
+        place, found, rest = 0, None, b""
+        while data := self.read():
+            whole = len(rest) + data.rfind(b"\n") + 1
+            records = rest + data
+            offset = find_behind(records[:whole], time_ns)
+            found = found if offset is None else place + offset
+            rest = records[whole:][-MAX_RECORD_BYTES:]
+            place += len(records) - len(rest)
+        self._rewind()
+        passed = 0
+        while found is not None and passed < found:
+            data = self.read()
+            passed += len(data)
+            self._ahead = data[len(data) - (passed - found) :] if passed > found else b""
+        return found is not None
 
     def _skip(self, lines: int) -> None:
         rest = b""

@@ -76,6 +76,10 @@ class LogDecoder:
         """
         return self._times.parse(self._whole_until)
 
+    def show_all(self) -> None:
+        """Compare no times any more: what is decoded from here on begins where it was asked to."""
+        self._since_ns = None
+
     @property
     def is_exhausted(self) -> bool:
         """Whether the byte limit is reached: nothing will come any more."""
@@ -236,6 +240,28 @@ def first_time_ns(data: bytes) -> int | None:
     """Return the time of the first record, None where there is none that can be read."""
     match = _RECORD.match(data)
     return None if match is None else TimestampParser().parse(match[1])
+
+
+def find_behind(records: bytes, time_ns: int) -> int | None:
+    """Return where the last record of exactly that time ends, of those that end a line.
+
+    Args:
+        records: Whole records.
+        time_ns: Nanoseconds since the epoch.
+
+    Returns:
+        The offset behind it, None when there is none.
+    """
+    digits = f"{time_ns % _NS_PER_S:09}".rstrip("0").encode()
+    fraction = rb"\." + digits + rb"0*" if digits else rb"(?:\.0*)?"
+    pattern = rb"^([^ \n.]{19}" + fraction + rb"[^ \n]*) std(?:out|err) F[^\n]*\n"
+    clock = TimestampParser()
+    ends = [
+        match.end()
+        for match in re.finditer(pattern, records, re.MULTILINE)
+        if clock.parse(match[1]) == time_ns
+    ]
+    return ends[-1] if ends else None
 
 
 def count_back(records: bytes, wanted: int, *, is_end: bool) -> tuple[int, int]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # Files that a follower who lags behind keeps, although rotation may have dropped them: what they
 # take of the disk is not free before he has read them.
 MAX_KEPT_FILES = 8
+_NS_PER_S = 1_000_000_000
 
 
 class LogChain:
@@ -59,8 +60,14 @@ class LogChain:
         for file in self._files:
             file.close()
 
-    def seek(self, options: LogOptions) -> None:
+    def seek(self, options: LogOptions) -> bool:
         """Go to where what was asked for begins; what lies before is not read.
+
+        A time that is no whole second goes on where a follower was: behind the record of the
+        nanosecond before it, wherever that is in a log whose clock was set back.
+
+        Returns:
+            Whether it begins exactly there, so that times need not be compared any more.
 
         Raises:
             LogReadError: The disk failed, or a compressed file is none.
@@ -68,7 +75,10 @@ class LogChain:
         if options.tail_lines is not None:
             self._seek_tail(options.tail_lines)
         elif options.since_ns is not None:
+            if options.since_ns % _NS_PER_S and self._seek_behind(options.since_ns - 1):
+                return True
             self._seek_since(options.since_ns)
+        return False
 
     def read(self, decoder: LogDecoder, *, max_bytes: int = PIECE_BYTES) -> tuple[bool, bytes]:
         """Read and decode one piece.
@@ -161,6 +171,13 @@ class LogChain:
                 first = index
         self._drop(first)
         self._files[0].seek_since(since_ns)
+
+    def _seek_behind(self, time_ns: int) -> bool:
+        for index in reversed(range(len(self._files))):
+            if self._files[index].seek_behind(time_ns):
+                self._drop(index)
+                return True
+        return False
 
     def _drop(self, count: int) -> None:
         for _ in range(count):

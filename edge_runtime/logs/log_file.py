@@ -6,7 +6,7 @@ import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Protocol, Self
 
-from edge_runtime.logs.cri_log import MAX_RECORD_BYTES, count_back, first_time_ns
+from edge_runtime.logs.cri_log import MAX_RECORD_BYTES, count_back, find_behind, first_time_ns
 from edge_runtime.logs.descriptor import open_log_file, open_log_folder
 
 if TYPE_CHECKING:
@@ -46,6 +46,10 @@ class LogSource(Protocol):
 
     def seek_since(self, since_ns: int) -> None:
         """Go to shortly before the first line of that time."""
+        ...
+
+    def seek_behind(self, time_ns: int) -> bool:
+        """Go behind the last record of exactly that time; stay where it is when there is none."""
         ...
 
     def is_empty(self) -> bool:
@@ -184,6 +188,25 @@ class LogFile:
                 if time_ns >= since_ns:
                     return
                 self._offset = start
+
+    def seek_behind(self, time_ns: int) -> bool:
+        """Go behind the last record of exactly that time; stay where it is when there is none.
+
+        Read from the end: what lies behind the record is what is asked for anyway.
+
+        Raises:
+            LogReadError: The disk failed.
+        """
+        with self._descriptor.lend() as fd:
+            end = os.fstat(fd).st_size
+            while end > 0:
+                start, records = _records_before(fd, end)
+                offset = find_behind(records, time_ns)
+                if offset is not None:
+                    self._offset = start + offset
+                    return True
+                end = start
+        return False
 
 
 def _sample(fd: int, place: int) -> tuple[int, int | None]:

@@ -68,7 +68,8 @@ async def read_logs(
     with ExitStack() as stack:
         chain = await asyncio.to_thread(LogChain, path)
         stack.callback(chain.close)
-        await asyncio.to_thread(chain.seek, options)
+        if await asyncio.to_thread(chain.seek, options):
+            decoder.show_all()
         inotify = _watch(stack, path) if options.follow else None
         yield b""
         is_ended = not options.follow

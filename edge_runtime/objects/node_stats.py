@@ -23,12 +23,49 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PressureShare:
+    """How much of the time tasks waited for a resource, in percent of the last seconds.
+
+    Attributes:
+        total_us: Since the group was made.
+    """
+
+    avg10: float
+    avg60: float
+    avg300: float
+    total_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pressure:
+    """Waits for one resource: of some tasks, and of all at once."""
+
+    some: PressureShare
+    full: PressureShare
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupPressure:
+    """What a group's tasks waited for; None where the kernel does not count it."""
+
+    timestamp_ns: int
+    cpu: Pressure | None = None
+    memory: Pressure | None = None
+    io: Pressure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GroupStats:
-    """What one control group uses, with those in it."""
+    """What one control group uses, with those in it.
+
+    Attributes:
+        pressure: None where the kernel counts none by group: only version 2 does.
+    """
 
     cpu: CpuUsage | None = None
     memory: MemoryUsage | None = None
     swap: SwapUsage | None = None
+    pressure: GroupPressure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

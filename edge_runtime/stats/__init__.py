@@ -12,6 +12,7 @@ metric_family.py       Prometheus' text format, pure
 network_reader.py      NetworkReader: interfaces of a network namespace
 node_details.py        values that the kernel counts besides, pure
 node_reader.py         NodeReader: all that the kernel counts
+pressure.py            what the kernel tells of waits, pure
 resource_metrics.py    the page of /metrics/resource, pure
 running_pods.py        which pods and containers there are to measure, pure
 stats_collector.py     StatsCollector: collects when asked

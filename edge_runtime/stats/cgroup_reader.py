@@ -26,14 +26,21 @@ from edge_runtime.stats.cgroup_counters import (
     memory_counters_v1,
     memory_counters_v2,
 )
+from edge_runtime.stats.pressure import parse_pressure
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edge_runtime.objects.node_stats import Pressure
+
+# What tasks wait for.
+PRESSURES = ("cpu", "memory", "io")
 # No file of a control group is near that; one that is longer is cut, not kept in memory.
 _MAX_FILE_BYTES = 256 << 10
 # What the kernel says of a group that is on its way out.
 _GONE = frozenset({errno.ENOENT, errno.ENODEV, errno.ENOTDIR})
+# A kernel that was told not to count pressure has the files all the same.
+_NOT_COUNTED = errno.EOPNOTSUPP
 
 
 class CgroupReader:
@@ -142,6 +149,17 @@ class CgroupReader:
         first, second, third = (*found, "", "", "")[:3]
         return first, second, third
 
+    def pressure(self, group: str) -> dict[str, Pressure]:
+        """Return what a group's tasks waited for, by ``cpu``, ``memory`` and ``io``.
+
+        Empty where the kernel does not count it, as in version 1, and when the group is gone.
+        """
+        if not self._unified:
+            return {}
+        texts = {name: self._read("", group, f"{name}.pressure") for name in PRESSURES}
+        found = {name: parse_pressure(text) for name, text in texts.items() if text is not None}
+        return {name: each for name, each in found.items() if each is not None}
+
     def disks(self, group: str) -> tuple[DiskCounters, ...]:
         """Return what a group read and wrote, by block device; empty when it is gone."""
         if self._unified:
@@ -168,13 +186,13 @@ class CgroupReader:
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as exc:
-            if exc.errno in _GONE:
+            if exc.errno in _GONE or exc.errno == _NOT_COUNTED:
                 return None
             raise
         try:
             return os.read(descriptor, _MAX_FILE_BYTES).decode(errors="replace")
         except OSError as exc:
-            if exc.errno in _GONE:
+            if exc.errno in _GONE or exc.errno == _NOT_COUNTED:
                 return None
             raise
         finally:

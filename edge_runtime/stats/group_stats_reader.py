@@ -9,11 +9,14 @@ import dataclasses
 import time
 from typing import TYPE_CHECKING
 
-from edge_runtime.objects.node_stats import GroupStats
+from edge_runtime.objects.node_stats import GroupPressure, GroupStats
 from edge_runtime.objects.runtime_stats import CpuUsage, MemoryUsage, SwapUsage
 from edge_runtime.stats.cpu_rates import CpuRates
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from edge_runtime.objects.node_stats import Pressure
     from edge_runtime.stats.cgroup_counters import MemoryCounters
     from edge_runtime.stats.cgroup_reader import CgroupReader
     from edge_runtime.stats.machine_reader import MachineMemory
@@ -39,13 +42,23 @@ class GroupStatsReader:
         """
         cpu = self._cpu(group)
         memory = self._cgroups.memory(group)
+        pressure = _pressure(self._cgroups.pressure(group))
         if memory is None:
-            return GroupStats(cpu=cpu)
+            return GroupStats(cpu=cpu, pressure=pressure)
         now_ns = time.time_ns()
-        return GroupStats(cpu=cpu, memory=_memory(memory, now_ns), swap=self._swap(memory, now_ns))
+        return GroupStats(
+            cpu=cpu,
+            memory=_memory(memory, now_ns),
+            swap=self._swap(memory, now_ns),
+            pressure=pressure,
+        )
 
-    def read_machine(self, machine: MachineMemory) -> GroupStats:
-        """Return what the root of all groups uses; the machine's memory is its limit.
+    def read_machine(self, machine: MachineMemory, pressure: Mapping[str, Pressure]) -> GroupStats:
+        """Return what the root of all groups uses.
+
+        Args:
+            machine: Its memory is the root's limit.
+            pressure: What its tasks waited for.
 
         Raises:
             OSError: The kernel refuses.
@@ -62,7 +75,12 @@ class GroupStatsReader:
             swap_limit_bytes=machine.swap_total_bytes,
         )
         now_ns = time.time_ns()
-        return GroupStats(cpu=cpu, memory=_memory(memory, now_ns), swap=self._swap(memory, now_ns))
+        return GroupStats(
+            cpu=cpu,
+            memory=_memory(memory, now_ns),
+            swap=self._swap(memory, now_ns),
+            pressure=_pressure(pressure),
+        )
 
     def end_round(self) -> None:
         """Forget the groups that were not read since the last call."""
@@ -86,6 +104,10 @@ class GroupStatsReader:
             usage_bytes=counters.swap_bytes,
             available_bytes=None if limit is None else max(limit - counters.swap_bytes, 0),
         )
+
+
+def _pressure(found: Mapping[str, Pressure]) -> GroupPressure | None:
+    return GroupPressure(timestamp_ns=time.time_ns(), **found) if found else None
 
 
 def _memory(counters: MemoryCounters, now_ns: int) -> MemoryUsage:

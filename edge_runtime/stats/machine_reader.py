@@ -8,6 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_runtime.stats.cgroup_reader import PRESSURES
+from edge_runtime.stats.pressure import parse_pressure
+
+if TYPE_CHECKING:
+    from edge_runtime.objects.node_stats import Pressure
 
 _NS_PER_S = 1_000_000_000
 
@@ -66,6 +73,21 @@ class MachineReader:
             swap_total_bytes=found.get("SwapTotal", 0),
             swap_free_bytes=found.get("SwapFree", 0),
         )
+
+    def pressure(self) -> dict[str, Pressure]:
+        """Return what the machine's tasks waited for, by ``cpu``, ``memory`` and ``io``.
+
+        Empty where the kernel does not count it.
+        """
+        found = {name: self._pressure(name) for name in PRESSURES}
+        return {name: each for name, each in found.items() if each is not None}
+
+    def _pressure(self, name: str) -> Pressure | None:
+        try:
+            return parse_pressure((self._proc / "pressure" / name).read_text())
+        except OSError:
+            # Not built in, or switched off (psi=0): then there is nothing to tell.
+            return None
 
     def tasks(self) -> MachineTasks:
         """Return how many processes and threads there are.

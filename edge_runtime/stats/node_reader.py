@@ -65,7 +65,7 @@ class NodeReader:
             OSError: The kernel refuses.
         """
         booted_at_ns = self._machine.boot_time_ns()
-        machine = self._groups.read_machine(self._machine.memory())
+        machine = self._groups.read_machine(self._machine.memory(), self._machine.pressure())
         all_pods = self._groups.read(self._pods_group)
         stats = NodeStats(
             node_name=self._node_name(),

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         NetworkStats,
         NodeStats,
         PodFigures,
+        Pressure,
+        PressureShare,
         SystemContainer,
         VolumeStats,
     )
@@ -92,13 +94,14 @@ def _system_container(container: SystemContainer) -> Json:
 
 def _use(use: GroupStats) -> Json:
     found: Json = {}
-    cpu, memory, swap = use.cpu, use.memory, use.swap
+    cpu, memory, swap, pressure = use.cpu, use.memory, use.swap, use.pressure
     if cpu is not None:
         found["cpu"] = _known(
             {
                 "time": _time(cpu.timestamp_ns),
                 "usageNanoCores": cpu.usage_nano_cores,
                 "usageCoreNanoSeconds": cpu.usage_core_ns,
+                "psi": _psi(pressure.cpu if pressure else None),
             }
         )
     if memory is not None:
@@ -111,8 +114,11 @@ def _use(use: GroupStats) -> Json:
                 "rssBytes": memory.rss_bytes,
                 "pageFaults": memory.page_faults,
                 "majorPageFaults": memory.major_page_faults,
+                "psi": _psi(pressure.memory if pressure else None),
             }
         )
+    if pressure is not None and pressure.io is not None:
+        found["io"] = {"time": _time(pressure.timestamp_ns), "psi": _psi(pressure.io)}
     if swap is not None:
         found["swap"] = _known(
             {
@@ -122,6 +128,21 @@ def _use(use: GroupStats) -> Json:
             }
         )
     return found
+
+
+def _psi(pressure: Pressure | None) -> Json | None:
+    if pressure is None:
+        return None
+    return {"full": _share(pressure.full), "some": _share(pressure.some)}
+
+
+def _share(share: PressureShare) -> Json:
+    return {
+        "total": share.total_us,
+        "avg10": share.avg10,
+        "avg60": share.avg60,
+        "avg300": share.avg300,
+    }
 
 
 def _network(network: NetworkStats | None) -> Json | None:

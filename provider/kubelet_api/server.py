@@ -180,16 +180,18 @@ class KubeletServer(HttpsServer):
         parent, name = trace_of(request), f"{request.method} {path}"
         with self._tracer.span(name, parent=parent, is_server=True) as context:
             carry_on(request, context)
-            answer = await self._answer_always(request)
+            answer = await self._answer_always(request, route)
         self._answered(path=path, status=answer.status)
         return answer
 
     def _route(self, path: str) -> Route | None:
         return next((route for route in self._routes if route.matches(path)), None)
 
-    async def _answer_always(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer_always(
+        self, request: web.BaseRequest, route: Route | None
+    ) -> web.StreamResponse:
         try:
-            return await self._answer(request)
+            return await self._answer(request, route)
         except ConnectionError:
             # The client has gone: there is nobody to answer.
             raise asyncio.CancelledError from None
@@ -201,13 +203,12 @@ class KubeletServer(HttpsServer):
             logger.exception("a call of %s failed", _path(request))
             return _refuse(500, "the provider failed; its log tells more")
 
-    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _answer(self, request: web.BaseRequest, route: Route | None) -> web.StreamResponse:
         user = await self._authenticator.authenticate(request)
         path = _path(request)
         await self._authorizer.authorize(user, method=request.method, path=path)
         if not _PATH.fullmatch(request.raw_path):
             return _refuse(400, "400 bad request path")
-        route = self._route(path)
         if route is None:
             return _refuse(404, "404 page not found\n")
         if request.method not in route.methods:

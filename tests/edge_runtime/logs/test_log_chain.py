@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.logs.cri_log import LogDecoder, LogOptions
+from edge_runtime.logs.cri_log import LogDecoder, LogOptions, TimestampParser
 from edge_runtime.logs.descriptor import LogNotFound, LogReadError
 from edge_runtime.logs.log_chain import MAX_KEPT_FILES, LogChain
 
@@ -34,9 +34,9 @@ def compress(path: Path) -> None:
     path.unlink()
 
 
-def read(chain: LogChain, options: LogOptions | None = None) -> bytes:
+def read(chain: LogChain, decoder: LogDecoder | None = None) -> bytes:
     """Read to the end of what is known."""
-    decoder = LogDecoder(options or LogOptions())
+    decoder = decoder or LogDecoder(LogOptions())
     pieces = []
     is_end = False
     while not is_end:
@@ -49,8 +49,10 @@ def asked(path: Path, options: LogOptions) -> bytes:
     """Read what was asked for."""
     chain = LogChain(str(path))
     try:
-        chain.seek(options)
-        return read(chain, options)
+        decoder = LogDecoder(options)
+        if chain.seek(options):
+            decoder.show_all()
+        return read(chain, decoder)
     finally:
         chain.close()
 
@@ -223,3 +225,27 @@ def test_a_torn_record_at_the_end_of_a_file_ends_there(tmp_path: Path) -> None:
     (tmp_path / "0.log.20260102-030404").write_bytes(record(1) + record(2)[:-1])
     log.write_bytes(record(3))
     assert asked(log, LogOptions()) == lines(1, 2, 3)
+
+
+# The clock is set back after each third line; fractions are written as short as they are.
+JUMPING = [
+    f"2026-01-02T03:04:{(0, 20, 40, 10, 30, 50, 5, 25, 45)[at]:02}.{at + 1:03}" for at in range(9)
+]
+
+
+@pytest.mark.parametrize("at", range(9))
+@pytest.mark.parametrize("is_compressed", [False, True])
+def test_a_follower_goes_on_where_it_was_although_the_clock_was_set_back(
+    tmp_path: Path, at: int, *, is_compressed: bool
+) -> None:
+    """No line twice and none missing, in whichever file it was."""
+    records = [f"{time}Z stdout F {at}\n".encode() for at, time in enumerate(JUMPING)]
+    older = tmp_path / "0.log.20260102-030404"
+    older.write_bytes(b"".join(records[:5]))
+    (tmp_path / "0.log").write_bytes(b"".join(records[5:]))
+    if is_compressed:
+        compress(older)
+    last_ns = TimestampParser().parse(f"{JUMPING[at]}Z".encode())
+    assert last_ns is not None
+    found = asked(tmp_path / "0.log", LogOptions(since_ns=last_ns + 1))
+    assert found == lines(*range(at + 1, 9))

@@ -41,6 +41,9 @@ class ControlGroups:
                 self._write("", group, "memory.current", f"{memory_bytes}\n")
             self._write("", group, "memory.max", f"{limit}\n")
             self._write("", group, "cgroup.procs", processes)
+            share = "avg10=1.50 avg60=0.25 avg300=0.00 total=77"
+            for name in ("cpu", "memory", "io"):
+                self._write("", group, f"{name}.pressure", f"some {share}\nfull {share}\n")
             return
         bytes_limit = str((1 << 63) - 4096) if limit == "max" else limit
         self._write("cpuacct", group, "cpuacct.usage", f"{cpu_ns}\n")

@@ -134,6 +134,12 @@ async def test_node_pod_and_container_are_read_in_their_groups(machine: _Machine
     assert found.use.memory is not None
     assert found.use.memory.available_bytes is None
     assert [each.name for each in stats.system_containers] == ["pods"]
+    # Version 1 counts no waits by group, and nothing is put in their place.
+    waits = container.use.pressure
+    assert (waits is not None) == machine.groups.unified
+    if waits is not None:
+        assert waits.io is not None
+        assert (waits.io.some.avg10, waits.io.some.total_us) == (1.5, 77)
 
 
 async def test_figures_stay_for_some_seconds_and_no_longer(machine: _Machine) -> None:
