@@ -1,4 +1,4 @@
-"""Parts around the pods: volumes, images, figures of use, and weights of their classes."""
+"""Parts around the pods: sandboxes, volumes, images, figures, weights of their classes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from edge_runtime.images.image_manager import ImageManager
 from edge_runtime.images.image_puller import ImagePuller
 from edge_runtime.images.pull_secrets import PullSecrets
 from edge_runtime.machine.qos_cgroups import QosCgroups
+from edge_runtime.pods.pod_sandbox import SandboxMaker
+from edge_runtime.pods.sandbox_isolation import SandboxIsolation
+from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.stats.cgroup_reader import CgroupReader
 from edge_runtime.stats.group_stats_reader import GroupStatsReader
 from edge_runtime.stats.machine_reader import MachineReader
@@ -26,7 +29,9 @@ if TYPE_CHECKING:
     from edge_runtime.images.image_puller import Pulled
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pod_stores import PodStores
+    from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.runtime.cri_client import CriClient
     from edge_runtime.store.node_store import NodeStore
@@ -101,4 +106,27 @@ def build_image_manager(
         pulls=pulls,
         secrets=PullSecrets(stores.objects),
         record=stores.events.record,
+    )
+
+
+def build_sandbox_maker(
+    runtime: CriClient,
+    settings: PodSettings,
+    stores: PodStores,
+    *,
+    cache: PodCache,
+    events: PodEvents,
+) -> SandboxMaker:
+    """Return what makes the sandboxes of pods."""
+    isolation = SandboxIsolation(
+        objects=stores.objects,
+        runtime=runtime,
+        users=UserNamespaces(pods_dir=settings.pods_dir, max_pods=settings.max_pods),
+    )
+    return SandboxMaker(
+        runtime,
+        cache=cache,
+        events=events,
+        isolation=isolation,
+        settings=settings,
     )

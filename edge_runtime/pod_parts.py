@@ -21,6 +21,7 @@ from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_builders import (
     build_image_manager,
     build_qos_cgroups,
+    build_sandbox_maker,
     build_stats_collector,
     build_volume_manager,
 )
@@ -35,16 +36,13 @@ from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_mounts import PodMounts
 from edge_runtime.pods.pod_resize import PodResizer
-from edge_runtime.pods.pod_sandbox import SandboxMaker
 from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_volumes import PodVolumes
 from edge_runtime.pods.pod_wakes import PodWakes
 from edge_runtime.pods.pod_workers import PodWorkers
-from edge_runtime.pods.sandbox_isolation import SandboxIsolation
 from edge_runtime.pods.status_updater import StatusUpdater
-from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.prober.measured_probe import MeasuredProbe
 from edge_runtime.prober.prober import Prober
 from edge_runtime.prober.prober_manager import ProberManager
@@ -310,7 +308,9 @@ def _build_launcher(
 ) -> PodLauncher:
     return PodLauncher(
         images=images,
-        sandboxes=_build_sandbox_maker(shared),
+        sandboxes=build_sandbox_maker(
+            shared.runtime, shared.settings, shared.stores, cache=shared.cache, events=shared.events
+        ),
         starter=ContainerStarter(
             shared.runtime,
             inspector=shared.inspector,
@@ -334,22 +334,6 @@ def _build_launcher(
             settings=shared.settings,
         ),
         killer=termination,
-    )
-
-
-def _build_sandbox_maker(shared: _Shared) -> SandboxMaker:
-    settings = shared.settings
-    isolation = SandboxIsolation(
-        objects=shared.stores.objects,
-        runtime=shared.runtime,
-        users=UserNamespaces(pods_dir=settings.pods_dir, max_pods=settings.max_pods),
-    )
-    return SandboxMaker(
-        shared.runtime,
-        cache=shared.cache,
-        events=shared.events,
-        isolation=isolation,
-        settings=settings,
     )
 
 
