@@ -14,7 +14,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.volumes.mount_table import mounts_below, parse_mountinfo
+from edge_runtime.volumes.mount_table import (
+    ends_below,
+    mounts_below,
+    parse_mountinfo,
+    reached_below,
+)
 
 if TYPE_CHECKING:
     from edge_runtime.volumes.mount_table import MountPoint
@@ -163,11 +168,21 @@ def unmount_below(folder: Path) -> None:
     Raises:
         OSError: Something is in use (EBUSY), or the kernel refuses; what was unmounted stays so.
     """
-    found = mounts_below(read_mounts(), os.path.realpath(folder))
-    # What was mounted within a bound folder of the machine came along from there, and would be
-    # unmounted there as well (kernel Documentation/filesystems/sharedsubtree.rst).
-    for each in found:
-        if each.fs_type not in _REMOTE:
-            mount(each.path, flags=MountFlag.PRIVATE)
-    for each in found:
-        unmount(each.path, detach=each.fs_type in _REMOTE)
+    path = os.path.realpath(folder)
+    mounts = read_mounts()
+    while mounts_below(mounts, path):
+        ends = ends_below(mounts, path)
+        if not ends:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+        # What was mounted within a bound folder of the machine came along from there, and would be
+        # unmounted there as well (kernel Documentation/filesystems/sharedsubtree.rst): what counts
+        # is the mount that it stands on, and that may be hidden below it.
+        private: set[int] = set()
+        for each in reached_below(mounts, path):
+            if each.fs_type not in _REMOTE:
+                if each.parent_id not in private:
+                    mount(each.path, flags=MountFlag.PRIVATE | MountFlag.RECURSIVE)
+                private.add(each.mount_id)
+        for each in ends:
+            unmount(each.path, detach=each.fs_type in _REMOTE)
+        mounts = read_mounts()

@@ -97,6 +97,44 @@ def mounts_below(mounts: tuple[MountPoint, ...], folder: str) -> tuple[MountPoin
     return tuple(sorted(found, key=lambda each: _depth(each, by_id), reverse=True))
 
 
+def reached_below(mounts: tuple[MountPoint, ...], folder: str) -> tuple[MountPoint, ...]:
+    """Return those of `mounts_below` that their paths lead to, the ones that others stand on first.
+
+    What is mounted above a mount, or above a folder on the way to it, hides it: its path leads to
+    something else then, perhaps out of the folder by a link.
+    """
+    by_id = {each.mount_id: each for each in mounts}
+    below = mounts_below(mounts, folder)
+    # The uppermost at each path.
+    tops = {each.path: each.mount_id for each in reversed(below)}
+    return tuple(
+        each for each in reversed(below) if _hiders(each, tops) <= _standing(each.mount_id, by_id)
+    )
+
+
+def ends_below(mounts: tuple[MountPoint, ...], folder: str) -> tuple[MountPoint, ...]:
+    """Return those of `reached_below` on which nothing stands: what can be unmounted first."""
+    parents = {each.parent_id for each in mounts if each.parent_id != each.mount_id}
+    reached = reached_below(mounts, folder)
+    return tuple(each for each in reversed(reached) if each.mount_id not in parents)
+
+
+def _hiders(mount: MountPoint, tops: dict[str, int]) -> set[int]:
+    """Return what is mounted at a mount's path and on the way to it, as far as is known."""
+    names = mount.path.split("/")
+    ways = ("/".join(names[:number]) for number in range(2, len(names) + 1))
+    return {tops[way] for way in ways if way in tops}
+
+
+def _standing(mount_id: int, by_id: dict[int, MountPoint]) -> set[int]:
+    """Return a mount and all that it stands on."""
+    seen: set[int] = set()
+    while mount_id in by_id and mount_id not in seen:
+        seen.add(mount_id)
+        mount_id = by_id[mount_id].parent_id
+    return seen
+
+
 def mount_at(mounts: tuple[MountPoint, ...], path: str) -> MountPoint | None:
     """Return what is seen at a path because it is mounted right there, None for nothing.
 
@@ -111,9 +149,4 @@ def mount_at(mounts: tuple[MountPoint, ...], path: str) -> MountPoint | None:
 
 def _depth(mount: MountPoint, by_id: dict[int, MountPoint]) -> int:
     """Return on how many mounts one stands; a table that was read in pieces may have a ring."""
-    seen = {mount.mount_id}
-    parent = by_id.get(mount.parent_id)
-    while parent is not None and parent.mount_id not in seen:
-        seen.add(parent.mount_id)
-        parent = by_id.get(parent.parent_id)
-    return len(seen)
+    return len(_standing(mount.mount_id, by_id))

@@ -6,9 +6,11 @@ Source: kubernetes pkg/volume/nfs/nfs.go, staging/src/k8s.io/mount-utils/mount_l
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import os
 import re
+import signal
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.volume import MountedVolume
@@ -88,6 +90,8 @@ class NfsPlugin:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            # Its helper does the work: both MUST end, or it mounts when nobody waits any more.
+            start_new_session=True,
         )
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -134,7 +138,8 @@ def _failure(arguments: list[str], why: str, output: str) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    process.kill()
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
     try:
         async with asyncio.timeout(KILL_TIMEOUT_S):
             await process.wait()

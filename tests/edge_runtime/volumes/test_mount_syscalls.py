@@ -103,9 +103,27 @@ def test_what_is_hidden_goes_after_what_hides_it(mountable: Path) -> None:
     (mountable / "foreign").mkdir()
     mount_tmpfs(mountable / "foreign")
     (folder / "inner").symlink_to(mountable / "foreign")
+    before = mount_at(read_mounts(), str(mountable / "foreign"))
     unmount_below(folder)
     assert mounts_below(read_mounts(), str(folder)) == ()
-    assert mount_at(read_mounts(), str(mountable / "foreign")) is not None
+    assert mount_at(read_mounts(), str(mountable / "foreign")) == before
+
+
+def test_the_machines_own_stacks_stay_as_they_are(mountable: Path) -> None:
+    """As of autofs with NFS above it, bound with the folder that they are in."""
+    machine, folder = mountable / "machine", mountable / "v"
+    disk = machine / "disk"
+    disk.mkdir(parents=True)
+    folder.mkdir()
+    mount_tmpfs(disk)
+    mount_tmpfs(disk)
+    (disk / "precious").write_text("1")
+    before = mounts_below(read_mounts(), str(disk))
+    mount(folder, source=machine, flags=MountFlag.BIND | MountFlag.RECURSIVE)
+    unmount_below(folder)
+    assert mounts_below(read_mounts(), str(folder)) == ()
+    assert (disk / "precious").read_text() == "1"
+    assert mounts_below(read_mounts(), str(disk)) == before
 
 
 @pytest.mark.parametrize("name", ["a\rb", "a\r\nb", "a\x85b", "\u2028", "#", "a\\b", " "])

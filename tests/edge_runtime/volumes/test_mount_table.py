@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 
 from edge_runtime.volumes.mount_table import (
     MountPoint,
+    ends_below,
     mount_at,
     mounts_below,
     parse_mountinfo,
+    reached_below,
 )
 
 TABLE = """\
@@ -109,6 +111,23 @@ def test_the_uppermost_of_a_stack_is_seen() -> None:
     assert mount_at(mounts, "/pods/a/volumes") is None
 
 
+def test_what_is_hidden_is_not_reached() -> None:
+    """Neither what lies below another at the same path, nor what is in a folder of that."""
+    mounts = (
+        mount("/a", mount_id=2, parent_id=1),
+        mount("/a/b", mount_id=3, parent_id=2),
+        mount("/a/b/c", mount_id=4, parent_id=3),
+        mount("/a/b", mount_id=5, parent_id=3),
+        mount("/a/b/d", mount_id=6, parent_id=5),
+        mount("/a/bb", mount_id=7, parent_id=2),
+    )
+    assert [each.mount_id for each in reached_below(mounts, "/a")] == [2, 7, 5, 6]
+    assert [each.mount_id for each in ends_below(mounts, "/a")] == [6, 7]
+    # Once that is gone, the next.
+    assert [each.mount_id for each in ends_below((*mounts[:4], mounts[5]), "/a")] == [5, 7]
+    assert [each.mount_id for each in ends_below((*mounts[:3], mounts[5]), "/a")] == [4, 7]
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 8), st.integers(0, 8), st.sampled_from(["/a", "/a/b", "/b"])),
@@ -126,3 +145,21 @@ def test_any_table_has_an_order(rows: list[tuple[int, int, str]]) -> None:
         for each in below:
             if each.parent_id in order:
                 assert order.index(each.mount_id) < order.index(each.parent_id)
+
+
+@given(st.lists(st.sampled_from(["/a", "/a/b", "/a/b/c", "/b"])))
+def test_all_of_a_table_can_be_unmounted(paths: list[str]) -> None:
+    """Step by step, whatever hides what: there is always something to begin with."""
+    mounts = [mount("/", mount_id=1, parent_id=0)]
+    for number, path in enumerate(paths, 2):
+        # As the kernel does: on the uppermost at this path, or at one on the way to it.
+        ways = [path, *(str(each) for each in Path(path).parents)]
+        found = next(each for way in ways if (each := mount_at(tuple(mounts), way)) is not None)
+        mounts.append(mount(path, mount_id=number, parent_id=found.mount_id))
+    while mounts_below(tuple(mounts), "/a"):
+        ends = ends_below(tuple(mounts), "/a")
+        assert ends
+        for each in ends:
+            assert mount_at(tuple(mounts), each.path) == each
+            mounts.remove(each)
+    assert all(each.path in ("/", "/b") for each in mounts)

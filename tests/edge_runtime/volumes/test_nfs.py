@@ -140,6 +140,24 @@ async def test_a_server_that_does_not_answer(tmp_path: Path) -> None:
     assert time.monotonic() - began_s < 10
 
 
+async def test_its_helper_ends_with_it(tmp_path: Path) -> None:
+    """Else it would mount the folder once nobody waits any more."""
+    held = tmp_path / "held"
+    os.mkfifo(held)
+    script = f"sleep 60 >{held} & wait"
+    plugin = NfsPlugin(program=program(tmp_path, script), timeout_s=1.0)
+    reading = os.open(held, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(VolumeError, match="did not answer"):
+            await plugin.set_up(POD, volume_of(), tmp_path / "data")
+        os.set_blocking(reading, True)
+        # The end of the pipe comes once nobody holds it.
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(os.read, reading, 1) == b""
+    finally:
+        os.close(reading)
+
+
 async def test_cancelling_ends_the_program(tmp_path: Path) -> None:
     """Nothing of it is left."""
     started = tmp_path / "started"
