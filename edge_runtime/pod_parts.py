@@ -148,18 +148,12 @@ def build_pod_parts(
     allocations = _build_allocations(
         shared, pods=lambda: workers, pressures=lambda: eviction.pressures
     )
-    pulls = ImagePullManager(
-        stores.pull_records, runtime=runtime, verification=settings.images.verification
-    )
-    images = build_image_manager(
-        runtime, settings, stores, pulls=pulls, pulled=shared.metrics.pulled
-    )
+    verification = settings.images.verification
+    pulls = ImagePullManager(stores.pull_records, runtime=runtime, verification=verification)
+    images = build_image_manager(runtime, settings, stores, pulls=pulls, pulled=metrics.pulled)
     termination = _build_termination(shared)
     workers = _build_workers(shared, images, allocations, termination)
-    wakes = PodWakes(workers)
-    stores.objects.on_change = wakes.object_changed
-    stores.services.on_known = wakes.services_known
-    stores.tokens.on_change = workers.wake
+    _wake_on_change(stores, workers)
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
@@ -185,6 +179,14 @@ def build_pod_parts(
             runtime, settings, own_node=stores.own_node, pods=workers.active, status=cache.get
         ),
     )
+
+
+def _wake_on_change(stores: PodStores, workers: PodWorkers) -> None:
+    """Have the pods worked on for which something new came down."""
+    wakes = PodWakes(workers)
+    stores.objects.on_change = wakes.object_changed
+    stores.services.on_known = wakes.services_known
+    stores.tokens.on_change = workers.wake
 
 
 def _build_shared(
