@@ -178,9 +178,7 @@ def _last_state(
     return dict(old.get("lastState") or {})
 
 
-def _without_runtime(
-    pod: Pod, container: Container, old: Json | None, *, restarting: bool
-) -> Json:
+def _without_runtime(pod: Pod, container: Container, old: Json | None, *, restarting: bool) -> Json:
     """Compute the status of a container that the runtime does not have (any more)."""
     reason = POD_INITIALIZING if pod.init_containers else CONTAINER_CREATING
     result = _base(container) | {"state": waiting_state(reason), "lastState": {}}

@@ -283,6 +283,7 @@ def test_condition_says_that_all_containers_restart() -> None:
     assert partly["phase"] == "Running"
     gone = _compute(spec=spec, old=partly)
     assert told(gone) == ("False", "")
-    ended = [container(each.id, name=each.name, state=ContainerState.EXITED) for each in
-             (source, victim)]
+    ended = [
+        container(each.id, name=each.name, state=ContainerState.EXITED) for each in (source, victim)
+    ]
     assert told(_compute(*ended, spec=spec, old=gone)) == ("False", "PodCompleted")
