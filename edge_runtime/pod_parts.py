@@ -145,6 +145,7 @@ def build_pod_parts(
     stores.objects.on_change = wakes.object_changed
     stores.services.on_known = wakes.services_known
     stores.tokens.on_change = workers.wake
+    workers.on_stopped = allocations.retry_resizes
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )
