@@ -301,7 +301,9 @@ class PodSync:
                         pod,
                         actions,
                         memory,
-                        changed=lambda: self._status.update(pod, memory.waiting),
+                        changed=lambda: self._status.update(
+                            pod, memory.waiting, unshown=memory.in_post_start
+                        ),
                     )
             if self._cleaning.may_clean:
                 await self._remove(pod, actions.remove)
@@ -366,9 +368,7 @@ class PodSync:
             waits_s.append(CLEANING_RETRY_S)
         if not has_sandbox:
             waits_s.append(RETRY_S)
-        elif actions.reset:
-            waits_s.append(0.0)
-        elif reasons & _ENDED:
+        elif actions.reset or reasons & _ENDED:
             waits_s.append(0.0)
         elif reasons:
             waits_s.append(NEW_SANDBOX_RETRY_S if actions.create_sandbox else RETRY_S)
