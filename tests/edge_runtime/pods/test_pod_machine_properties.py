@@ -456,10 +456,46 @@ _PLAIN = {
     },
 }
 
+# One container's end restarts all of them, and what removes them fails half way.
+_WHOLE: Json = {
+    "metadata": {"name": "p", "namespace": "ns", "uid": UID, "generation": 1},
+    "spec": {
+        "restartPolicy": "Never",
+        "initContainers": [{"name": "i0", "image": "i"}],
+        "containers": [
+            {
+                "name": "c0",
+                "image": "i",
+                "restartPolicy": "Never",
+                "restartPolicyRules": [
+                    {
+                        "action": "RestartAllContainers",
+                        "exitCodes": {"operator": "In", "values": [42]},
+                    }
+                ],
+            },
+            {"name": "c1", "image": "i"},
+        ],
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+    },
+}
+_WHOLE_LIFE: list[tuple[tuple[Any, ...], float]] = [
+    (("exit", 0, 0), 2.0),
+    (("fail_call", "remove_container", 2), 0.0),
+    (("exit", 0, 42), 0.5),
+    (("restart",), 0.0),
+    (("lose", 0), 2.0),
+    (("reboot",), 15.0),
+    (("exit", 0, 0), 2.0),
+    (("exit", 0, 42), 0.0),
+]
+
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pod=_pods(), events=_lives, seed=st.integers(0, 1000))
 @example(pod=_PLAIN, events=[(("deaf", True), 15.0), (("exit", 0, 1), 0.0)], seed=0)
+@example(pod=_WHOLE, events=_WHOLE_LIFE, seed=0)
 @example(pod=_UNSEEN, events=[(("fail_call", "container_status", 1), 15.0)], seed=0)
 def test_any_life_of_any_pod_keeps_the_laws(
     pod: Json, events: list[tuple[tuple[Any, ...], float]], seed: int
