@@ -2,5 +2,6 @@
 
 api.proto                CRI runtime.v1, the calls and fields that edgelet uses
 containerd_events.proto  containerd's own event stream on the same socket
-regenerate.py            makes api_pb2.py(i) and containerd_events_pb2.py(i) from them
+containerd_content.proto what containerd's content store tells of downloads, on the same socket
+regenerate.py            makes a _pb2.py and a _pb2.pyi of each of them
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from grpc_tools import protoc
 
-SOURCES = ("api.proto", "containerd_events.proto")
+SOURCES = ("api.proto", "containerd_events.proto", "containerd_content.proto")
 
 
 def regenerate(target: Path) -> None:

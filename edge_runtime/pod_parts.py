@@ -154,6 +154,7 @@ def build_pod_parts(
     termination = _build_termination(shared)
     workers = _build_workers(shared, images, allocations, termination)
     _wake_on_change(stores, workers)
+    workers.on_stopped = allocations.retry_resizes
     image_gc = ImageGC(
         runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
     )

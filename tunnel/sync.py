@@ -82,6 +82,7 @@ class NodeReport(_Message, tag="NodeReport", frozen=True, kw_only=True):
         node_info: ``status.nodeInfo``.
         runtime_handlers: ``status.runtimeHandlers``.
         features: ``status.features``.
+        declared_features: ``status.declaredFeatures``, sorted.
         images: ``status.images``, at most 50, the largest first.
         volumes_in_use: ``status.volumesInUse``.
         host_addresses: The machine's own addresses, not the Node's.
@@ -93,6 +94,7 @@ class NodeReport(_Message, tag="NodeReport", frozen=True, kw_only=True):
     node_info: Json
     runtime_handlers: list[Json] = []
     features: Json = {}
+    declared_features: list[str] = []
     images: list[Json] = []
     volumes_in_use: list[str] = []
     host_addresses: list[str] = []

@@ -2,7 +2,7 @@
 
     a new pod ──admission_rules──> admitted, on disk ──> never asked again
     a resized one ── the same rules ──> allocated, on disk ──> pod_resize.py applies it
-                          └── not now ──> PodResizePending, tried again
+                          └── not now ──> PodResizePending, tried again once something is free
 
 A kubelet asks its admission again after each restart; this one remembers, since a pod that ran
 must go on where the Node's labels or the configuration changed while the cloud was away.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.admission.admission_rules import (
     AdmissionContext,
+    Rejection,
     rejection_of,
     resize_rejection,
 )
@@ -33,6 +34,7 @@ from edge_runtime.admission.preemption import (
 )
 from edge_runtime.admission.resize import (
     POD_CGROUP,
+    asks_for_less,
     container_updates,
     resizable_resources,
     resize_order,
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from fractions import Fraction
 
-    from edge_runtime.admission.admission_rules import Rejection
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.node import Node
     from edge_runtime.objects.pod import Pod, PodUID
@@ -61,8 +62,9 @@ if TYPE_CHECKING:
 # How long a pod waits for labels of its Node that may have come to the scheduler before us.
 NODE_WAIT_S = 2.0
 AGAIN_S = 0.5
-# A pod whose resize waits for room is looked at again so often.
-PENDING_AGAIN_S = 5.0
+# A pod whose resize waits is looked at again so often, whatever `retry_resizes` is told.
+# Source: kubernetes pkg/kubelet/allocation/allocation_manager.go ``retryDelay``.
+PENDING_AGAIN_S = 180.0
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,10 @@ class HeldPods(Protocol):
 
     def is_stopped(self, uid: PodUID) -> bool:
         """Tell whether nothing of a pod runs any more."""
+        ...
+
+    def wake(self, uid: PodUID) -> None:
+        """Look at a pod again now; never waits."""
         ...
 
 
@@ -214,6 +220,14 @@ class AllocationManager:
         """Return the conditions PodResizePending and PodResizeInProgress, as far as they hold."""
         return self._resizes.conditions(uid)
 
+    def retry_resizes(self) -> None:
+        """Look again at the pods that wait for room, since there may be some; never waits.
+
+        Source: kubernetes pkg/kubelet/allocation/allocation_manager.go ``RetryPendingResizes``.
+        """
+        for uid in {*self._resizes.waiting_since(), *self._preempted}:
+            self._pods.wake(uid)
+
     def forget(self, uid: PodUID) -> None:
         """Drop what is known of a pod that is gone."""
         self._store.forget(uid)
@@ -229,8 +243,7 @@ class AllocationManager:
 
     def _decide(self, pod: Pod) -> Verdict | None:
         """Return what stands against a new pod, None when it may run."""
-        victims = self._preempted.get(pod.uid, ())
-        if not all(self._pods.is_stopped(each) for each in victims):
+        if self._waits_for_victims(pod):
             return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
         rejection = rejection_of(pod, self._context(pod))
         if rejection is None:
@@ -240,10 +253,18 @@ class AllocationManager:
         if rejection.may_be_outdated and waited_s < NODE_WAIT_S:
             return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
         if rejection.lacking and is_critical(pod):
-            return self._preempt(pod, rejection)
+            failure = self._preempt(pod, rejection)
+            if failure is not None:
+                return _failed(pod, failure.reason, failure.message)
+            return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
         return _failed(pod, rejection.reason, rejection.message)
 
-    def _preempt(self, pod: Pod, rejection: Rejection) -> Verdict:
+    def _waits_for_victims(self, pod: Pod) -> bool:
+        victims = self._preempted.get(pod.uid, ())
+        return not all(self._pods.is_stopped(each) for each in victims)
+
+    def _preempt(self, pod: Pod, rejection: Rejection) -> Rejection | None:
+        """End pods that make room for a critical one; return why there are none."""
         try:
             victims = pods_to_preempt(pod, self._others(pod), rejection.lacking)
         except NothingToPreempt as exc:
@@ -251,7 +272,7 @@ class AllocationManager:
                 "Unexpected error while attempting to recover from admission failure: preemption:"
                 f" error finding a set of pods to preempt: {exc}"
             )
-            return _failed(pod, "UnexpectedAdmissionError", message)
+            return Rejection(reason="UnexpectedAdmissionError", message=message)
         self._preempted[pod.uid] = tuple(each.uid for each in victims)
         for victim in victims:
             self._events.preempted(victim)
@@ -261,7 +282,7 @@ class AllocationManager:
             DISRUPTED,
             extra={"pod": pod.full_name, "preempted": [each.uid for each in victims]},
         )
-        return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
+        return None
 
     async def _admit(self, pod: Pod) -> None:
         held = resizable_resources(pod)
@@ -302,23 +323,40 @@ class AllocationManager:
         wanted = resizable_resources(pod)
         held = with_resources(pod, allocation.allocated)
         if same_resources(wanted, allocation.allocated):
-            self._resizes.waits_no_more(pod.uid)
+            self._preempted.pop(pod.uid, None)
+            if self._resizes.waits_no_more(pod.uid):
+                # It no longer goes before those that come after it.
+                self.retry_resizes()
             return Verdict(pod=held)
+        if self._waits_for_victims(pod):
+            return Verdict(pod=held, again_in_s=AGAIN_S)
         rejection = self._resize_rejection(pod)
+        if rejection is not None and rejection.lacking and is_critical(pod):
+            rejection = self._preempt(pod, rejection)
+            if rejection is None:
+                return Verdict(pod=held, again_in_s=AGAIN_S)
         if rejection is not None:
             self._resizes.waits(pod, rejection)
             return Verdict(pod=held, again_in_s=PENDING_AGAIN_S)
+        self._preempted.pop(pod.uid, None)
         actuated = running_resources(status, allocation.allocated, allocation.actuated)
         # The pod's own cgroup lacks it too, also where nothing runs.
         actuated[POD_CGROUP] = {}
         await self._store.put(pod.uid, PodAllocation(allocated=wanted, actuated=actuated))
         self._resizes.started(pod)
+        if asks_for_less(pod, held):
+            self.retry_resizes()
         return Verdict(pod=pod)
 
     def _resize_rejection(self, pod: Pod) -> Rejection | None:
         """Say what stands against a resize, after those that come before it have had theirs."""
         since = self._resizes.waiting_since()
-        waiting = [each for each in self._pods.active() if each.uid in since]
+        # Whoever ended others for its own room has it before those who merely wait.
+        waiting = [
+            each
+            for each in self._pods.active()
+            if each.uid in since or (each.uid in self._preempted and self._store.get(each.uid))
+        ]
         candidates = {each.uid: each for each in (*waiting, pod)}
         held = {uid: self.allocated(each) for uid, each in candidates.items()}
         others = {each.uid: each for each in self._others(pod)}

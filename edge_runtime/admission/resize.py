@@ -225,6 +225,11 @@ def _in_order(container: Container) -> Json:
     return {kind: dict(sorted(values.items())) for kind, values in kinds.items() if values}
 
 
+def asks_for_less(pod: Pod, allocated: Pod) -> bool:
+    """Tell whether a pod gives processors or memory back that it has."""
+    return _asks_for_more(allocated, pod)
+
+
 def _asks_for_more(pod: Pod, allocated: Pod) -> bool:
     wanted, held = pod_requests(pod), pod_requests(allocated)
     return any(wanted.get(name, 0) > held.get(name, 0) for name in (CPU, MEMORY))

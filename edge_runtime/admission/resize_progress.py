@@ -87,9 +87,9 @@ class ResizeProgress:
             )
             self._tell(pod, reasons.RESIZE_DEFERRED, message, is_warning=True)
 
-    def waits_no_more(self, uid: PodUID) -> None:
-        """What is asked for is what is allocated, again."""
-        self._pending.pop(uid, None)
+    def waits_no_more(self, uid: PodUID) -> bool:
+        """What is asked for is what is allocated, again; return whether it waited until now."""
+        return self._pending.pop(uid, None) is not None
 
     def started(self, pod: Pod) -> None:
         """A resize was allocated, and is to be applied."""

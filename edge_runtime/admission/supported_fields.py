@@ -156,7 +156,7 @@ _PROBE: Mapping[str, _Rule] = dict.fromkeys(
     _anything,
 )
 _RESTART_RULE: Mapping[str, _Rule] = {
-    "action": _one_of("Restart"),
+    "action": _one_of("Restart", "RestartAllContainers"),
     "exitCodes": _anything,
 }
 _ENV: Mapping[str, _Rule] = dict.fromkeys(("name", "value", "valueFrom"), _anything)

@@ -35,6 +35,9 @@ RUNTIME_TIMEOUT_S = 5.0
 # ``MaxNamesPerImageInNodeStatus``.
 MAX_IMAGES = 50
 MAX_NAMES_PER_IMAGE = 5
+# What pods may ask of a node of this version; the scheduler takes only nodes that declare it.
+# Source: kubernetes staging/src/k8s.io/component-helpers/nodedeclaredfeatures/features/registry.go.
+DECLARED_FEATURES = ("RestartAllContainersOnContainerExits",)
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +130,7 @@ class NodeReporter:
             node_info=self._node_info(machine),
             runtime_handlers=_runtime_handlers(self._status),
             features=_features(self._status),
+            declared_features=[*DECLARED_FEATURES],
             images=node_images(self._images),
             host_addresses=list(self._host_ips()),
         )

@@ -2,6 +2,7 @@
 
 pod_actions.py      compute_pod_actions: what to do next
 init_actions.py     compute_init_actions: the same for init containers and sidecars
+in_place_restart.py when all containers of a pod start anew, and what goes away for that
 container_starts.py when a container starts, and as which attempt
 container_kills.py  which running containers are killed
 restart_policy.py   whether a container that ended starts again

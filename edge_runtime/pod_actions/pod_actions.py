@@ -20,10 +20,12 @@ from edge_runtime.pod_actions.container_kills import (
     kill_unstarted,
 )
 from edge_runtime.pod_actions.container_starts import ContainerBackOff, ContainerStart, StartPlanner
+from edge_runtime.pod_actions.in_place_restart import ContainerReset, containers_to_reset
 from edge_runtime.pod_actions.init_actions import compute_init_actions
 from edge_runtime.pod_actions.restart_policy import (
     NEVER,
     ON_FAILURE,
+    all_ended,
     effective_policy,
     restarts_killed,
     should_restart,
@@ -49,6 +51,7 @@ class PodActions:
         create_sandbox: Then make a new sandbox.
         sandbox_id: The sandbox to use, or the one that is replaced; None when there was none.
         sandbox_attempt: Attempt of the sandbox to use or make.
+        reset: Containers to remove with their ends, before the pod starts anew in its sandbox.
         kill: Containers to kill while the rest goes on.
         start: Containers to start now, one after the other: ephemeral, init, regular ones.
         back_off: Containers to start later.
@@ -61,6 +64,7 @@ class PodActions:
     create_sandbox: bool = False
     sandbox_id: SandboxID | None = None
     sandbox_attempt: int = 0
+    reset: tuple[ContainerReset, ...] = ()
     kill: tuple[ContainerKill, ...] = ()
     start: tuple[ContainerStart, ...] = ()
     back_off: tuple[ContainerBackOff, ...] = ()
@@ -90,6 +94,7 @@ def compute_pod_actions(
     probes: ProbeView,
     now_s: float,
     resized: Collection[ContainerID] = (),
+    restarting: bool = False,
 ) -> PodActions:
     """Decide what to do for a pod that is to run.
 
@@ -100,7 +105,11 @@ def compute_pod_actions(
         probes: What the probes of its containers found.
         now_s: Seconds since the epoch.
         resized: Running containers that get their new size only by starting anew.
+        restarting: All containers are to start anew (in_place_restart.py).
     """
+    reset = containers_to_reset(pod, status) if restarting else ()
+    if reset:
+        return _with_reset(pod, status, reset)
     planner = StartPlanner(pod, status, records=records, now_s=now_s)
     if sandbox_changed(pod, status):
         return _with_new_sandbox(pod, status, planner)
@@ -109,7 +118,7 @@ def compute_pod_actions(
         sandbox_id=newest.id if newest is not None else None,
         sandbox_attempt=newest.attempt if newest is not None else 0,
     )
-    if _has_ended(pod, status):
+    if all_ended(pod, status):
         return replace(same, kill_pod=True)
     inits = compute_init_actions(pod, status, probes=probes, resized=resized)
     regular = _Regular()
@@ -133,20 +142,6 @@ def compute_pod_actions(
         back_off=back_offs,
         remove=_superfluous(pod, status),
         remove_sandboxes=_superfluous_sandboxes(status),
-    )
-
-
-def _has_ended(pod: Pod, status: PodRuntimeStatus) -> bool:
-    """Whether all regular containers ended for good: no sidecar is started for them again.
-
-    Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPhase``, which a kubelet asks first.
-    """
-    latest = [(each, status.latest(each.name)) for each in pod.containers]
-    return all(
-        attempt is not None
-        and attempt.state is ContainerState.EXITED
-        and not should_restart(pod, container, attempt)
-        for container, attempt in latest
     )
 
 
@@ -204,6 +199,22 @@ def _kill_running(
     if kill is not None and restarts:
         kill = replace(kill, message=f"{kill.message}, will be restarted")
     return kill, restarts
+
+
+def _with_reset(
+    pod: Pod, status: PodRuntimeStatus, reset: tuple[ContainerReset, ...]
+) -> PodActions:
+    """Make room for a start from the beginning; in a sandbox that is lost, after a new one."""
+    newest = status.sandbox
+    is_changed = sandbox_changed(pod, status)
+    attempt = newest.attempt if newest is not None else -1
+    return PodActions(
+        kill_pod=is_changed,
+        create_sandbox=is_changed,
+        sandbox_id=newest.id if newest is not None else None,
+        sandbox_attempt=attempt + is_changed,
+        reset=reset,
+    )
 
 
 def _with_new_sandbox(pod: Pod, status: PodRuntimeStatus, planner: StartPlanner) -> PodActions:

@@ -15,7 +15,7 @@ from edge_runtime.objects.runtime_status import ContainerState
 if TYPE_CHECKING:
     from edge_runtime.objects.container import Container
     from edge_runtime.objects.pod import Pod
-    from edge_runtime.objects.runtime_status import ContainerStatus
+    from edge_runtime.objects.runtime_status import ContainerStatus, PodRuntimeStatus
 
 RESTART = "Restart"
 RESTART_ALL_CONTAINERS = "RestartAllContainers"
@@ -73,3 +73,17 @@ def should_restart(pod: Pod, container: Container, status: ContainerStatus | Non
     if status.state is ContainerState.RUNNING:
         return False
     return restarts_after(pod, container, status.exit_code)
+
+
+def all_ended(pod: Pod, status: PodRuntimeStatus) -> bool:
+    """Whether all regular containers ended for good: no sidecar is started for them again.
+
+    Source: kubernetes pkg/kubelet/kubelet_pods.go ``getPhase``, which a kubelet asks first.
+    """
+    latest = [(each, status.latest(each.name)) for each in pod.containers]
+    return all(
+        attempt is not None
+        and attempt.state is ContainerState.EXITED
+        and not should_restart(pod, container, attempt)
+        for container, attempt in latest
+    )

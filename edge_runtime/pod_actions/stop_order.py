@@ -45,8 +45,10 @@ def compute_kill_grace_s(pod: Pod, container: Container, reason: KillReason) -> 
     """Return what a container gets between its stop signal and its end, seconds.
 
     A probe's own ``terminationGracePeriodSeconds`` holds when that probe is why, unless the pod is
-    being deleted.
+    being deleted. What goes because all containers restart gets none: its hook does not run.
     """
+    if reason is KillReason.RESTART_ALL_CONTAINERS:
+        return 0
     if pod.deletion_grace_period_s is not None:
         return pod.deletion_grace_period_s
     kind = _probe_of(reason)

@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 CONTAINER_CREATING = "ContainerCreating"
 POD_INITIALIZING = "PodInitializing"
+RESTARTING_ALL_CONTAINERS = "RestartingAllContainers"
 STATUS_UNKNOWN = "ContainerStatusUnknown"
 WHEN_TERMINATED = "terminated"
 WHEN_DELETED = "deleted.  The container used to be Running"
 _UNKNOWN_EXIT_CODE = 137
+_REMOVED = "The container is removed because RestartAllContainers in place"
 _NOT_LOCATED = "The container could not be located when the pod was "
 _NS = 1_000_000_000
 
@@ -50,6 +52,19 @@ def lost_state(when: str) -> Json:
             "reason": STATUS_UNKNOWN,
             "message": _NOT_LOCATED + when,
         }
+    }
+
+
+def reset_states() -> Json:
+    """Return ``state`` and ``lastState`` of a container that was removed to start anew."""
+    ended = {
+        "exitCode": _UNKNOWN_EXIT_CODE,
+        "reason": RESTARTING_ALL_CONTAINERS,
+        "message": _REMOVED,
+    }
+    return {
+        "state": waiting_state(RESTARTING_ALL_CONTAINERS, _REMOVED),
+        "lastState": {"terminated": ended},
     }
 
 

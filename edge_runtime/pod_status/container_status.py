@@ -17,6 +17,7 @@ from edge_runtime.pod_status.container_state import (
     POD_INITIALIZING,
     WHEN_DELETED,
     lost_state,
+    reset_states,
     runtime_state,
     waiting_state,
 )
@@ -61,11 +62,13 @@ class ContainerContext:
         waiting: Why containers could not be started, by name.
         probes: What their probes found.
         runtime_name: ``containerd``, the scheme of container ids.
+        restarting: All containers are being restarted (pod_actions/in_place_restart.py).
     """
 
     waiting: Mapping[str, WaitingReason]
     probes: ProbeView
     runtime_name: str
+    restarting: bool = False
 
 
 def compute_container_statuses(
@@ -108,9 +111,9 @@ def _compute(
     result = (
         _from_runtime(container, attempts, old=old, runtime_name=context.runtime_name)
         if attempts
-        else _without_runtime(pod, container, old)
+        else _without_runtime(pod, container, old, restarting=context.restarting)
     )
-    result |= _start_state(pod, container, status, result, context.waiting)
+    result |= _start_state(pod, container, status, result, context)
     verdicts = context.probes.of(container.name, latest.id) if latest is not None else None
     result |= readiness(container, result, verdicts=verdicts, old=old)
     return _with_short_messages(result, MAX_POD_MESSAGE_BYTES // len(pod.all_containers))
@@ -175,12 +178,15 @@ def _last_state(
     return dict(old.get("lastState") or {})
 
 
-def _without_runtime(pod: Pod, container: Container, old: Json | None) -> Json:
+def _without_runtime(pod: Pod, container: Container, old: Json | None, *, restarting: bool) -> Json:
     """Compute the status of a container that the runtime does not have (any more)."""
     reason = POD_INITIALIZING if pod.init_containers else CONTAINER_CREATING
     result = _base(container) | {"state": waiting_state(reason), "lastState": {}}
     if old is None:
         return result
+    is_reset = restarting and container.kind is not ContainerKind.EPHEMERAL
+    if is_reset and "waiting" not in old["state"]:
+        return result | reset_states() | {"restartCount": int(old["restartCount"]) + 1}
     if "terminated" in old["state"]:
         return dict(old)
     result |= {"restartCount": old["restartCount"], "lastState": old.get("lastState") or {}}
@@ -197,7 +203,7 @@ def _start_state(
     container: Container,
     status: PodRuntimeStatus,
     result: Json,
-    waiting: Mapping[str, WaitingReason],
+    context: ContainerContext,
 ) -> Json:
     """Return what changes because a container could not be started, or need not be."""
     latest = status.latest(container.name)
@@ -207,11 +213,12 @@ def _start_state(
         if (
             latest is None
             and not container.is_sidecar
+            and not context.restarting
             and "waiting" in result["state"]
             and _has_regular_container(pod, status)
         ):
             return {"state": _DONE_BEFORE}
-    reason = waiting.get(container.name)
+    reason = context.waiting.get(container.name)
     if reason is None or not should_restart(pod, container, latest):
         return {}
     changes: Json = {"state": waiting_state(reason.reason, reason.message)}

@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from edge_runtime.pod_actions.in_place_restart import (
+    ALL_CONTAINERS_RESTARTING,
+    may_restart_all,
+)
 from edge_runtime.pod_status.pod_phase import DISRUPTION_TARGET, FAILED, SUCCEEDED
 
 if TYPE_CHECKING:
@@ -23,7 +27,6 @@ CONTAINERS_READY = "ContainersReady"
 SCHEDULED = "PodScheduled"
 RESIZE_PENDING = "PodResizePending"
 RESIZE_IN_PROGRESS = "PodResizeInProgress"
-ALL_CONTAINERS_RESTARTING = "AllContainersRestarting"
 OWNED = (
     READY_TO_START,
     INITIALIZED,
@@ -56,6 +59,7 @@ class ConditionContext:
         now: The time to write, RFC 3339.
         resize: Conditions of a resize in place, as they are to be shown.
         disruption: Why the pod is ended through no fault of its own, "" when it is not.
+        restarting: Containers are being removed so that all of them start anew.
     """
 
     phase: str
@@ -65,6 +69,7 @@ class ConditionContext:
     now: str
     resize: Sequence[Json] = field(default_factory=tuple)
     disruption: str = ""
+    restarting: bool = False
 
 
 def foreign_conditions(pod: Pod) -> list[Json]:
@@ -88,7 +93,8 @@ def compute_conditions(pod: Pod, context: ConditionContext) -> list[Json]:
         _condition(name, verdict, generation=pod.generation, old=before.get(name), now=context.now)
         for name, verdict in verdicts.items()
     ]
-    return [*foreign, *context.resize, *_disruption(pod, context, before), *owned]
+    restarting = _restarting(pod, context, before)
+    return [*foreign, *context.resize, *_disruption(pod, context, before), *owned, *restarting]
 
 
 def _disruption(pod: Pod, context: ConditionContext, before: Mapping[str, Json]) -> list[Json]:
@@ -99,6 +105,27 @@ def _disruption(pod: Pod, context: ConditionContext, before: Mapping[str, Json])
     return [
         _condition(DISRUPTION_TARGET, verdict, generation=pod.generation, old=None, now=context.now)
     ]
+
+
+def _restarting(pod: Pod, context: ConditionContext, before: Mapping[str, Json]) -> list[Json]:
+    """Return AllContainersRestarting of a pod that may ever restart so.
+
+    Without a generation, as a kubelet writes it.
+
+    Source: kubernetes pkg/kubelet/status/generate.go ``GenerateAllContainersRestartingCondition``.
+    """
+    if not may_restart_all(pod):
+        return []
+    ends = {SUCCEEDED: "PodCompleted", FAILED: "PodFailed"}
+    verdict = _Verdict(is_true=False, reason=ends.get(context.phase, ""))
+    if context.restarting and context.phase not in ends:
+        verdict = _Verdict(
+            is_true=True,
+            reason="RestartAllContainersStarted",
+            message="container exited with restart policy rule",
+        )
+    name, old = ALL_CONTAINERS_RESTARTING, before.get(ALL_CONTAINERS_RESTARTING)
+    return [_condition(name, verdict, generation=0, old=old, now=context.now)]
 
 
 def _containers_ready(pod: Pod, context: ConditionContext) -> _Verdict:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.pod_actions.restart_policy import restarts_after
+from edge_runtime.pod_status.container_state import RESTARTING_ALL_CONTAINERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +31,7 @@ DISRUPTION_TARGET = "DisruptionTarget"
 class _Init:
     """How far the init containers are."""
 
+    restarting: bool
     pending: int = 0
     pending_sidecars: int = 0
     failed_for_good: int = 0
@@ -39,6 +41,7 @@ class _Init:
 class _Counts:
     """Regular containers and sidecars by what they do."""
 
+    restarting: bool
     unknown: int = 0
     running: int = 0
     waiting: int = 0
@@ -48,7 +51,12 @@ class _Counts:
 
 
 def compute_phase(
-    pod: Pod, statuses: Mapping[str, Json], *, is_terminal: bool, has_started: bool
+    pod: Pod,
+    statuses: Mapping[str, Json],
+    *,
+    is_terminal: bool,
+    has_started: bool,
+    restarting: bool = False,
 ) -> str:
     """Compute the phase.
 
@@ -58,8 +66,9 @@ def compute_phase(
         is_terminal: The pod's end began: its containers will not be restarted.
         has_started: A regular container was made in the sandbox that is there: sidecars that
             restart do not bring the pod back to Pending.
+        restarting: All containers are being restarted: no end is for good.
     """
-    init, counts = _Init(), _Counts()
+    init, counts = _Init(restarting=restarting), _Counts(restarting=restarting)
     for container in pod.init_containers:
         status = statuses.get(container.name)
         if container.is_sidecar:
@@ -113,7 +122,7 @@ def _count_init(pod: Pod, container: Container, status: Json | None, init: _Init
     ended = _end(status)
     if ended is None:
         init.pending += 1
-    elif ended["exitCode"] != 0 and not restarts_after(pod, container, int(ended["exitCode"])):
+    elif ended["exitCode"] != 0 and not (init.restarting or _restarts(pod, container, ended)):
         init.failed_for_good += 1
 
 
@@ -140,10 +149,15 @@ def _count_regular(pod: Pod, container: Container, status: Json | None, counts: 
     if ended is None:
         counts.waiting += 1
         return
-    exit_code = int(ended["exitCode"])
     counts.stopped += 1
-    counts.stopped_for_good += not restarts_after(pod, container, exit_code)
-    counts.succeeded += "terminated" in status["state"] and exit_code == 0
+    counts.stopped_for_good += not (counts.restarting or _restarts(pod, container, ended))
+    counts.succeeded += "terminated" in status["state"] and ended["exitCode"] == 0
+
+
+def _restarts(pod: Pod, container: Container, ended: Json) -> bool:
+    """Whether a container that ended so starts again: one that was taken away does."""
+    was_reset = ended.get("reason") == RESTARTING_ALL_CONTAINERS
+    return was_reset or restarts_after(pod, container, int(ended["exitCode"]))
 
 
 def _end(status: Json | None) -> Json | None:

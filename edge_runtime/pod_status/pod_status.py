@@ -13,6 +13,7 @@ from edge_runtime.objects.container import ContainerKind
 from edge_runtime.objects.probe_results import NO_PROBES, ProbeView
 from edge_runtime.objects.qos import compute_qos_class
 from edge_runtime.objects.runtime_status import ContainerState
+from edge_runtime.pod_actions.in_place_restart import is_cleaned_up, restarts_all
 from edge_runtime.pod_actions.pod_actions import sandbox_changed
 from edge_runtime.pod_status.container_state import WHEN_TERMINATED, lost_state
 from edge_runtime.pod_status.container_status import (
@@ -89,9 +90,10 @@ def compute_pod_status(
     before = old if old is not None else pod.status
     if status.is_empty and is_rejected(before):
         return before
-    lists = _container_lists(pod, status, before, context)
+    restarting = restarts_all(pod, status, before)
+    lists = _container_lists(pod, status, before, context, restarting=restarting)
     by_name = _by_name(lists)
-    phase = _phase(pod, status, by_name, before, context)
+    phase = _phase(pod, status, by_name, before, context, restarting=restarting)
     result: Json = {
         "phase": phase,
         "conditions": compute_conditions(
@@ -104,6 +106,7 @@ def compute_pod_status(
                 now=context.now,
                 resize=() if context.is_terminal else context.resize,
                 disruption=_disruption(phase, context),
+                restarting=restarting and not is_cleaned_up(pod, status),
             ),
         ),
         "startTime": before.get("startTime") or context.now,
@@ -189,7 +192,12 @@ def is_rejected(status: Json) -> bool:
 
 
 def _container_lists(
-    pod: Pod, status: PodRuntimeStatus, before: Json, context: StatusContext
+    pod: Pod,
+    status: PodRuntimeStatus,
+    before: Json,
+    context: StatusContext,
+    *,
+    restarting: bool,
 ) -> dict[str, list[Json]]:
     containers = {
         ContainerKind.REGULAR: pod.containers,
@@ -197,7 +205,10 @@ def _container_lists(
         ContainerKind.EPHEMERAL: pod.ephemeral_containers,
     }
     shared = ContainerContext(
-        waiting=context.waiting, probes=context.probes, runtime_name=context.runtime_name
+        waiting=context.waiting,
+        probes=context.probes,
+        runtime_name=context.runtime_name,
+        restarting=restarting,
     )
     return {
         _LISTS[kind]: compute_container_statuses(
@@ -214,6 +225,8 @@ def _phase(
     statuses: Mapping[str, Json],
     before: Json,
     context: StatusContext,
+    *,
+    restarting: bool,
 ) -> str:
     shown = str(before.get("phase") or PENDING)
     if shown in TERMINAL_PHASES:
@@ -228,6 +241,7 @@ def _phase(
         has_started=any(
             each.sandbox_id == active and each.name in regular for each in status.containers
         ),
+        restarting=restarting,
     )
     if context.is_terminal and context.failure is not None:
         phase = FAILED

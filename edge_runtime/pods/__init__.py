@@ -20,6 +20,7 @@ service_variables.py variables that tell where Services are, pure
 container_environment.py ContainerEnvironment: waits for what that is made of
 pod_start.py        ContainerStarter: image, create, start of one container
 pod_termination.py  PodTermination: stops a pod, and removes all that is left of it
+container_reset.py  ContainerResetter: takes all containers away so that a pod starts anew
 container_stop.py   ContainerStopper: preStop hook, turn and stop signal of one container
 restored_pod.py     a pod whose object is gone, as far as its containers tell, pure
 lifecycle_hooks.py  LifecycleHooks: commands, HTTP requests and pauses around a container's life

@@ -85,6 +85,28 @@ def remove_log(
     )
 
 
+def remove_logs_before(
+    settings: PodSettings, pod: Pod, container_name: str, *, attempt: int
+) -> None:
+    """Remove what `remove_log` does of all attempts of a container before this one.
+
+    Raises:
+        OSError: They are there and cannot be removed.
+    """
+    folder = direct_child(settings.pod_logs_dir / pod.log_folder_name, container_name)
+    numbers = {name.partition(".")[0] for name in _names_in(folder)}
+    for number in sorted(int(each) for each in numbers if each.isascii() and each.isdecimal()):
+        if number < attempt:
+            remove_log_files(folder.parent / container_log_path(container_name, number))
+            message_path(
+                settings.pods_dir, pod.uid, container_name=container_name, attempt=number
+            ).unlink(missing_ok=True)
+    links = f"{pod.name}_{pod.namespace}_{container_name}-*{_LOG_SUFFIX}"
+    for link in settings.container_logs_dir.glob(links):
+        if link.is_symlink() and not link.exists():
+            link.unlink(missing_ok=True)
+
+
 def remove_pod_logs(settings: PodSettings, *, namespace: str, name: str, uid: PodUID) -> None:
     """Remove all logs of a pod and the links to them.
 

@@ -202,6 +202,8 @@ class PodLauncher:
         image: ResolvedImage,
     ) -> bool:
         name = pull.container.name
+        if pull.container.post_start is not None:
+            memory.in_post_start[name] = pull.start.attempt
         try:
             container_id = await self._starter.start(
                 pod,
@@ -228,6 +230,8 @@ class PodLauncher:
                 )
                 await self._killer.kill_container(pod, kill)
             return False
+        finally:
+            memory.in_post_start.pop(name, None)
         memory.waiting.pop(name, None)
         return True
 

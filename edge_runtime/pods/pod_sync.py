@@ -9,7 +9,8 @@ The steps of `PodSync.sync`, in order:
     4. volumes are made ready, or brought up to date (pod_volumes.py); without them nothing more is
        done
     5. containers that are not to go on are killed, or all of them with a lost sandbox; of what is
-       dead already the rest is cleared away later (deferred_cleaning.py)
+       dead already the rest is cleared away later (deferred_cleaning.py). All of them are removed
+       (container_reset.py) where one's end restarts them all
     6. sandbox, then ephemeral, init and regular containers start (pod_launch.py): each with its
        image (images/), mounts (pod_mounts.py) and postStart hook (lifecycle_hooks.py)
     7. dead containers that nobody needs are removed
@@ -32,8 +33,10 @@ from edge_runtime.objects.pod import parse_time
 from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pod_actions.endings import has_ended_since
+from edge_runtime.pod_actions.in_place_restart import restarts_all
 from edge_runtime.pod_actions.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pod_status.container_status import WaitingReason
+from edge_runtime.pods.container_reset import ContainerResetter
 from edge_runtime.pods.deferred_cleaning import is_dead
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_files import remove_log
@@ -157,6 +160,9 @@ class PodSync:
         self._cache = cache
         self._launcher = launcher
         self._termination = termination
+        self._resetter = ContainerResetter(
+            runtime, termination=termination, cache=cache, settings=settings
+        )
         self._cleaning = cleaning
         self._admission = admission
         self._resizer = resizer
@@ -208,6 +214,7 @@ class PodSync:
             probes=self._probers.view(pod.uid),
             now_s=self._now().timestamp(),
             resized=self._resizer.restarts(pod, status),
+            restarting=restarts_all(pod, status, self._statuses.get(pod.uid) or pod.status),
         )
         self._note_back_offs(pod, actions, memory)
         self._status.update(pod, memory.waiting, is_terminal=actions.is_finished)
@@ -280,6 +287,8 @@ class PodSync:
         try:
             if actions.kill_pod and not status.is_empty:
                 await self._replace_sandbox(pod, actions, memory)
+            elif actions.reset:
+                await self._resetter.reset(pod, actions.reset, memory)
             elif actions.kill:
                 await self._kill(pod, actions, memory)
             if memory.ending.is_set():
@@ -292,7 +301,9 @@ class PodSync:
                         pod,
                         actions,
                         memory,
-                        changed=lambda: self._status.update(pod, memory.waiting),
+                        changed=lambda: self._status.update(
+                            pod, memory.waiting, unshown=memory.in_post_start
+                        ),
                     )
             if self._cleaning.may_clean:
                 await self._remove(pod, actions.remove)
@@ -357,7 +368,7 @@ class PodSync:
             waits_s.append(CLEANING_RETRY_S)
         if not has_sandbox:
             waits_s.append(RETRY_S)
-        elif reasons & _ENDED:
+        elif actions.reset or reasons & _ENDED:
             waits_s.append(0.0)
         elif reasons:
             waits_s.append(NEW_SANDBOX_RETRY_S if actions.create_sandbox else RETRY_S)

@@ -72,7 +72,11 @@ class Worked(Protocol):
 
 
 class PodWorkers:
-    """The workers of all pods."""
+    """The workers of all pods.
+
+    Attributes:
+        on_stopped: Called when nothing of a pod runs any more: what it held is free.
+    """
 
     def __init__(
         self,
@@ -103,6 +107,7 @@ class PodWorkers:
         self._workers: dict[PodUID, PodWorker] = {}
         self._group: asyncio.TaskGroup | None = None
         self._gone: Callable[[PodWork], Awaitable[None]] | None = None
+        self.on_stopped: Callable[[], None] = lambda: None
 
     async def run(self, gone: Callable[[PodWork], Awaitable[None]]) -> None:
         """Work on all pods until cancelled.
@@ -186,13 +191,17 @@ class PodWorkers:
     def probed(self, uid: PodUID) -> None:
         """Show what a probe found, also while the pod is worked on, and act on it; never waits.
 
+        Of a container whose postStart hook still runs nothing is shown: a kubelet changes what a
+        probe is about, and tells of new containers once they count as running.
+
         Source: kubernetes pkg/kubelet/status/status_manager.go ``SetContainerReadiness``.
         """
         worker = self._workers.get(uid)
         if worker is None or worker.is_stopped:
             return
-        waiting = {} if worker.work.is_ending else worker.memory.waiting
-        self._status.update(worker.work.pod, waiting)
+        memory = worker.memory
+        waiting = {} if worker.work.is_ending else memory.waiting
+        self._status.update(worker.work.pod, waiting, unshown=memory.in_post_start)
         worker.changed.set()
 
     def is_known(self, uid: PodUID) -> bool:
@@ -295,6 +304,7 @@ class PodWorkers:
         await self._statuses.persist(pod.uid)
         worker.take(worker.work.advanced(WorkState.TERMINATED))
         self._wake_successors(worker)
+        self.on_stopped()
         return 0.0
 
     async def _keep_failure(self, pod: Pod, failure: PodFailure) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.pod_status.pod_phase import held_back
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.pods.probers import Probers
     from edge_runtime.status.status_manager import StatusManager
+
+
+_ALL_SHOWN: Mapping[str, int] = MappingProxyType({})
 
 
 class Allocations(Protocol):
@@ -59,7 +64,12 @@ class StatusUpdater:
         self._now = now
 
     def update(
-        self, pod: Pod, waiting: Mapping[str, WaitingReason], *, is_terminal: bool = False
+        self,
+        pod: Pod,
+        waiting: Mapping[str, WaitingReason],
+        *,
+        is_terminal: bool = False,
+        unshown: Mapping[str, int] = _ALL_SHOWN,
     ) -> None:
         """Take over what cache and probes show of a pod; a terminal phase waits for `finish`.
 
@@ -67,8 +77,9 @@ class StatusUpdater:
             pod: The pod.
             waiting: Why containers could not be started, by name.
             is_terminal: Its containers will not be restarted.
+            unshown: Attempts that do not count as running yet, by the container's name.
         """
-        self._update(pod, self._context(pod, waiting, is_terminal=is_terminal))
+        self._update(pod, self._context(pod, waiting, is_terminal=is_terminal), unshown)
         self._probers.trigger_readiness(pod.uid)
 
     def finish(self, pod: Pod, failure: PodFailure | None) -> None:
@@ -85,12 +96,19 @@ class StatusUpdater:
         status = compute_rejected_status(pod, old, self._context(pod, {}), failure)
         self._statuses.set(pod.uid, status)
 
-    def _update(self, pod: Pod, context: StatusContext) -> None:
+    def _update(self, pod: Pod, context: StatusContext, unshown: Mapping[str, int]) -> None:
         before = self._statuses.get(pod.uid) or pod.status
-        self._statuses.set(pod.uid, held_back(self._computed(pod, context), before))
+        self._statuses.set(pod.uid, held_back(self._computed(pod, context, unshown), before))
 
-    def _computed(self, pod: Pod, context: StatusContext) -> Json:
+    def _computed(
+        self, pod: Pod, context: StatusContext, unshown: Mapping[str, int] = _ALL_SHOWN
+    ) -> Json:
         old, status = self._statuses.get(pod.uid), self._cache.get(pod.uid)
+        if unshown:
+            shown = [
+                each for each in status.containers if unshown.get(each.name) != each.restart_count
+            ]
+            status = replace(status, containers=tuple(shown))
         held = self._allocations.allocated(pod)
         return compute_pod_status(held, status, old, context)
 

@@ -12,6 +12,7 @@ cri_encoding.py       our values to protos
 cri_decoding.py, stats_decoding.py
                       protos to our values
 containerd_events.py  containerd's own event stream, where CRI has none
+containerd_content.py what containerd downloads right now
 grpc_health.py        check_health: the gRPC health protocol, as probes speak it
 errors.py             RuntimeServiceError tree
 """

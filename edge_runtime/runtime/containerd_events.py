@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edge_runtime.runtime.cri_channel import CriChannel
 
 # The namespace in which containerd's CRI plugin keeps everything.
-_NAMESPACE = "k8s.io"
+NAMESPACE = "k8s.io"
 _TOPICS = ("/tasks/start", "/tasks/exit", "/containers/create", "/containers/delete")
 
 
@@ -36,12 +36,12 @@ class ContainerdEvents:
             Unimplemented: The runtime is no containerd.
             RuntimeServiceError: The connection was lost; events may have been missed.
         """
-        filters = [f'namespace=={_NAMESPACE},topic=="{topic}"' for topic in _TOPICS]
+        filters = [f'namespace=={NAMESPACE},topic=="{topic}"' for topic in _TOPICS]
         stream = self._channel.stream(
             "/containerd.services.events.v1.Events/Subscribe",
             pb.SubscribeRequest(filters=filters),
             pb.Envelope,
-            metadata=(("containerd-namespace", _NAMESPACE),),
+            metadata=(("containerd-namespace", NAMESPACE),),
         )
         async with aclosing(stream) as envelopes:
             async for envelope in envelopes:

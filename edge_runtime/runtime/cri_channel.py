@@ -85,7 +85,8 @@ class CriChannel:
         request: Message,
         response: type[_Response],
         *,
-        timeout_s: float,
+        timeout_s: float | None,
+        metadata: Sequence[tuple[str, str]] = (),
     ) -> _Response:
         """Call once and return the answer.
 
@@ -93,7 +94,9 @@ class CriChannel:
             path: ``/runtime.v1.RuntimeService/Version``.
             request: What to send.
             response: Type of the answer.
-            timeout_s: Deadline, sent along so that the server gives up too.
+            timeout_s: Deadline, sent along so that the server gives up too; None where the caller
+                ends the call itself.
+            metadata: Sent along with the request.
 
         Raises:
             RuntimeServiceError: The call failed. Cancelling cancels it on the server as well; what
@@ -107,8 +110,8 @@ class CriChannel:
         started_at_s = time.monotonic()
         try:
             with self._traced(path) as context, _translated(path):
-                metadata = () if context is None else context.headers
-                answer = await call(request, timeout=timeout_s, metadata=metadata)
+                traced = () if context is None else context.headers
+                answer = await call(request, timeout=timeout_s, metadata=(*metadata, *traced))
         except RuntimeServiceError:
             self._tell(path, started_at_s, has_failed=True)
             raise
@@ -170,7 +173,7 @@ class CriCalls:
         return await self._channel.unary(path, request, response, timeout_s=timeout_s)
 
     async def _image_call(
-        self, name: str, request: Message, response: type[_Response], *, timeout_s: float
+        self, name: str, request: Message, response: type[_Response], *, timeout_s: float | None
     ) -> _Response:
         path = f"/runtime.v1.ImageService/{name}"
         return await self._channel.unary(path, request, response, timeout_s=timeout_s)

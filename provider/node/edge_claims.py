@@ -30,6 +30,9 @@ MAX_AMOUNT: Final = (1 << 63) - 1
 MAX_CONDITION_CHARACTERS: Final = 1024
 # The kubelet's own, which alone a node speaks for (pkg/kubelet/nodestatus/setters.go).
 _CONDITIONS = frozenset({"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"})
+# Those that a node has by itself. One that changes how the API server speaks to its kubelet
+# (ExtendWebSocketsToKubelet) is the provider's to declare, not the edge's.
+_DECLARED_FEATURES = frozenset({"RestartAllContainersOnContainerExits"})
 _STATUSES = ("True", "False", "Unknown")
 # k8s.io/apimachinery validation IsQualifiedName, in short.
 _RESOURCE = re.compile(r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
@@ -40,7 +43,8 @@ _PLATFORM = re.compile(r"[a-z0-9][a-z0-9_]{0,31}")
 def believed_report(report: NodeReport) -> NodeReport:
     """Return a report as it may be written to the Node.
 
-    Conditions that are not a kubelet's are left out: others own them.
+    Conditions that are not a kubelet's are left out: others own them. So are declared features
+    that no edge may have.
 
     Raises:
         SyncError: It is too large, or a value cannot be.
@@ -58,7 +62,10 @@ def believed_report(report: NodeReport) -> NodeReport:
         raise SyncError(f"a NodeReport is none: {exc}") from exc
     _check_node_info(fields["node_info"])
     return msgspec.structs.replace(
-        report, **fields, conditions=[*filter(None, map(_condition, report.conditions))]
+        report,
+        **fields,
+        declared_features=sorted(_DECLARED_FEATURES & {*report.declared_features}),
+        conditions=[*filter(None, map(_condition, report.conditions))],
     )
 
 

@@ -91,6 +91,7 @@ def build_status(settings: NodeSettings, report: NodeReport) -> Json:
         "images": report.images,
         "runtimeHandlers": report.runtime_handlers,
         "features": report.features,
+        "declaredFeatures": report.declared_features,
         "volumesInUse": report.volumes_in_use,
     }
 

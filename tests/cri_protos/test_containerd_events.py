@@ -1,4 +1,4 @@
-"""Our description of containerd's events against the one that containerd publishes."""
+"""Our descriptions of containerd's own services against those that containerd publishes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cri_protos import containerd_events_pb2
+from cri_protos import containerd_content_pb2, containerd_events_pb2
 
 MODULE = "github.com/containerd/containerd/api@v1.8.0"
 SOURCES = {
@@ -21,6 +21,9 @@ SOURCES = {
     "ContainerDelete": "events/container.proto",
     "SubscribeRequest": "services/events/v1/events.proto",
     "Envelope": "types/event.proto",
+    "ListStatusesRequest": "services/content/v1/content.proto",
+    "ListStatusesResponse": "services/content/v1/content.proto",
+    "Status": "services/content/v1/content.proto",
 }
 
 
@@ -52,5 +55,9 @@ def test_every_field_is_containerds(source: Path, message: str) -> None:
         (name, int(number))
         for name, number in re.findall(r"([a-z_]+) = (\d+)(?: \[[^]]*\])?;", body[1])
     }
-    ours = containerd_events_pb2.DESCRIPTOR.message_types_by_name[message]
+    ours = next(
+        each.DESCRIPTOR.message_types_by_name[message]
+        for each in (containerd_events_pb2, containerd_content_pb2)
+        if message in each.DESCRIPTOR.message_types_by_name
+    )
     assert {(field.name, field.number) for field in ours.fields} <= theirs

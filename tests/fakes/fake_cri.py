@@ -27,6 +27,7 @@ import grpc.aio
 from google.protobuf.message_factory import GetMessageClass
 
 from cri_protos import api_pb2 as pb
+from cri_protos import containerd_content_pb2 as content_pb
 from tests.fakes.fake_cri_calls import FakeCriCalls
 
 if TYPE_CHECKING:
@@ -43,9 +44,20 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class FakeCri(FakeCriCalls):
     """A CRI runtime for tests; use as an async context manager."""
 
-    def __init__(self, folder: Path, *, has_events: bool = False) -> None:
-        """Prepare a server whose socket is in ``folder``; ``has_events`` as containerd 1.7 has."""
+    def __init__(
+        self, folder: Path, *, has_events: bool = False, is_containerd: bool = False
+    ) -> None:
+        """Prepare a server whose socket is in ``folder``.
+
+        Args:
+            folder: Of the socket.
+            has_events: It tells of changes, as containerd does from 1.7 on.
+            is_containerd: It tells what it downloads: `ingests`.
+        """
         super().__init__()
+        self.is_containerd = is_containerd
+        # Bytes by blob.
+        self.ingests: dict[str, int] = {}
         self.endpoint = f"unix://{folder / 'cri.sock'}"
         self.has_events = has_events
         # Set once a client listens to events.
@@ -63,6 +75,8 @@ class FakeCri(FakeCriCalls):
         self._server = grpc.aio.server()
         for service in ("RuntimeService", "ImageService"):
             self._server.add_generic_rpc_handlers((self._handlers(service),))
+        if self.is_containerd:
+            self._server.add_generic_rpc_handlers((self._content(),))
         self._server.add_insecure_port(self.endpoint)
         await self._server.start()
         return self
@@ -159,6 +173,21 @@ class FakeCri(FakeCriCalls):
                 response_serializer=GetMessageClass(method.output_type).SerializeToString,
             )
         return grpc.method_handlers_generic_handler(f"runtime.v1.{service}", handlers)
+
+    def _content(self) -> grpc.GenericRpcHandler:
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._unary("ListStatuses"),
+            request_deserializer=content_pb.ListStatusesRequest.FromString,
+            response_serializer=content_pb.ListStatusesResponse.SerializeToString,
+        )
+        service = "containerd.services.content.v1.Content"
+        return grpc.method_handlers_generic_handler(service, {"ListStatuses": handler})
+
+    async def _ListStatuses(
+        self, _: content_pb.ListStatusesRequest
+    ) -> content_pb.ListStatusesResponse:
+        statuses = [content_pb.Status(ref=ref, offset=at) for ref, at in self.ingests.items()]
+        return content_pb.ListStatusesResponse(statuses=statuses)
 
     def _unary(self, name: str) -> Callable[[Any, Context], Awaitable[Message]]:
         async def handle(request: Message, context: Context) -> Message:

@@ -45,6 +45,7 @@ class Pods:
     failed: dict[str, PodFailure] = field(default_factory=dict)
     stopped: set[str] = field(default_factory=set)
     told: list[str] = field(default_factory=list)
+    woken: list[str] = field(default_factory=list)
     node: Node = field(default_factory=lambda: Node(name="edge", labels={"zone": "a"}))
     now: float = 0.0
     pressures: tuple[str, ...] = ()
@@ -61,6 +62,10 @@ class Pods:
     def is_stopped(self, uid: PodUID) -> bool:
         """Whether it stopped."""
         return uid in self.stopped
+
+    def wake(self, uid: PodUID) -> None:
+        """Note who is looked at again."""
+        self.woken.append(uid)
 
     def preempted(self, pod: Pod) -> None:
         """Note the event."""
@@ -210,3 +215,65 @@ async def test_reverted_resize_no_longer_waits(database: Database) -> None:
     assert manager.conditions(PodUID("a"))
     await pods.admit(manager, pod("a", "1000m", generation=3))
     assert manager.conditions(PodUID("a")) == ()
+
+
+async def test_resizes_that_wait_are_looked_at_once_something_is_free(database: Database) -> None:
+    """A pod that gives back, one that no longer waits, one that ended; and slowly without."""
+    pods = Pods()
+    manager = pods.manager(database)
+    for each in (pod("a", "500m"), pod("b", "1500m")):
+        await pods.admit(manager, each)
+    manager.retry_resizes()
+    assert pods.woken == []
+    assert (await pods.admit(manager, pod("a", "1", generation=2))).again_in_s == 180.0
+    await pods.admit(manager, pod("b", "1400m", generation=2))
+    assert pods.woken == ["a"]
+    await pods.admit(manager, pod("b", "1500m", generation=3))
+    assert pods.woken == ["a"], "more for one is nothing for another"
+    await pods.admit(manager, pod("b", "9", generation=4))
+    await pods.admit(manager, pod("b", "1500m", generation=5))
+    assert pods.woken == ["a", "a"], "what would have gone first does not any more"
+    pods.stopped.add("b")
+    manager.retry_resizes()
+    assert pods.woken == ["a"] * 3
+    grown = await pods.admit(manager, pod("a", "1", generation=2))
+    assert grown.pod.containers[0].requests == {"cpu": "1"}
+    manager.retry_resizes()
+    assert pods.woken == ["a"] * 3
+
+
+async def test_critical_pod_makes_room_for_its_resize(database: Database) -> None:
+    """As for its admission; whoever merely waits does not take what was freed."""
+    pods = Pods()
+    manager = pods.manager(database)
+    critical = {"priority": 2_000_000_000}
+    for each in (pod("vital", "500m", **critical), pod("a", "1"), pod("b", "500m", priority=9)):
+        await pods.admit(manager, each)
+    vital = pod("vital", "1500m", generation=2, **critical)
+    held = await pods.admit(manager, vital)
+    assert held.is_admitted
+    assert held.pod.containers[0].requests == {"cpu": "500m"}
+    assert list(pods.failed) == ["a"]
+    assert pods.told == ["Preempting a"]
+    greedy = pod("b", "1", generation=2, priority=9)
+    await pods.admit(manager, greedy)
+    pods.stopped.add("a")
+    manager.retry_resizes()
+    assert {*pods.woken} == {"vital", "b"}
+    assert (await pods.admit(manager, greedy)).pod.containers[0].requests == {"cpu": "500m"}
+    assert (await pods.admit(manager, vital)).pod.containers[0].requests == {"cpu": "1500m"}
+    assert list(pods.failed) == ["a"]
+
+
+async def test_critical_resize_that_nothing_makes_room_for_waits(database: Database) -> None:
+    """Nobody is ended in vain."""
+    pods = Pods()
+    manager = pods.manager(database)
+    critical = {"priority": 2_000_000_000}
+    for each in (pod("vital", "500m", **critical), pod("a", "1")):
+        await pods.admit(manager, each)
+    held = await pods.admit(manager, pod("vital", "3", generation=2, **critical))
+    assert held.is_admitted
+    assert pods.failed == {}
+    (pending,) = manager.conditions(PodUID("vital"))
+    assert "error finding a set of pods to preempt" in pending["message"]

@@ -167,6 +167,7 @@ def test_unsupported_field_is_found_in_every_kind_of_container(kind: str) -> Non
     ("rule", "fields"),
     [
         ({"action": "Restart", "exitCodes": {"operator": "In", "values": [3]}}, ()),
+        ({"action": "RestartAllContainers", "exitCodes": {"operator": "NotIn"}}, ()),
         ({"action": "OfTomorrow"}, ("action",)),
         ({"action": "Restart", "onTuesdays": True}, ("onTuesdays",)),
     ],

@@ -79,6 +79,7 @@ async def test_a_report(tmp_path: Path) -> None:
     assert [handler["name"] for handler in report.runtime_handlers] == ["", "runc"]
     assert report.runtime_handlers[0]["features"]["recursiveReadOnlyMounts"]
     assert report.features == {}
+    assert report.declared_features == ["RestartAllContainersOnContainerExits"]
     assert report.host_addresses == ["192.0.2.7"]
     assert ready(report.conditions) == ("True", "kubelet is posting ready status")
 

@@ -82,7 +82,7 @@ def _grace_s(reason: KillReason, **metadata: Any) -> int:  # noqa: ANN401  # API
         (KillReason.LIVENESS_PROBE, 0),
         (KillReason.STARTUP_PROBE, 60),
         (KillReason.FAILED_POST_START_HOOK, 7),
-        (KillReason.RESTART_ALL_CONTAINERS, 7),
+        (KillReason.RESTART_ALL_CONTAINERS, 0),
     ],
 )
 def test_a_probe_may_bring_its_own_grace_period(reason: KillReason, grace_s: int) -> None:

@@ -219,3 +219,71 @@ def test_unknown_container_that_ran_has_ended() -> None:
     }
     assert shown["restartCount"] == 1
     assert _of(_compute(unknown), "c")["state"] == {"waiting": {}}
+
+
+def _restarting_spec() -> Json:
+    """A pod whose ``c`` restarts all containers when it ends with 42."""
+    rule = {"action": "RestartAllContainers", "exitCodes": {"operator": "In", "values": [42]}}
+    own = {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+    return {
+        "restartPolicy": "Never",
+        "initContainers": [{"name": "i", "image": "x"}],
+        "containers": [{"name": "c", "image": "x", **own}, {"name": "b", "image": "x"}],
+    }
+
+
+def test_containers_that_are_taken_away_to_restart_wait_and_count() -> None:
+    """The source as well as its victims; counted once, and told by their last state afterwards."""
+    spec = _restarting_spec()
+    done = container("i0", name="i", state=ContainerState.EXITED)
+    source = container("c0", state=ContainerState.EXITED, exit_code=42)
+    before = _compute(done, container("c0"), container("b0", name="b"), spec=spec)
+    begun = _compute(done, source, container("b0", name="b"), spec=spec, old=before)
+    assert _of(begun, "c")["state"]["terminated"]["exitCode"] == 42
+    # An init container that is gone was not "done before": it is run again.
+    partly = _compute(source, spec=spec, old=begun)
+    gone = _compute(spec=spec, old=partly)
+    removed = "The container is removed because RestartAllContainers in place"
+    ended = {"exitCode": 137, "reason": "RestartingAllContainers", "message": removed}
+    for name in ("i", "b", "c"):
+        status = _of(gone, name)
+        assert status["lastState"] == {"terminated": ended}, name
+        assert status["restartCount"] == 1, name
+        assert "waiting" in status["state"], name
+        assert not status["ready"], name
+    waiting = {"reason": "RestartingAllContainers", "message": removed}
+    assert _of(gone, "c")["state"] == {"waiting": waiting}
+    assert gone["phase"] == "Running"
+    again = _compute(container("i1", name="i", attempt=1), spec=spec, old=gone)
+    assert _of(again, "i")["restartCount"] == 1
+    assert _of(again, "i")["lastState"] == {"terminated": ended}
+    assert _of(again, "c")["state"] == {"waiting": {"reason": "PodInitializing"}}
+    assert again["phase"] == "Pending"
+
+
+def test_condition_says_that_all_containers_restart() -> None:
+    """From the source's end until the last container is gone; and the pod does not fail by it."""
+    spec = _restarting_spec()
+    source = container("c0", state=ContainerState.EXITED, exit_code=42)
+    victim = container("b0", name="b", state=ContainerState.EXITED, exit_code=137)
+
+    def told(status: Json) -> tuple[str, str]:
+        found = [each for each in status["conditions"] if "AllContainers" in each["type"]]
+        assert all("observedGeneration" not in each for each in found)
+        return found[-1]["status"], found[-1].get("reason", "")
+
+    running = _compute(container("c0"), container("b0", name="b"), spec=spec)
+    assert told(running) == ("False", "")
+    begun = _compute(source, container("b0", name="b"), spec=spec, old=running)
+    assert told(begun) == ("True", "RestartAllContainersStarted")
+    assert begun["phase"] == "Running"
+    # The source may be gone first where something in between went wrong.
+    partly = _compute(victim, spec=spec, old=begun)
+    assert told(partly) == ("True", "RestartAllContainersStarted")
+    assert partly["phase"] == "Running"
+    gone = _compute(spec=spec, old=partly)
+    assert told(gone) == ("False", "")
+    ended = [
+        container(each.id, name=each.name, state=ContainerState.EXITED) for each in (source, victim)
+    ]
+    assert told(_compute(*ended, spec=spec, old=gone)) == ("False", "PodCompleted")

@@ -25,6 +25,7 @@ from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.objects.probe_results import ContainerProbes
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
+from edge_runtime.pod_actions.in_place_restart import restarts_all
 from edge_runtime.pod_actions.pod_actions import compute_pod_actions
 from edge_runtime.pods.pod_work import WorkState
 from edge_runtime.pods.pod_workers import RESYNC_JITTER, RESYNC_S
@@ -54,10 +55,11 @@ _T = TypeVar("_T")
 
 _rules = st.lists(
     st.builds(
-        lambda operator, values: {
-            "action": "Restart",
+        lambda action, operator, values: {
+            "action": action,
             "exitCodes": {"operator": operator, "values": values},
         },
+        st.sampled_from(["Restart", "Restart", "RestartAllContainers"]),
         st.sampled_from(["In", "NotIn"]),
         st.lists(CODES, min_size=1, max_size=2, unique=True),
     ),
@@ -313,11 +315,13 @@ class _Due:
     Attributes:
         starts: Containers to start, with the id of the one that each replaces.
         kills: Containers to kill.
+        resets: Containers to remove so that all start anew.
         sandboxes: Sandboxes to stop.
     """
 
     starts: dict[str, ContainerID | None]
     kills: frozenset[ContainerID]
+    resets: frozenset[ContainerID]
     sandboxes: frozenset[SandboxID]
 
 
@@ -329,11 +333,13 @@ async def _due(life: _Life, edge: MemoryEdge) -> _Due:
         records=edge.records.containers(UID),
         probes=life.probers.view(UID),
         now_s=life.runtime.now_s(),
+        restarting=restarts_all(pod, status, life.seen[-1] if life.seen else {}),
     )
     starts = [each.name for each in actions.start if not _lacks_target(pod, status, each.name)]
     return _Due(
         starts={name: _latest_id(status, name) for name in starts},
         kills=frozenset(each.id for each in actions.kill),
+        resets=frozenset(each.id for each in actions.reset),
         sandboxes=frozenset(each.id for each in status.sandboxes if actions.kill_pod),
     )
 
@@ -350,6 +356,7 @@ async def _check_acted_on(due: _Due, life: _Life) -> None:
     assert not waiting, "not started within one resync"
     running = {each.id for each in life.runtime.running()}
     assert not due.kills & running, "not killed within one resync"
+    assert not due.resets & {*life.runtime.containers}, "not reset within one resync"
     ready = {each.id for each in status.ready_sandboxes}
     assert not due.sandboxes & ready, "not stopped within one resync"
 
@@ -377,7 +384,7 @@ async def _settle(life: _Life, edge: MemoryEdge) -> None:
         return
     assert edge.workers.state(UID) is WorkState.SYNC
     left = await _due(life, edge)
-    assert left == _Due(starts={}, kills=frozenset(), sandboxes=frozenset())
+    assert left == _Due(starts={}, kills=frozenset(), resets=frozenset(), sandboxes=frozenset())
 
 
 def _check_nothing_left(life: _Life) -> None:
@@ -449,10 +456,46 @@ _PLAIN = {
     },
 }
 
+# One container's end restarts all of them, and what removes them fails half way.
+_WHOLE: Json = {
+    "metadata": {"name": "p", "namespace": "ns", "uid": UID, "generation": 1},
+    "spec": {
+        "restartPolicy": "Never",
+        "initContainers": [{"name": "i0", "image": "i"}],
+        "containers": [
+            {
+                "name": "c0",
+                "image": "i",
+                "restartPolicy": "Never",
+                "restartPolicyRules": [
+                    {
+                        "action": "RestartAllContainers",
+                        "exitCodes": {"operator": "In", "values": [42]},
+                    }
+                ],
+            },
+            {"name": "c1", "image": "i"},
+        ],
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 5,
+    },
+}
+_WHOLE_LIFE: list[tuple[tuple[Any, ...], float]] = [
+    (("exit", 0, 0), 2.0),
+    (("fail_call", "remove_container", 2), 0.0),
+    (("exit", 0, 42), 0.5),
+    (("restart",), 0.0),
+    (("lose", 0), 2.0),
+    (("reboot",), 15.0),
+    (("exit", 0, 0), 2.0),
+    (("exit", 0, 42), 0.0),
+]
+
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pod=_pods(), events=_lives, seed=st.integers(0, 1000))
 @example(pod=_PLAIN, events=[(("deaf", True), 15.0), (("exit", 0, 1), 0.0)], seed=0)
+@example(pod=_WHOLE, events=_WHOLE_LIFE, seed=0)
 @example(pod=_UNSEEN, events=[(("fail_call", "container_status", 1), 15.0)], seed=0)
 def test_any_life_of_any_pod_keeps_the_laws(
     pod: Json, events: list[tuple[tuple[Any, ...], float]], seed: int

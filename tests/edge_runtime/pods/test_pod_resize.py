@@ -20,6 +20,8 @@ from edge_runtime.objects.runtime_stats import ContainerStats, MemoryUsage
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pods.pod_resize import PodResizer
 from edge_runtime.runtime.errors import InvalidArgument
+from tests.fakes.edge_pods import edge_pods, is_running, pod_json
+from tests.fakes.fake_cri import FakeCri
 from tests.fakes.pod_settings import make_pod_settings
 from tests.fakes.runtime_values import container as running
 
@@ -358,3 +360,32 @@ async def test_who_starts_anew(
     ]
     machine = Machine(a=SMALL)
     assert machine.resizer(tmp_path).restarts(wanted, machine.cache.get(UID)) == expected
+
+
+async def test_resize_that_waits_has_its_room_once_another_pod_ended(tmp_path: Path) -> None:
+    """At once: neither the resync nor the slow look at what waits comes in time."""
+
+    def asking(name: str, uid: str, cpu: str, *, generation: int = 1) -> Json:
+        container = {"name": name, "image": "busybox:1", "imagePullPolicy": "Never"}
+        asked = container | {"resources": {"requests": {"cpu": cpu}}}
+        made = pod_json(name, uid, containers=[asked], restartPolicy="Never")
+        return made | {"metadata": made["metadata"] | {"generation": generation}}
+
+    def cpu_of(status: Json) -> str:
+        return str(status["containerStatuses"][0]["allocatedResources"]["cpu"])
+
+    # The machine has 64.
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        await edge.put(asking("large", "u1", "40"))
+        await edge.put(asking("small", "u2", "20"))
+        for uid in ("u1", "u2"):
+            await edge.status(uid, is_running)
+        await edge.put(asking("small", "u2", "30", generation=2), revision="r2")
+        status = await edge.status(
+            "u2", lambda each: any(one["type"] == "PodResizePending" for one in each["conditions"])
+        )
+        assert cpu_of(status) == "20"
+        fake.exit_container(fake.container_named("large"), 0)
+        status = await edge.status("u2", lambda each: cpu_of(each) == "30")
+        assert all(one["type"] != "PodResizePending" for one in status["conditions"])

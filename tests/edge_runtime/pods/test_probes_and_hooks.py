@@ -216,3 +216,39 @@ async def test_a_restarted_edge_does_not_make_a_pod_unready(tmp_path: Path) -> N
                 await asyncio.sleep(0.02)
         assert all(seen)
         assert seen
+
+
+async def test_container_does_not_count_as_running_while_its_hook_runs(tmp_path: Path) -> None:
+    """Also where a probe of another one has its pod's status told meanwhile."""
+    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
+        fake.add_image("busybox:1")
+        answers, release = {"up": 1}, asyncio.Event()
+
+        async def run(request: pb.ExecSyncRequest) -> pb.ExecSyncResponse:
+            if request.cmd[0] == "hook":
+                await release.wait()
+            return pb.ExecSyncResponse(exit_code=answers.get(request.cmd[0], 0))
+
+        fake.exec = run
+        startup = {"exec": {"command": ["up"]}, "periodSeconds": 1, "failureThreshold": 99}
+        hooked = _container(lifecycle={"postStart": {"exec": {"command": ["hook"]}}})
+        side = _container(startupProbe=startup) | {"name": "side", "restartPolicy": "Always"}
+
+        def states(status: Json) -> dict[str, set[str]]:
+            lists = ("initContainerStatuses", "containerStatuses")
+            return {each["name"]: {*each["state"]} for key in lists for each in status[key]}
+
+        await edge.put(pod_json(containers=[hooked], initContainers=[side]))
+        await edge.status("u", lambda each: states(each)["side"] == {"running"})
+        answers["up"] = 0
+        await until(lambda: any(each.cmd[0] == "hook" for each in fake.called("ExecSync")))
+        assert len(running_ids(fake)) == 2
+        # Whatever makes the status be told: here as if the sidecar's probe changed its mind.
+        edge.workers.probed(UID)
+        status = edge.statuses.get(UID)
+        assert status is not None
+        assert states(status) == {"side": {"running"}, "c": {"waiting"}}
+        assert status["phase"] == "Pending"
+        release.set()
+        status = await edge.status("u", is_running)
+        assert states(status) == {"side": {"running"}, "c": {"running"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -169,8 +170,55 @@ async def test_a_call_without_answer_ends_at_its_deadline(tmp_path: Path) -> Non
     async with runtime(tmp_path) as (fake, cri):
         released = fake.hold("PullImage")
         with pytest.raises(DeadlineExceeded):
-            await cri.pull_image("busybox", timeout_s=0.05)
+            await cri.pull_image("busybox", stall_s=0.05)
         released.set()
+
+
+async def test_pull_goes_on_as_long_as_something_is_downloaded(tmp_path: Path) -> None:
+    """However long that takes in all; it ends when nothing more comes."""
+    async with (
+        FakeCri(tmp_path, is_containerd=True) as fake,
+        CriClient(fake.endpoint) as cri,
+        asyncio.TaskGroup() as group,
+    ):
+        released = fake.hold("PullImage")
+        looks, stall_s, look_s = 0, 1.0, 0.05
+
+        async def download() -> None:
+            nonlocal looks
+            looks += 1
+            if looks <= 25:
+                fake.ingests["layer"] = looks
+
+        fake.before["ListStatuses"] = download
+
+        async def pull() -> str:
+            with pytest.raises(DeadlineExceeded) as failed:
+                await cri.pull_image("busybox", stall_s=stall_s, look_s=look_s)
+            return str(failed.value)
+
+        began_s = time.monotonic()
+        pulling = group.create_task(pull())
+        await fake.reached("ListStatuses", 25)
+        assert time.monotonic() - began_s > stall_s
+        assert not pulling.done()
+        assert await pulling == "PullImage: nothing was downloaded for 1 s"
+        released.set()
+
+
+async def test_pull_fails_and_is_cancelled_as_ever(tmp_path: Path) -> None:
+    """Beside the look at its progress, whether the runtime answers that or not."""
+    async with FakeCri(tmp_path, is_containerd=True) as fake, CriClient(fake.endpoint) as cri:
+        fake.fail("ListStatuses", grpc.StatusCode.UNAVAILABLE, "busy", times=1)
+        with pytest.raises(UnknownFailure, match="failed to pull"):
+            await cri.pull_image("nowhere", look_s=0.0)
+        fake.hold("PullImage")
+        fake.fail("ListStatuses", grpc.StatusCode.UNAVAILABLE, "busy", times=1)
+        async with asyncio.TaskGroup() as group:
+            pulling = group.create_task(cri.pull_image("busybox", look_s=0.01))
+            await fake.reached("ListStatuses", 3)
+            pulling.cancel()
+        assert pulling.cancelled()
 
 
 async def test_no_server_is_unavailable_at_once(tmp_path: Path) -> None:

@@ -60,3 +60,11 @@ def test_conditions_are_the_kubelets_own_and_bounded() -> None:
 
     (believed,) = report.conditions
     assert believed == ready | {"reason": "R\ufffd", "message": "m" * 1024}
+
+
+def test_no_edge_declares_how_its_provider_is_spoken_to() -> None:
+    """Nor anything twice, or out of order: the API server refuses that."""
+    own = "RestartAllContainersOnContainerExits"
+    declared = ["OfTomorrow", own, "ExtendWebSocketsToKubelet", own]
+    report = believed_report(make_report(declared_features=declared))
+    assert report.declared_features == [own]
