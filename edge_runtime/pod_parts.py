@@ -190,7 +190,7 @@ def _build_shared(
         inspector=inspector,
         pleg=GenericPLEG(inspector, cache, wake=wake, relist_period_s=relist_period_s),
         hooks=LifecycleHooks(runtime, events=events),
-        cleaning=DeferredCleaning(runtime),
+        cleaning=DeferredCleaning(runtime, wake=wake),
         probers=ProberManager(probe=prober.probe, statuses=stores.statuses, on_result=probed),
         volumes=_build_volumes(settings, stores, runtime),
     )

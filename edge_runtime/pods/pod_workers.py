@@ -47,8 +47,8 @@ logger = logging.getLogger(__name__)
 class Inspector(Protocol):
     """Knows what the runtime has (pleg/generic_pleg.py)."""
 
-    def is_known(self, uid: PodUID) -> bool:
-        """Whether the cache holds all that the runtime has of a pod."""
+    async def know(self, uid: PodUID) -> None:
+        """Return once the cache holds all that the runtime had of a pod; RuntimeServiceError."""
         ...
 
     async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
@@ -240,8 +240,10 @@ class PodWorkers:
         pod = worker.work.pod
         # A step that failed may have made something that it could not look at any more: without a
         # look it would be made twice.
-        if worker.failures or not self._pleg.is_known(pod.uid):
+        if worker.failures:
             await self._pleg.refresh(pod.uid)
+        else:
+            await self._pleg.know(pod.uid)
         if self._has_running_predecessor(worker):
             # Woken once it stopped.
             self._status.update(pod, {})
