@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import signal
 from pathlib import Path
@@ -29,7 +30,6 @@ from edge_runtime.store.errors import StoreError
 from edge_runtime.store.sealing_key import key_sources
 from edge_runtime.telemetry.logging import configure_logging
 from edge_runtime.telemetry.loops import keep_running
-from edge_runtime.telemetry.metrics import EdgeMetrics
 from edge_runtime.uplink.joined_edge import JoinedEdge, NotJoined, open_joined_edge
 from edge_runtime.uplink.network_watch import NetworkWatch
 
@@ -41,10 +41,13 @@ if TYPE_CHECKING:
     from edge_runtime.machine.machine_info import MachineInfo
     from edge_runtime.pods.pod_settings import PodSettings
     from edge_runtime.sealing_config import SealingKeyConfig
+    from edge_runtime.telemetry.metrics import EdgeMetrics
 
 logger = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1
+# How long the cloud waits for pods that start; after a restart of the edge alone none does.
+PODS_FIRST_S = 5.0
 DATABASE_NAME = "edgelet.db"
 
 
@@ -151,8 +154,14 @@ class Edge:
         self._parts = build_pod_parts(
             database, runtime, settings=settings, relist_period_s=config.relist_period_s
         )
-        self.metrics = EdgeMetrics()
         self._cloud: CloudParts | None = None
+
+    @functools.cached_property
+    def metrics(self) -> EdgeMetrics:
+        """What the edge counts; first asked for once pods are on their way, or a loop failed."""
+        from edge_runtime.telemetry.metrics import EdgeMetrics
+
+        return EdgeMetrics()
 
     async def run(self, stop: asyncio.Event) -> int:
         """Run every loop until ``stop`` is set or one of them fails; return the exit status."""
@@ -210,8 +219,10 @@ class Edge:
         self.metrics.loop_failures.labels(loop).inc()
 
     async def _run_cloud(self) -> None:
-        # A good part of a start is the import of what only the cloud needs: pods are on their way
-        # before.
+        # The import of what only the cloud needs would take a tenth of a start from the pods.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PODS_FIRST_S):
+                await self._parts.workers.first_steps()
         build = await asyncio.to_thread(_import_cloud_parts)
         self._cloud = build(
             self._config,
