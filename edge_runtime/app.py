@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 EXIT_FAILURE = 1
+# How long the cloud waits for pods that start; after a restart of the edge alone none does.
+PODS_FIRST_S = 5.0
 DATABASE_NAME = "edgelet.db"
 
 
@@ -229,8 +231,10 @@ class Edge:
         self.metrics.loop_failures.labels(loop).inc()
 
     async def _run_cloud(self) -> None:
-        # A good part of a start is the import of what only the cloud needs: pods are on their way
-        # before.
+        # The import of what only the cloud needs would take a tenth of a start from the pods.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PODS_FIRST_S):
+                await self._parts.workers.first_steps()
         build = await asyncio.to_thread(_import_cloud_parts)
         self._cloud = build(
             self._config,

@@ -155,18 +155,15 @@ def build_pod_parts(
     workers = _build_workers(shared, images, allocations, termination)
     _wake_on_change(stores, workers)
     workers.on_stopped = allocations.retry_resizes
-    image_gc = ImageGC(
-        runtime, pulls=pulls, policy=settings.images.gc, event=stores.events.record_node
-    )
+    event, gc_policy = stores.events.record_node, settings.images.gc
+    image_gc = ImageGC(runtime, pulls=pulls, policy=gc_policy, event=event)
     eviction = _build_eviction(shared, workers, termination, image_gc)
     return PodParts(
         stores=stores,
         eviction=eviction,
         cache=cache,
         pleg=pleg,
-        evented_pleg=EventedPLEG(
-            (runtime.container_events, runtime.containerd_events), pleg=pleg, cache=cache
-        ),
+        evented_pleg=_build_evented_pleg(shared),
         probers=shared.probers,
         volumes=shared.volumes,
         qos_cgroups=build_qos_cgroups(settings, pods=workers.active),
@@ -180,6 +177,11 @@ def build_pod_parts(
             runtime, settings, own_node=stores.own_node, pods=workers.active, status=cache.get
         ),
     )
+
+
+def _build_evented_pleg(shared: _Shared) -> EventedPLEG:
+    sources = (shared.runtime.container_events, shared.runtime.containerd_events)
+    return EventedPLEG(sources, pleg=shared.pleg, cache=shared.cache)
 
 
 def _wake_on_change(stores: PodStores, workers: PodWorkers) -> None:
@@ -218,7 +220,7 @@ def _build_shared(
             relisted=metrics.kubelet.relisted,
         ),
         hooks=LifecycleHooks(runtime, events=events),
-        cleaning=DeferredCleaning(runtime),
+        cleaning=DeferredCleaning(runtime, wake=wake),
         probers=ProberManager(
             probe=MeasuredProbe(prober.probe, metrics.probes),
             statuses=stores.statuses,

@@ -6,6 +6,7 @@ That parser (typer, with pydantic behind it) would stay resident for as long as 
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ EXIT_BAD_INPUT = 2
 def run(config: Path | None) -> int:
     """Run the edge until SIGTERM or SIGINT; return the exit status.
 
+    What was imported by then is never looked through for garbage again.
+
     Args:
         config: The configuration file; None is all defaults.
     """
@@ -32,6 +35,8 @@ def run(config: Path | None) -> int:
 
     from edge_runtime.app import StartRefused, run_edge
 
+    gc.freeze()
+    gc.enable()
     try:
         return run_edge(edge_config)
     except StartRefused as exc:

@@ -206,6 +206,14 @@ class ContainerStatus(RuntimeContainer):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PodListing:
+    """What the runtime's lists have of one pod, in no particular order."""
+
+    sandboxes: tuple[RuntimeSandbox, ...] = ()
+    containers: tuple[RuntimeContainer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PodRuntimeStatus:
     """All that the runtime has of one pod.
 

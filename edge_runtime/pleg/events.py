@@ -9,7 +9,7 @@ import enum
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from edge_runtime.objects.runtime_status import ContainerState, SandboxState
+from edge_runtime.objects.runtime_status import ContainerState, PodListing, SandboxState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,6 +60,28 @@ def records_of(
         if container.pod_uid:
             records.setdefault(container.pod_uid, {})[container.id] = container.state
     return records
+
+
+def listings_of(
+    sandboxes: Iterable[RuntimeSandbox],
+    containers: Iterable[RuntimeContainer],
+    *,
+    uids: Iterable[PodUID],
+) -> dict[PodUID, PodListing]:
+    """Group a look at the whole runtime by pod, for these pods; empty where it has nothing."""
+    found: dict[PodUID, tuple[list[RuntimeSandbox], list[RuntimeContainer]]] = {
+        uid: ([], []) for uid in uids
+    }
+    for sandbox in sandboxes:
+        if sandbox.pod_uid in found:
+            found[sandbox.pod_uid][0].append(sandbox)
+    for container in containers:
+        if container.pod_uid in found:
+            found[container.pod_uid][1].append(container)
+    return {
+        uid: PodListing(sandboxes=tuple(some), containers=tuple(others))
+        for uid, (some, others) in found.items()
+    }
 
 
 def compute_events(

@@ -11,19 +11,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.pleg.events import compute_events, record_of, records_of
+from edge_runtime.pleg.events import compute_events, listings_of, record_of, records_of
+from edge_runtime.pleg.newcomers import Newcomers
 from edge_runtime.runtime.errors import RuntimeServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from edge_runtime.objects.pod import PodUID
     from edge_runtime.objects.runtime_status import (
+        ContainerState,
+        PodListing,
         PodRuntimeStatus,
         RuntimeContainer,
         RuntimeSandbox,
+        SandboxState,
     )
     from edge_runtime.pleg.pod_cache import PodCache
 
@@ -38,6 +43,14 @@ _MAX_READS = 5
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """What lists of the whole runtime had of a pod, and the cache's version from before them."""
+
+    listing: PodListing
+    version: int
+
+
 class RuntimeReader(Protocol):
     """What the PLEG asks (runtime/cri_client.py); every method raises RuntimeServiceError."""
 
@@ -49,8 +62,10 @@ class RuntimeReader(Protocol):
         """Return all containers."""
         ...
 
-    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
-        """Return all that the runtime has of one pod."""
+    async def pod_status(
+        self, uid: PodUID, *, listed: PodListing | None = None
+    ) -> PodRuntimeStatus:
+        """Return all that the runtime has of one pod, or the newest of what was listed."""
         ...
 
 
@@ -99,8 +114,11 @@ class GenericPLEG:
         self._last_turn_s = monotonic()
         self._started_s = monotonic()
         self._is_failing = False
-        # Pods that the runtime has and whose status could not be read yet.
-        self._unread: set[PodUID] = set()
+        # Pods that the runtime has and whose status was not read yet; None before the first list.
+        self._unread: set[PodUID] | None = None
+        # Set once the first look was taken at a pod, whatever came of it; only while it is taken.
+        self._first_looks: dict[PodUID, asyncio.Event] | None = None
+        self._newcomers = Newcomers()
 
     async def run(self) -> None:
         """Relist every period, and follow hints in between, until cancelled."""
@@ -116,7 +134,7 @@ class GenericPLEG:
             next_s = self._monotonic() + self._relist_period_s
             while (left_s := next_s - self._monotonic()) > 0 and not self._wants_relist:
                 await self._wait_for_hint(left_s)
-                await self._inspect(tuple(self._take_hints()))
+                await self._inspect(dict.fromkeys(self._take_hints()))
             self._wants_relist = False
 
     def hint(self, uid: PodUID | None) -> None:
@@ -146,12 +164,30 @@ class GenericPLEG:
             return None
         return f"PLEG is not healthy: no look at the runtime succeeded for {HEALTHY_S:g}s"
 
+    def has_relisted(self) -> bool:
+        """Whether a look at the whole runtime succeeded since the start."""
+        return self._last_relist_s is not None
+
     def is_known(self, uid: PodUID) -> bool:
         """Whether the cache can be trusted to hold all that the runtime had of a pod.
 
-        Before the first relist after a start it cannot: whoever acts then would run a pod twice.
+        Before the first look at it after a start it cannot: whoever acts then would run it twice.
         """
-        return self._last_relist_s is not None and uid not in self._unread
+        return self._unread is not None and uid not in self._unread
+
+    async def know(self, uid: PodUID) -> None:
+        """Return once the cache holds all that the runtime had of a pod.
+
+        Where the first look at the whole runtime is under way, it is what is waited for: a start
+        with many pods must not ask for each of them twice.
+
+        Raises:
+            RuntimeServiceError: The runtime did not answer.
+        """
+        if not self.is_known(uid) and self._first_looks is not None:
+            await self._first_looks.setdefault(uid, asyncio.Event()).wait()
+        if not self.is_known(uid):
+            await self.refresh(uid)
 
     async def relist(self) -> None:
         """Look at the whole runtime once.
@@ -159,17 +195,45 @@ class GenericPLEG:
         Raises:
             RuntimeServiceError: It did not answer; nothing changed.
         """
+        if self._unread is None:
+            self._first_looks = {}
+        try:
+            await self._relist()
+        finally:
+            # Also where the runtime did not answer: who waited asks on its own.
+            self._tell_looked(tuple(self._first_looks or ()))
+            self._first_looks = None
+        self._last_relist_s = self._monotonic()
+
+    async def _relist(self) -> None:
+        versions = {uid: self._cache.version(uid) for uid in self._cache.uids()}
         sandboxes = await self._runtime.list_pod_sandboxes()
         containers = await self._runtime.list_containers()
         found = records_of(sandboxes, containers)
-        self._unread &= found.keys()
-        changed = [
-            uid
-            for uid in {*found, *self._cache.uids()}
-            if compute_events(uid, old=record_of(self._cache.get(uid)), new=found.get(uid, {}))
-        ]
-        await self._inspect(changed)
-        self._last_relist_s = self._monotonic()
+        self._newcomers.keep({each for record in found.values() for each in record})
+        changed = [uid for uid in {*found, *self._cache.uids()} if self._has_changed(uid, found)]
+        self._unread = set(changed) if self._unread is None else self._unread & found.keys()
+        self._tell_looked([uid for uid in self._first_looks or () if self.is_known(uid)])
+        listings = listings_of(sandboxes, containers, uids=changed)
+        await self._inspect(
+            {
+                uid: _Listed(listing=listing, version=versions.get(uid, 0))
+                for uid, listing in listings.items()
+            }
+        )
+
+    def _has_changed(
+        self, uid: PodUID, found: Mapping[PodUID, Mapping[str, ContainerState | SandboxState]]
+    ) -> bool:
+        """Whether a pod is to be inspected for what was listed.
+
+        Until the first relist everything is new, and so is what could not be read yet.
+        """
+        old = record_of(self._cache.get(uid))
+        events = compute_events(uid, old=old, new=found.get(uid, {}))
+        if not self.has_relisted() or uid in (self._unread or ()):
+            return bool(events)
+        return not self._newcomers.are_all(events, known=old, now_s=self._monotonic())
 
     async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
         """Read one pod's status into the cache and return what the cache then has.
@@ -181,7 +245,7 @@ class GenericPLEG:
             version = self._cache.version(uid)
             if self._cache.replace(await self._runtime.pod_status(uid), version=version):
                 break
-        self._unread.discard(uid)
+        self._note_read(uid)
         # Written to more often than we can read: what its worker wrote is newer than our answer.
         return self._cache.get(uid)
 
@@ -209,20 +273,44 @@ class GenericPLEG:
         hints, self._hints = self._hints, set()
         return hints
 
-    async def _inspect(self, uids: Sequence[PodUID]) -> None:
+    async def _inspect(self, looks: Mapping[PodUID, _Listed | None]) -> None:
         async with asyncio.TaskGroup() as tg:
-            for uid in uids:
-                tg.create_task(self._inspect_one(uid))
+            for uid, listed in looks.items():
+                tg.create_task(self._inspect_one(uid, listed))
 
-    async def _inspect_one(self, uid: PodUID) -> None:
+    async def _inspect_one(self, uid: PodUID, listed: _Listed | None) -> None:
         before = self._cache.get(uid)
         async with self._parallel:
             try:
-                after = await self.refresh(uid)
+                after = await self._read(uid, listed)
             except RuntimeServiceError as exc:
                 # The next relist finds the same difference and asks again.
-                self._unread.add(uid)
+                if self._unread is not None:
+                    self._unread.add(uid)
                 logger.debug("a pod cannot be inspected", extra={"pod_uid": uid, "error": str(exc)})
                 return
-        if record_of(before) != record_of(after):
+        # Whoever waits for the first look acts on it anyway.
+        if not self._tell_looked([uid]) and record_of(before) != record_of(after):
             self._wake(uid)
+
+    async def _read(self, uid: PodUID, listed: _Listed | None) -> PodRuntimeStatus:
+        if listed is None:
+            return await self.refresh(uid)
+        status = await self._runtime.pod_status(uid, listed=listed.listing)
+        if not self._cache.replace(status, version=listed.version):
+            # Its worker wrote since the list: what it made may not be in there.
+            return await self.refresh(uid)
+        self._note_read(uid)
+        return status
+
+    def _note_read(self, uid: PodUID) -> None:
+        if self._unread is not None:
+            self._unread.discard(uid)
+
+    def _tell_looked(self, uids: Iterable[PodUID]) -> bool:
+        """Let those go on who wait for the first look at these pods; return whether any did."""
+        waiting = [self._first_looks.pop(uid, None) for uid in uids] if self._first_looks else []
+        for each in waiting:
+            if each is not None:
+                each.set()
+        return any(waiting)

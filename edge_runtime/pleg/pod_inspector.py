@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from edge_runtime.objects.pod import PodUID, SandboxID
     from edge_runtime.objects.runtime_status import (
         ContainerStatus,
+        PodListing,
         PodRuntimeStatus,
         RuntimeContainer,
         RuntimeSandbox,
@@ -31,8 +32,10 @@ class StatusRuntime(Protocol):
         """Return all containers."""
         ...
 
-    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
-        """Return all that the runtime has of one pod."""
+    async def pod_status(
+        self, uid: PodUID, *, listed: PodListing | None = None
+    ) -> PodRuntimeStatus:
+        """Return all that the runtime has of one pod, or the newest of what was listed."""
         ...
 
     async def container_status(
@@ -60,9 +63,11 @@ class PodInspector:
         """Return all containers."""
         return await self._runtime.list_containers()
 
-    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
-        """Return all that the runtime has of one pod."""
-        status = await self._runtime.pod_status(uid)
+    async def pod_status(
+        self, uid: PodUID, *, listed: PodListing | None = None
+    ) -> PodRuntimeStatus:
+        """Return all that the runtime has of one pod, or the newest of what was listed."""
+        status = await self._runtime.pod_status(uid, listed=listed)
         containers = await asyncio.gather(
             *(self._messages.added_to(each) for each in status.containers)
         )

@@ -5,6 +5,9 @@ their networks apart before or while the pods start would make them wait for hal
 their start takes. So that is done once no pod starts any more, one at a time.
 
     starting() ······ may_clean is False ······ end of the last, or HELD_BACK_S: may_clean is True
+
+A pod that has something to clear away is woken then; to look again and again meanwhile would take
+from the starts what they need most, the processor.
 """
 
 from __future__ import annotations
@@ -18,9 +21,9 @@ from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.runtime.errors import NotFound, RuntimeServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from edge_runtime.objects.pod import Pod, SandboxID
+    from edge_runtime.objects.pod import Pod, PodUID, SandboxID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
 
 # However long pods go on starting: an address that a dead sandbox holds may be what they wait for.
@@ -51,10 +54,19 @@ def is_dead(pod: Pod, status: PodRuntimeStatus) -> bool:
 
 
 class DeferredCleaning:
-    """Knows when there is time to clean, and stops dead sandboxes then."""
+    """Knows when there is time to clean, stops dead sandboxes then, and wakes who else waits."""
 
-    def __init__(self, runtime: SandboxStopper) -> None:
+    def __init__(self, runtime: SandboxStopper, *, wake: Callable[[PodUID], None]) -> None:
+        """Prepare; nothing is stopped before `run`.
+
+        Args:
+            runtime: What stops sandboxes.
+            wake: Called once there is time with each pod that `wake_later` was told of.
+        """
         self._runtime = runtime
+        self._wake = wake
+        self._waiting: set[PodUID] = set()
+        self._has_waiting = asyncio.Event()
         self._dead: asyncio.Queue[SandboxID] = asyncio.Queue(maxsize=CAPACITY)
         self._starting = 0
         self._held_until_s = 0.0
@@ -92,13 +104,35 @@ class DeferredCleaning:
             self._dead.put_nowait(each)
         return True
 
+    def wake_later(self, uid: PodUID) -> None:
+        """Have a pod woken once there is time to clean; never waits."""
+        self._waiting.add(uid)
+        self._has_waiting.set()
+
     async def run(self) -> None:
-        """Stop dead sandboxes one after the other until cancelled."""
+        """Stop dead sandboxes one after the other, and wake pods, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._stop_dead())
+            group.create_task(self._wake_waiting())
+
+    async def _until_there_is_time(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._held_until_s):
+                await self._quiet.wait()
+
+    async def _wake_waiting(self) -> None:
+        while True:
+            await self._has_waiting.wait()
+            await self._until_there_is_time()
+            self._has_waiting.clear()
+            waiting, self._waiting = self._waiting, set()
+            for uid in waiting:
+                self._wake(uid)
+
+    async def _stop_dead(self) -> None:
         while True:
             sandbox_id = await self._dead.get()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(self._held_until_s):
-                    await self._quiet.wait()
+            await self._until_there_is_time()
             try:
                 await self._runtime.stop_pod_sandbox(sandbox_id)
             except NotFound:

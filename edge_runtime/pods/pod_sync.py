@@ -70,8 +70,6 @@ RETRY_S = 10.0
 # After that in a new sandbox: a kubelet's PLEG finds the sandbox and has it looked at once more.
 # Source: kubernetes pkg/kubelet/kubelet.go ``genericPlegRelistPeriod``.
 NEW_SANDBOX_RETRY_S = 1.0
-# While other pods start.
-CLEANING_RETRY_S = 1.0
 # Source: kubernetes pkg/kubelet/active_deadline.go.
 DEADLINE_EXCEEDED = PodFailure(
     reason="DeadlineExceeded",
@@ -308,6 +306,8 @@ class PodSync:
             if self._cleaning.may_clean:
                 await self._remove(pod, actions.remove)
                 await self._remove_sandboxes(pod, actions)
+            elif actions.remove or actions.remove_sandboxes:
+                self._cleaning.wake_later(pod.uid)
         except SandboxFailed:
             return False
         finally:
@@ -364,8 +364,6 @@ class PodSync:
         reasons = {each.reason for each in failed if each is not None}
         if memory.resize_failed:
             waits_s.append(RETRY_S)
-        if (actions.remove or actions.remove_sandboxes) and not self._cleaning.may_clean:
-            waits_s.append(CLEANING_RETRY_S)
         if not has_sandbox:
             waits_s.append(RETRY_S)
         elif actions.reset or reasons & _ENDED:

@@ -55,8 +55,8 @@ logger = logging.getLogger(__name__)
 class Inspector(Protocol):
     """Knows what the runtime has (pleg/generic_pleg.py)."""
 
-    def is_known(self, uid: PodUID) -> bool:
-        """Whether the cache holds all that the runtime has of a pod."""
+    async def know(self, uid: PodUID) -> None:
+        """Return once the cache holds all that the runtime had of a pod; RuntimeServiceError."""
         ...
 
     async def refresh(self, uid: PodUID) -> PodRuntimeStatus:
@@ -105,6 +105,9 @@ class PodWorkers:
         self._rng = rng or random.Random()  # noqa: S311  # spreads syncs, guards nothing
         self._worked = worked
         self._workers: dict[PodUID, PodWorker] = {}
+        # Pods of which no step was taken yet, since `run`.
+        self._untouched: set[PodUID] = set()
+        self._all_touched = asyncio.Event()
         self._group: asyncio.TaskGroup | None = None
         self._gone: Callable[[PodWork], Awaitable[None]] | None = None
         self.on_stopped: Callable[[], None] = lambda: None
@@ -116,6 +119,8 @@ class PodWorkers:
             gone: Called once nothing of an unwanted pod is left; called again if it raises.
         """
         self._gone = gone
+        self._untouched = set(self._workers)
+        self._note_touched(None)
         try:
             async with asyncio.TaskGroup() as group:
                 self._group = group
@@ -125,6 +130,14 @@ class PodWorkers:
                 await asyncio.Event().wait()
         finally:
             self._group = None
+
+    async def first_steps(self) -> None:
+        """Wait until `run` took one step with each pod that was there when it began.
+
+        For a pod that is to start this is its start, or what keeps it from that; a pull of an
+        image or a hook may take long.
+        """
+        await self._all_touched.wait()
 
     def update(self, pod: Pod) -> None:
         """Take a newer desired pod; never waits."""
@@ -225,10 +238,16 @@ class PodWorkers:
         while not worker.is_gone:
             worker.changed.clear()
             wait_s = await self._step_safely(worker)
+            self._note_touched(worker.work.pod.uid)
             if not worker.is_gone:
                 await _wait(worker.changed, wait_s)
         del self._workers[worker.work.pod.uid]
         self._wake_successors(worker)
+
+    def _note_touched(self, uid: PodUID | None) -> None:
+        self._untouched -= {uid}
+        if not self._untouched:
+            self._all_touched.set()
 
     async def _step_safely(self, worker: PodWorker) -> float | None:
         """Take one step; return how long to wait at most before the next."""
@@ -268,8 +287,10 @@ class PodWorkers:
         pod = worker.work.pod
         # A step that failed may have made something that it could not look at any more: without a
         # look it would be made twice.
-        if worker.failures or not self._pleg.is_known(pod.uid):
+        if worker.failures:
             await self._pleg.refresh(pod.uid)
+        else:
+            await self._pleg.know(pod.uid)
         if self._has_running_predecessor(worker):
             # Woken once it stopped.
             self._status.update(pod, {})

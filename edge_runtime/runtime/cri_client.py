@@ -11,12 +11,13 @@ from edge_runtime.objects.runtime_info import RuntimeVersion
 from edge_runtime.objects.runtime_status import (
     POD_NAME_LABEL,
     POD_NAMESPACE_LABEL,
+    PodListing,
     PodRuntimeStatus,
 )
 from edge_runtime.runtime.containerd_events import ContainerdEvents
 from edge_runtime.runtime.cri_channel import READ_TIMEOUT_S, Called, CriChannel
 from edge_runtime.runtime.cri_containers import CriContainers
-from edge_runtime.runtime.cri_decoding import decode_event, decode_status
+from edge_runtime.runtime.cri_decoding import decode_event, decode_status, status_of_ended
 from edge_runtime.runtime.cri_images import CriImages
 from edge_runtime.runtime.cri_sandboxes import CriSandboxes
 from edge_runtime.runtime.cri_stats import CriStats
@@ -141,19 +142,34 @@ class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
             async for event in events:
                 yield event
 
-    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
+    async def pod_status(
+        self, uid: PodUID, *, listed: PodListing | None = None
+    ) -> PodRuntimeStatus:
         """Return all that the runtime has of one pod, newest first.
 
-        What is removed while this asks is left out.
+        What is removed while this asks is left out. A sandbox that is not ready has no more to
+        tell than its list: it has no addresses, and never becomes ready again.
+
+        Args:
+            uid: The pod.
+            listed: What was just listed of it; without it the runtime is asked for the lists.
 
         Source: kubernetes pkg/kubelet/kuberuntime ``GetPodStatus``.
         """
+        if listed is None:
+            listed = PodListing(
+                sandboxes=await self.list_pod_sandboxes(pod_uid=uid),
+                containers=await self.list_containers(pod_uid=uid),
+            )
         sandboxes: list[SandboxStatus] = []
-        for sandbox in await self.list_pod_sandboxes(pod_uid=uid):
+        for sandbox in listed.sandboxes:
+            if not sandbox.is_ready:
+                sandboxes.append(status_of_ended(sandbox))
+                continue
             with suppress(NotFound):
                 sandboxes.append(await self.pod_sandbox_status(sandbox.id))
         containers: list[ContainerStatus] = []
-        for container in await self.list_containers(pod_uid=uid):
+        for container in listed.containers:
             with suppress(NotFound):
                 containers.append(
                     await self.container_status(container.id, sandbox_id=container.sandbox_id)

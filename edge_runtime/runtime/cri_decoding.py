@@ -72,6 +72,22 @@ def decode_sandbox_status(message: pb.PodSandboxStatus) -> SandboxStatus:
     )
 
 
+def status_of_ended(sandbox: RuntimeSandbox) -> SandboxStatus:
+    """Return the status of a listed sandbox that is not ready: it has no addresses any more."""
+    return SandboxStatus(
+        id=sandbox.id,
+        pod_name=sandbox.pod_name,
+        pod_namespace=sandbox.pod_namespace,
+        pod_uid=sandbox.pod_uid,
+        attempt=sandbox.attempt,
+        state=sandbox.state,
+        created_at_ns=sandbox.created_at_ns,
+        labels=sandbox.labels,
+        annotations=sandbox.annotations,
+        runtime_handler=sandbox.runtime_handler,
+    )
+
+
 def decode_container(message: pb.Container) -> RuntimeContainer:
     """Decode one container of a list."""
     return RuntimeContainer(

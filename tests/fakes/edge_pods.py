@@ -110,7 +110,7 @@ class EdgePods:
 
     async def first_relist(self) -> None:
         """Wait until the runtime was looked at once."""
-        await until(lambda: self.pleg.is_known(PodUID("")))
+        await until(self.pleg.has_relisted)
 
     async def put(self, pod: Json, *, revision: str = "r1") -> object:
         """Take a pod as the sync stream does."""

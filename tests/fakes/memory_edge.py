@@ -270,7 +270,7 @@ class MemoryEdge:
             cache=self.cache,
             launcher=launcher,
             termination=termination,
-            cleaning=DeferredCleaning(runtime),
+            cleaning=DeferredCleaning(runtime, wake=self._wake),
             admission=admission,
             resizer=admission,
             volumes=PodVolumes(volumes, events=events, monotonic=runtime.now_s),

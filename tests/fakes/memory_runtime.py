@@ -18,6 +18,7 @@ from edge_runtime.objects.runtime_status import (
     ContainerState,
     ContainerStatus,
     NamespaceMode,
+    PodListing,
     PodRuntimeStatus,
     SandboxState,
     SandboxStatus,
@@ -90,8 +91,11 @@ class MemoryRuntime:
         self._enter("list_containers")
         return list(self.containers.values())
 
-    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
+    async def pod_status(
+        self, uid: PodUID, *, listed: PodListing | None = None
+    ) -> PodRuntimeStatus:
         """Return all of one pod."""
+        del listed
         self._enter("pod_status")
         sandboxes = [each for each in self.sandboxes.values() if each.pod_uid == uid]
         containers = [each for each in self.containers.values() if each.pod_uid == uid]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from edge_runtime.objects.pod import PodUID
-from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
+from edge_runtime.objects.runtime_status import ContainerState, PodListing, PodRuntimeStatus
 from edge_runtime.pleg.generic_pleg import HEALTHY_S, GenericPLEG
+from edge_runtime.pleg.newcomers import OWN_DOING_S
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.runtime.errors import Unavailable
 from tests.fakes.runtime_values import container, sandbox
@@ -47,8 +48,11 @@ class Runtime:
         self._check()
         return list(self.containers)
 
-    async def pod_status(self, uid: PodUID) -> PodRuntimeStatus:
+    async def pod_status(
+        self, uid: PodUID, *, listed: PodListing | None = None
+    ) -> PodRuntimeStatus:
         """Return what was there when the read began."""
+        del listed
         self._check()
         self.reads += 1
         status = PodRuntimeStatus(
@@ -119,6 +123,51 @@ async def test_own_doing_wakes_nobody_and_costs_no_read() -> None:
     await scene.pleg.relist()
     assert scene.woken.empty()
     assert scene.runtime.reads == 0
+
+
+async def test_who_needs_a_pod_at_the_start_waits_for_the_first_look() -> None:
+    """It is read once, by the relist; its worker acts on that and is not woken for it."""
+    scene = Scene()
+    scene.runtime.containers = [container()]
+    scene.runtime.may_read.clear()
+    async with scene.running(), asyncio.TaskGroup() as tg:
+        await asyncio.sleep(0)
+        other = tg.create_task(scene.pleg.know(PodUID("nothing of it is there")))
+        knows = tg.create_task(scene.pleg.know(UID))
+        await other
+        assert not knows.done()
+        assert not scene.pleg.is_known(UID)
+        scene.runtime.may_read.set()
+        await knows
+        assert scene.cache.get(UID).latest("c") is not None
+        assert scene.runtime.reads == 1
+        assert scene.woken.empty()
+
+
+async def test_who_waits_for_a_first_look_that_fails_is_told() -> None:
+    """It asks on its own then."""
+    scene = Scene()
+    scene.runtime.is_away = True
+    async with scene.running():
+        with pytest.raises(Unavailable):
+            await scene.pleg.know(UID)
+        scene.runtime.is_away = False
+        await scene.pleg.know(UID)
+        assert scene.runtime.reads == 1
+
+
+async def test_what_a_worker_just_made_is_not_read() -> None:
+    """Unless it stays unknown, as what nobody here made."""
+    scene = Scene()
+    loop = asyncio.get_running_loop()
+    async with scene.running():
+        await asyncio.sleep(0.5)
+        scene.runtime.sandboxes = [sandbox()]
+        await asyncio.sleep(3)
+        assert scene.runtime.reads == 0
+        assert await scene.woken.get() == UID
+        assert 1.0 + OWN_DOING_S <= loop.time() <= 2.0 + OWN_DOING_S
+    assert scene.cache.uids() == (UID,)
 
 
 async def test_silence_is_no_death() -> None:

@@ -52,7 +52,7 @@ async def stops(cleaning: DeferredCleaning, *, for_s: float) -> None:
 async def test_nothing_is_stopped_while_a_pod_starts() -> None:
     """Dead sandboxes wait for the last start, and then go one after the other."""
     runtime = Runtime()
-    cleaning = DeferredCleaning(runtime)
+    cleaning = DeferredCleaning(runtime, wake=_nobody)
     async with asyncio.TaskGroup() as group:
         group.create_task(stops(cleaning, for_s=20))
         for length_s in (1.0, 3.0):
@@ -67,7 +67,7 @@ async def test_nothing_is_stopped_while_a_pod_starts() -> None:
 async def test_starts_that_take_long_hold_nothing_back_for_ever() -> None:
     """An old address may be what they wait for."""
     runtime = Runtime()
-    cleaning = DeferredCleaning(runtime)
+    cleaning = DeferredCleaning(runtime, wake=_nobody)
     cleaning.stop_later(status("a"))
     async with asyncio.TaskGroup() as group:
         group.create_task(_start(cleaning, 600.0))
@@ -84,16 +84,36 @@ async def test_a_sandbox_that_cannot_be_stopped_keeps_no_other(
         "a": NotFound(method="StopPodSandbox", message="no such sandbox"),
         "b": Unavailable(method="StopPodSandbox", message="away"),
     }
-    cleaning = DeferredCleaning(runtime)
+    cleaning = DeferredCleaning(runtime, wake=_nobody)
     cleaning.stop_later(status("a", "b", "c"))
     await stops(cleaning, for_s=1)
     assert [each for each, _ in runtime.stopped] == ["a", "b", "c"]
     assert [each.sandbox_id for each in caplog.records] == ["b"]  # type: ignore[attr-defined]
 
 
+async def test_pods_are_woken_once_there_is_time() -> None:
+    """Each once, after the last start, or when starts take too long."""
+    woken: list[tuple[str, float]] = []
+    loop = asyncio.get_running_loop()
+    cleaning = DeferredCleaning(Runtime(), wake=lambda uid: woken.append((uid, loop.time())))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(stops(cleaning, for_s=60))
+        group.create_task(_start(cleaning, 3.0))
+        await asyncio.sleep(0.5)
+        cleaning.wake_later(PodUID("a"))
+        cleaning.wake_later(PodUID("a"))
+        await asyncio.sleep(4.5)
+        assert woken == [("a", 3.0)]
+        group.create_task(_start(cleaning, 600.0))
+        await asyncio.sleep(1)
+        cleaning.wake_later(PodUID("b"))
+        await asyncio.sleep(20)
+        assert woken == [("a", 3.0), ("b", 5.0 + HELD_BACK_S)]
+
+
 async def test_more_than_there_is_room_for_is_refused() -> None:
     """Whoever asks then stops them itself."""
-    cleaning = DeferredCleaning(Runtime())
+    cleaning = DeferredCleaning(Runtime(), wake=_nobody)
     assert cleaning.stop_later(status(*(f"s{number}" for number in range(CAPACITY))))
     assert not cleaning.stop_later(status("one more"))
 
@@ -122,6 +142,10 @@ def test_only_what_nothing_lives_of_is_dead(
 ) -> None:
     """Neither containers, nor a sandbox, nor ports of the machine."""
     assert is_dead(Pod(pod), found) is expected
+
+
+def _nobody(uid: PodUID) -> None:
+    raise AssertionError(f"{uid} did not ask to be woken")
 
 
 async def _start(cleaning: DeferredCleaning, length_s: float) -> None:
