@@ -1,4 +1,4 @@
-"""containerd's own event stream: what changed, for runtimes without CRI's GetContainerEvents.
+"""containerd's own event stream: what ended, for runtimes without CRI's GetContainerEvents.
 
 containerd 1.6 serves it on the same socket as CRI. An event names a container or sandbox (both are
 containers to containerd) but no pod; whoever listens looks the pod up, or lists again.
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # The namespace in which containerd's CRI plugin keeps everything.
 NAMESPACE = "k8s.io"
-_TOPICS = ("/tasks/start", "/tasks/exit", "/containers/create", "/containers/delete")
+# Who starts something knows it; to be told of it, too, would take a start of many pods its time.
+_TOPICS = ("/tasks/exit", "/containers/delete")
 
 
 class ContainerdEvents:
@@ -30,7 +31,7 @@ class ContainerdEvents:
         self._channel = channel
 
     async def events(self) -> AsyncGenerator[RuntimeEvent, None]:
-        """Yield changes until left or containerd goes away; ``pod_uid`` is always "".
+        """Yield endings until left or containerd goes away; ``pod_uid`` is always "".
 
         Raises:
             Unimplemented: The runtime is no containerd.
@@ -66,15 +67,11 @@ def decode_envelope(envelope: pb.Envelope) -> RuntimeEvent | None:
 
 def _decode_topic(topic: str, event: bytes) -> tuple[str, RuntimeEventType] | None:
     match topic:
-        case "/tasks/start":
-            return pb.TaskStart.FromString(event).container_id, RuntimeEventType.STARTED
         case "/tasks/exit":
             task_exit = pb.TaskExit.FromString(event)
             if task_exit.id not in ("", task_exit.container_id):
                 return None
             return task_exit.container_id, RuntimeEventType.STOPPED
-        case "/containers/create":
-            return pb.ContainerCreate.FromString(event).id, RuntimeEventType.CREATED
         case "/containers/delete":
             return pb.ContainerDelete.FromString(event).id, RuntimeEventType.DELETED
         case _:

@@ -133,7 +133,7 @@ class CriClient(CriSandboxes, CriContainers, CriStreaming, CriStats, CriImages):
                     yield event
 
     async def containerd_events(self) -> AsyncGenerator[RuntimeEvent, None]:
-        """Yield changes as containerd tells them itself; their ``pod_uid`` is "".
+        """Yield endings as containerd tells them itself; their ``pod_uid`` is "".
 
         Raises:
             Unimplemented: The runtime is no containerd.
