@@ -22,7 +22,8 @@ from tests.e2e.machine import read_traces
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WARM_DEMO_S = 90
+# Beside other tests, which have the processors half of the time, twice that.
+WARM_DEMO_S = 180 if "PYTEST_XDIST_WORKER" in os.environ else 90
 MAKE_TIMEOUT_S = 240
 # What the demo has to print, in its order: one of each of the outputs that the README names.
 OUTPUTS = (
@@ -64,7 +65,7 @@ def make(target: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.timeout(600, func_only=True)
 def test_the_demo_shows_all_and_down_leaves_nothing(cluster: Cluster, own_folder: Path) -> None:
-    """From nothing to the outputs in under 90 s with warm caches, and back to nothing."""
+    """From nothing to the outputs in 90 s of a machine with warm caches, and back to nothing."""
     assert cluster.node_condition("Ready") == "True"
     layout = ClusterLayout(root=own_folder, network="")
     before = read_traces(layout)
