@@ -207,6 +207,8 @@ class _Life:
         container = Pod(self.pod).container(found.name)
         assert container is not None
         known = self.probers.view(UID).of(found.name, found.id)
+        if _is_on_hold(known):
+            return
         if container.probe(ProbeKind.STARTUP) is not None and known.started is not True:
             known = dataclasses.replace(known, started=started)
         elif container.probe(ProbeKind.LIVENESS) is not None:
@@ -277,19 +279,32 @@ class _Life:
         self.tell()
 
     def behave(self) -> None:
-        """From now on nothing fails, every probe succeeds, and nobody is woken."""
+        """From now on nothing fails, every probe still made succeeds, and nobody is woken."""
         assert self.edge is not None
         self.runtime.failures.clear()
         self.hooks.failures, self.hooks.hangs = 0, False
-        self.probers.results.clear()
         self.edge.is_deaf = True
 
     def probe_all(self) -> None:
-        """Let all probes succeed."""
+        """Let all probes succeed that are still made."""
         for each in self.runtime.running():
+            if _is_on_hold(self.probers.view(UID).of(each.name, each.id)):
+                continue
             self.probers.results[each.name] = ContainerProbes(
                 container_id=each.id, started=True, live=True
             )
+
+
+def _is_on_hold(known: ContainerProbes) -> bool:
+    """Whether a container failed a probe for good: only its successor is probed again.
+
+    So a failure never turns into a success while a worker acts on it: the container is killed, and
+    what waits for its startup probe waits for that of its successor.
+
+    Source: kubernetes pkg/kubelet/prober/worker.go ``doProbe``,
+    pkg/kubelet/kuberuntime/kuberuntime_container.go ``computeInitContainerActions``.
+    """
+    return known.started is False or known.live is False
 
 
 async def _live(life: _Life, events: list[tuple[tuple[Any, ...], float]]) -> None:
@@ -492,10 +507,31 @@ _WHOLE_LIFE: list[tuple[tuple[Any, ...], float]] = [
 ]
 
 
+# A startup probe fails while what comes after its sidecar waits for that probe.
+_UNSTARTED: Json = {
+    "metadata": {"name": "p", "namespace": "ns", "uid": UID, "generation": 1},
+    "spec": {
+        "restartPolicy": "Always",
+        "initContainers": [
+            {"name": "i0", "image": "i", "restartPolicy": "Always", "startupProbe": _PROBE},
+            {"name": "i1", "image": "i"},
+        ],
+        "containers": [{"name": "c0", "image": "i"}],
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": 0,
+    },
+}
+_UNSTARTED_LIFE: list[tuple[tuple[Any, ...], float]] = [
+    (("exit", 0, 0), 70.0),
+    (("probe", 0, False, False), 0.0),
+]
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(pod=_pods(), events=_lives, seed=st.integers(0, 1000))
 @example(pod=_PLAIN, events=[(("deaf", True), 15.0), (("exit", 0, 1), 0.0)], seed=0)
 @example(pod=_WHOLE, events=_WHOLE_LIFE, seed=0)
+@example(pod=_UNSTARTED, events=_UNSTARTED_LIFE, seed=0)
 @example(pod=_UNSEEN, events=[(("fail_call", "container_status", 1), 15.0)], seed=0)
 def test_any_life_of_any_pod_keeps_the_laws(
     pod: Json, events: list[tuple[tuple[Any, ...], float]], seed: int
