@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import time
 from typing import TYPE_CHECKING
-
-import psutil
 
 from benchmarks.figure import Figure
 from benchmarks.pod_start import PODS_PATH
 from benchmarks.setting import IN, Json, Setting
-from devcluster import containerd, environment
+from devcluster import containerd
 from devcluster.cluster import Cluster
 from devcluster.layout import CLOUD_NODE
 
@@ -22,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import aiohttp
+    import psutil
 
 SERIAL = 20
 BURST = 30
@@ -163,11 +161,7 @@ async def _remove(session: aiohttp.ClientSession, names: list[str]) -> None:
 def _idle(setting: Setting) -> list[Figure]:
     """Return processor time and memory of both agents while their thirty pods do nothing."""
     setting.kubectl(*IN, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=60s")
-    # The pids of now: an edge may have been started again since the setting was made.
-    cluster = Cluster.require()
-    values = environment.variables(cluster, setting.site, path=os.defpath)
-    edge = psutil.Process(int(values["DEVCLUSTER_EDGE_PID"]))
-    kubelet = psutil.Process(int(values["DEVCLUSTER_KUBELET_CLOUD_PID"]))
+    edge, kubelet = setting.process("edge"), setting.process("kubelet_cloud")
     before = [_cpu_s(one) for one in (edge, kubelet)]
     started = time.perf_counter()
     time.sleep(IDLE_S)

@@ -6,8 +6,6 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-import psutil
-
 from benchmarks.figure import Figure
 
 if TYPE_CHECKING:
@@ -23,10 +21,9 @@ MB = 1_000_000
 def measure(setting: Setting) -> Iterator[Figure]:
     """Yield a figure for each end, while the benchmark's pods run."""
     for part, module in MODULES.items():
-        pid = int(setting.variables[f"DEVCLUSTER_{part.upper()}_PID"])
         yield Figure(
             name=f"resident memory of the {part}",
-            value=psutil.Process(pid).memory_info().rss / MB,
+            value=setting.process(part).memory_info().rss / MB,
             baseline=_import_rss(module) / MB,
             unit="MB",
             baseline_name=f"a Python that has imported {module} and does nothing",

@@ -13,15 +13,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
+import psutil
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import load_kube_config
 
 from devcluster import environment
+from devcluster.cluster import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from devcluster.cluster import Cluster
     from devcluster.layout import SiteLayout
 
 Json = dict[str, Any]
@@ -50,6 +51,16 @@ class Setting:
     def cri_endpoint(self) -> str:
         """The site's CRI socket."""
         return f"unix://{self.site.containerd_socket}"
+
+    def process(self, part: str) -> psutil.Process:
+        """Return a part's process of now: an edge may have been started again meanwhile.
+
+        Args:
+            part: ``provider``, ``edge`` or ``kubelet_cloud``.
+        """
+        cluster = Cluster.require()
+        values = environment.variables(cluster, self.site, path=os.defpath)
+        return psutil.Process(int(values[f"DEVCLUSTER_{part.upper()}_PID"]))
 
     def kubectl(self, *args: str, stdin: bytes = b"") -> bytes:
         """Run kubectl and return its output.

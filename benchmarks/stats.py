@@ -10,13 +10,13 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-import psutil
-
 from benchmarks.figure import Figure
 from benchmarks.setting import IN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import psutil
 
     from benchmarks.setting import Setting
 
@@ -55,7 +55,7 @@ def _period(setting: Setting) -> tuple[float, float]:
 
 
 def _share(setting: Setting, paths: Sequence[str]) -> float:
-    edge = psutil.Process(int(setting.variables["DEVCLUSTER_EDGE_PID"]))
+    edge = setting.process("edge")
     began_s, used_s = time.monotonic(), _used_s(edge)
     for path in paths:
         page = setting.kubectl("get", "--raw", f"/api/v1/nodes/{setting.site.name}/proxy/{path}")
