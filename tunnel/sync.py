@@ -248,8 +248,8 @@ class TokenPut(_Message, tag="TokenPut", frozen=True, kw_only=True):
     """
 
     key: str
-    token: str
-    expiry: str
+    token: str = ""
+    expiry: str = ""
     issued_at: str = ""
     error: str = ""
 

@@ -127,7 +127,7 @@ class ServiceTokens:
                     error = plain_line(str(exc), max_characters=_MAX_ERROR_CHARACTERS)
                     uid = plain_line(want.pod_uid, max_characters=_MAX_UID_CHARACTERS)
                     logger.warning("no token for pod %s: %s", uid, error)
-                    return TokenPut(key=token_key(want), token="", expiry="", error=error)
+                    return TokenPut(key=token_key(want), error=error)
             await asyncio.sleep(delay_s)
 
     async def _request(self, want: TokenWant) -> TokenPut:

@@ -116,7 +116,7 @@ class IssuedCertificates(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CERTIFICATES_DOCUMENT: Final = SecretDocument(
-    secret="edgelet-site-certificates",  # noqa: S106  # a name
+    kept_in="edgelet-site-certificates",
     field=CERTIFICATES_FIELD,
     type=IssuedCertificates,
 )

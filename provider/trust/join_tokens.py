@@ -71,7 +71,7 @@ class JoinTokens(msgspec.Struct, frozen=True, kw_only=True):
 
 
 TOKENS_DOCUMENT: Final = SecretDocument(
-    secret="edgelet-join-tokens",  # noqa: S106  # a name
+    kept_in="edgelet-join-tokens",
     field=TOKENS_FIELD,
     type=JoinTokens,
 )

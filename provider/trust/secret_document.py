@@ -20,12 +20,12 @@ class SecretDocument(Generic[_Document]):
     """Where a document is kept.
 
     Attributes:
-        secret: The Secret's name, for messages.
+        kept_in: The Secret's name, for messages.
         field: The field of its data.
         type: What stands in the field as JSON; made without arguments it is the empty document.
     """
 
-    secret: str
+    kept_in: str
     field: str
     type: type[_Document]
 
@@ -42,7 +42,7 @@ class SecretDocument(Generic[_Document]):
             return msgspec.json.decode(text, type=self.type)
         except msgspec.DecodeError as exc:
             raise SecretCorrupt(
-                f"{self.field} of the Secret {self.secret} cannot be read ({exc}); "
+                f"{self.field} of the Secret {self.kept_in} cannot be read ({exc}); "
                 "nothing was changed"
             ) from exc
 

@@ -13,7 +13,7 @@ class _Names(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
-_DOCUMENT = SecretDocument(secret="edgelet-names", field="names.json", type=_Names)
+_DOCUMENT = SecretDocument(kept_in="edgelet-names", field="names.json", type=_Names)
 
 
 def test_what_is_written_is_read_and_other_fields_stay() -> None:
