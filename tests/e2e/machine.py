@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Every name that a devcluster gives carries the six digits that tell it from others.
 _NAMES = re.compile(r"\bedgelet-?([0-9a-f]{6})\b")
+_POD_VOLUME = re.compile(r"/sites/[^/]+/(edgelet|kubelet)/pods/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def read_traces(cluster: ClusterLayout) -> Traces:
     return Traces(
         namespaces=relevant(p.name for p in Path("/run/netns").glob("*")),
         links=relevant(link["ifname"] for link in json.loads(_output("ip", "-j", "link"))),
-        mounts=relevant(_mount_points()),
+        mounts=relevant(_mount_points(cluster)),
         firewall=relevant(_firewall_rules()),
         routes=relevant(_output("ip", "route").splitlines()),
         cgroups=relevant(_cgroups()),
@@ -67,9 +68,12 @@ def _output(*command: str) -> str:
     return done.stdout
 
 
-def _mount_points() -> set[str]:
-    lines = Path("/proc/self/mountinfo").read_text().splitlines()
-    return {line.split()[4] for line in lines}
+def _mount_points(cluster: ClusterLayout) -> set[str]:
+    """Return where something is mounted, but for the volumes of another devcluster's pods."""
+    lines = Path("/proc/self/mountinfo").read_text().split("\n")
+    found = {line.split(" ")[4] for line in lines if line}
+    own = f"{cluster.root}/"
+    return {path for path in found if path.startswith(own) or not _POD_VOLUME.search(path)}
 
 
 def _firewall_rules() -> set[str]:
