@@ -9,11 +9,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from prometheus_client import Gauge, ProcessCollector
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from prometheus_client import CollectorRegistry, Metric
 
@@ -52,6 +53,17 @@ def register_process(registry: CollectorRegistry, *, component: str, version: st
         registry=registry,
     )
     build.labels(component=component, version=version).set(1)
+
+
+def labelled_gauge(
+    name: str, documentation: str, label: str, values: Mapping[str, float | None]
+) -> Metric:
+    """Return a gauge with a value for each value of its one label; None is left out."""
+    family = GaugeMetricFamily(name, documentation, labels=[label])
+    for key, value in values.items():
+        if value is not None:
+            family.add_metric([key], value)
+    return family
 
 
 def _without_created(family: Metric) -> Metric:

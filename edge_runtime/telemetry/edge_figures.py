@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from tunnel.exposition import labelled_gauge
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
@@ -53,7 +55,7 @@ class EdgeFigures(Collector):
         """Return all figures as they are now."""
         yield from self._as_a_kubelet()
         sources = self._sources
-        yield _labelled(
+        yield labelled_gauge(
             "edgelet_certificate_expiration_timestamp_seconds",
             "When a certificate ends.",
             "certificate",
@@ -77,7 +79,7 @@ class EdgeFigures(Collector):
 
     def _as_a_kubelet(self) -> Iterable[Metric]:
         sources = self._sources
-        yield _labelled(
+        yield labelled_gauge(
             "kubelet_node_name", "The Node's name; always 1.", "node", {sources.node_name: 1}
         )
         yield GaugeMetricFamily(
@@ -85,7 +87,7 @@ class EdgeFigures(Collector):
             "Pods that have a running sandbox.",
             value=sources.running_pods(),
         )
-        yield _labelled(
+        yield labelled_gauge(
             "kubelet_running_containers",
             "Containers that there are, by state.",
             "container_state",
@@ -103,13 +105,3 @@ class EdgeFigures(Collector):
         if (moment := sources.relisted_at_s()) is not None:
             last_seen.add_metric([], moment)
         yield last_seen
-
-
-def _labelled(
-    name: str, documentation: str, label: str, values: Mapping[str, float | None]
-) -> Metric:
-    family = GaugeMetricFamily(name, documentation, labels=[label])
-    for key, value in values.items():
-        if value is not None:
-            family.add_metric([key], value)
-    return family

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from tunnel.exposition import labelled_gauge
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
@@ -80,12 +82,13 @@ class SiteFigures(Collector):
         return family
 
     def _certificates(self) -> Metric:
-        family = GaugeMetricFamily(
+        ends = self._sources.certificate_ends()
+        return labelled_gauge(
             "edgelet_certificate_expiration_timestamp_seconds",
             "When a certificate ends.",
-            labels=["certificate"],
+            "certificate",
+            {
+                name.lower().replace(" ", "_"): moment.timestamp() if moment else None
+                for name, moment in ends
+            },
         )
-        for name, moment in self._sources.certificate_ends():
-            if moment is not None:
-                family.add_metric([name.lower().replace(" ", "_")], moment.timestamp())
-        return family
