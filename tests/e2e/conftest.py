@@ -114,6 +114,16 @@ def cluster(session_cluster: Cluster) -> Cluster:
 
 
 @pytest.fixture(scope="module")
+def kubelet(cluster: Cluster, request: pytest.FixtureRequest) -> Cluster:
+    """The devcluster with a real kubelet beside the site; it stays until the devcluster goes."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        failure = bring_up("--with-kubelet")
+    assert not failure
+    return cluster
+
+
+@pytest.fixture(scope="module")
 def kubectl(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Kubectl]:
     """A kubectl in the module's own namespace, which is deleted with all its pods afterwards.
 

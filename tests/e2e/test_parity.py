@@ -7,23 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import pytest
-
-from tests.e2e.cluster import bring_up
 from tests.e2e.parity.side_by_side import DOCUMENT, compare
 
 if TYPE_CHECKING:
     from tests.e2e.cluster import Cluster
-
-
-@pytest.fixture(scope="module")
-def kubelet(cluster: Cluster, request: pytest.FixtureRequest) -> Cluster:
-    """The devcluster with a real kubelet beside the site; it stays until the devcluster goes."""
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        failure = bring_up("--with-kubelet")
-    assert not failure
-    return cluster
 
 
 def test_twelve_pods_tell_what_a_kubelet_tells(kubelet: Cluster) -> None:
