@@ -151,15 +151,15 @@ def test_slots_are_bounded() -> None:
         small_flow(budget_bytes=SLOTS * START_WINDOW_BYTES - 1)
 
 
+_STEP = st.tuples(
+    st.sampled_from(["open", "close", *("arrive", "take") * 3]),
+    st.integers(1, SLOTS + 2),
+    st.floats(0, 1),
+)
+
+
 @given(
-    st.lists(
-        st.tuples(
-            st.sampled_from(["open", "close", "arrive", "take"]),
-            st.integers(1, SLOTS + 2),
-            st.floats(0, 1),
-        ),
-        max_size=200,
-    ),
+    st.lists(_STEP, max_size=8) | st.lists(_STEP, min_size=60, max_size=200),
     st.integers(SLOTS * START_WINDOW_BYTES, 20 * START_WINDOW_BYTES),
 )
 def test_budget_holds_whatever_happens(

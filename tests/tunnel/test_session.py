@@ -586,7 +586,10 @@ _STEP = st.tuples(
 @settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(steps=st.lists(_STEP, max_size=40), server_reads=st.integers(1, 100_000))
+@given(
+    steps=st.lists(_STEP, max_size=8) | st.lists(_STEP, min_size=25, max_size=60),
+    server_reads=st.integers(1, 100_000),
+)
 async def test_any_interleaving_keeps_bytes_in_order(
     delay_s: float, steps: list[tuple[str, int, int]], server_reads: int
 ) -> None:
