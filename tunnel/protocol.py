@@ -255,8 +255,9 @@ class Protocol:
         headers = encode_response(head, max_list_bytes=self._max_list_bytes())
         length = declared_length(headers)
         self._h2.send_headers(stream_id, headers, end_stream=end)
+        has_body = stream_id not in self._head_requests
+        self._head_requests.discard(stream_id)
         if length is not None and not end:
-            has_body = stream_id not in self._head_requests
             self._promised_bytes[stream_id] = length if has_body else 0
         self._collect()
 

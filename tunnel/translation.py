@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import h2.events
+from h2.errors import ErrorCodes
 from h2.settings import SettingCodes
 
-from tunnel.errors import ProtocolError
+from tunnel.errors import ProtocolError, WindowExceeded
 from tunnel.events import (
     DataArrived,
     EndArrived,
@@ -65,9 +66,7 @@ class Translation:
             h2.events.WindowUpdated: lambda event: WindowOpened(event.stream_id or 0),
             h2.events.RequestReceived: self._request,
             h2.events.ResponseReceived: self._response,
-            h2.events.StreamReset: lambda event: ResetArrived(
-                event.stream_id, int(event.error_code or 0), event.remote_reset
-            ),
+            h2.events.StreamReset: _reset,
             h2.events.RemoteSettingsChanged: self._settings,
             h2.events.PingAckReceived: lambda event: PingAnswered(event.ping_data),
             h2.events.ConnectionTerminated: _goaway,
@@ -78,6 +77,7 @@ class Translation:
 
         Raises:
             ProtocolError: The server opened a stream, or a head cannot be read.
+            WindowExceeded: The peer gave a stream a window beyond 2^31-1.
         """
         for event in events:
             translation = self._translations.get(type(event))
@@ -105,6 +105,8 @@ class Translation:
 
     def _end(self, event: h2.events.StreamEnded) -> Event:
         self._data_path.close(event.stream_id)
+        if self._is_client:
+            self._head_requests.discard(event.stream_id)
         return EndArrived(event.stream_id)
 
     def _settings(self, _event: h2.events.RemoteSettingsChanged) -> Event:
@@ -115,6 +117,14 @@ class Translation:
         if self._h2.encoder.header_table_size > _MAX_ENCODER_TABLE_BYTES:
             self._h2.encoder.header_table_size = _MAX_ENCODER_TABLE_BYTES
         return SettingsArrived()
+
+
+def _reset(event: h2.events.StreamReset) -> Event:
+    if not event.remote_reset and event.error_code == ErrorCodes.FLOW_CONTROL_ERROR:
+        # h2 resets the stream alone. Whoever cannot count one window cannot count the others: a
+        # stream's error may be taken for the connection's (RFC 9113 §5.4.1).
+        raise WindowExceeded(f"stream {event.stream_id} got a window beyond 2^31-1")
+    return ResetArrived(event.stream_id, int(event.error_code or 0), event.remote_reset)
 
 
 def _goaway(event: h2.events.ConnectionTerminated) -> Event:

@@ -231,6 +231,14 @@ async def test_window_of_the_connection_that_overflows() -> None:
     assert outcome.goaway_code == FLOW_CONTROL_ERROR
 
 
+async def test_window_of_a_stream_that_overflows() -> None:
+    """It goes another way than that of the connection."""
+    update = frame(WINDOW_UPDATE, (0x7FFFFFFF).to_bytes(4, "big"), stream_id=1)
+    outcome = await attack(opened(1), update)
+    assert isinstance(outcome.error, WindowExceeded)
+    assert outcome.goaway_code == FLOW_CONTROL_ERROR
+
+
 async def test_million_streams() -> None:
     """256 are open, the next one ends the session."""
     outcome = await attack(more=(opened(2 * number + 1) for number in range(1_000_000)))

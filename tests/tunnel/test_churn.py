@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import random
 import tracemalloc
@@ -11,11 +12,13 @@ import pytest
 
 from tests.fakes.session_pair import GET, OK, SessionPair, read_all, session_pair
 from tunnel.errors import StreamReset
+from tunnel.protocol import RequestHead, ResponseHead
 from tunnel.stream import Stream
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.looptime, pytest.mark.timeout(180)]
 
 CALLS = 10_000
+SIZED = ResponseHead(status=200, headers=(("content-length", "9"),))
 AT_ONCE = 100
 
 
@@ -30,6 +33,10 @@ class Churn:
         fate = self._chance.random()
         if fate < 0.05:
             await stream.wait_closed()
+        if stream.request.method == "HEAD":
+            await stream.respond(SIZED)
+            await stream.close_write()
+            return
         await stream.respond(OK)
         if fate < 0.15:
             stream.reset(0x2, "by chance")
@@ -40,13 +47,25 @@ class Churn:
                 await stream.write(data)
             await stream.close_write()
 
+    def _head(self, size: int) -> RequestHead:
+        sized = (("content-length", str(size)),)
+        return self._chance.choice(
+            [
+                GET,
+                GET,
+                dataclasses.replace(GET, headers=sized),
+                RequestHead(method="HEAD", path="/"),
+            ]
+        )
+
     async def call(self, pair: SessionPair) -> None:
         """Transfer something; or reset, or be cancelled anywhere."""
         fate = self._chance.random()
         try:
             async with asyncio.timeout(self._chance.uniform(0.0, 0.02) if fate < 0.3 else 1.0):
-                async with await pair.client.open(GET) as stream:
-                    await stream.write(bytes(self._chance.choice([1, 1_000, 30_000])))
+                body = bytes(self._chance.choice([1, 1_000, 30_000]))
+                async with await pair.client.open(self._head(len(body))) as stream:
+                    await stream.write(body)
                     if fate > 0.9:
                         stream.reset()
                     await stream.close_write()

@@ -220,6 +220,7 @@ def test_answer_to_head_has_a_length_and_no_body() -> None:
     server.send_response(stream_id, head, end=False)
     server.send_data(stream_id, [b""], len(b""), end=True)
     assert EndArrived(stream_id) in move(server, client)
+    assert not client._head_requests | server._head_requests
     stream_id = opened(client, server)
     server.send_response(stream_id, head, end=False)
     server.send_data(stream_id, [b"ab"], len(b"ab"), end=False)
@@ -301,13 +302,24 @@ def test_window_overflow_of_the_connection_ends_the_session() -> None:
     assert goaway_code(server) == 3
 
 
-def test_window_overflow_of_a_stream_resets_it() -> None:
-    """RFC 9113 §6.9.1: a stream error."""
+@pytest.mark.parametrize("increments", [[0x7FFFFFFF], [0x7FFFFFFF - 65535, 1]])
+def test_window_overflow_of_a_stream_ends_the_session(increments: list[int]) -> None:
+    """By much, or by one byte above what was allowed just before."""
     server = server_and_raw_client()
     wire = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=1)
-    wire += frame(WINDOW_UPDATE, b"\x7f\xff\xff\xff", stream_id=1)
-    events = server.receive_data(memoryview(wire), now=0.0)
-    assert ResetArrived(1, 3, by_peer=False) in events
+    for increment in increments:
+        wire += frame(WINDOW_UPDATE, increment.to_bytes(4, "big"), stream_id=1)
+    with pytest.raises(WindowExceeded, match="stream 1"):
+        server.receive_data(memoryview(wire), now=0.0)
+    assert goaway_code(server) == 3
+
+
+def test_window_of_a_stream_may_be_as_large_as_there_are() -> None:
+    """2^31-1 bytes."""
+    server = server_and_raw_client()
+    wire = frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=1)
+    wire += frame(WINDOW_UPDATE, (0x7FFFFFFF - 65535).to_bytes(4, "big"), stream_id=1)
+    assert WindowOpened(1) in server.receive_data(memoryview(wire), now=0.0)
 
 
 @pytest.mark.parametrize(
