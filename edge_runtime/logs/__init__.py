@@ -6,6 +6,8 @@ log_file.py    one log file: read in pieces, searched from its end and by time
 compressed_log.py  one that rotation compressed, read as if it were not
 log_folder.py  LogFolder: what rotation left of a log, in order
 log_chain.py   LogChain: the files of one log that are still to be read
+log_change.py  what inotify tells of a log's folder; pure
+log_watch.py   LogWatch: waits until a log changes
 log_reader.py  read_logs: a container's log as bytes, followed while it grows
 log_rotation.py  LogRotation: puts large log files aside, and drops the oldest
 node_log_folder.py  NodeLogFolder: the machine's own log folder

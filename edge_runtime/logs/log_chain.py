@@ -99,7 +99,8 @@ class LogChain:
         if data:
             # What was cut off will never end.
             ended = decoder.end_file() if file.cuts != cuts else b""
-            return False, ended + decoder.receive_data(data)
+            is_end = len(data) < max_bytes and len(self._files) == 1 and isinstance(file, LogFile)
+            return is_end, ended + decoder.receive_data(data)
         if len(self._files) == 1:
             return True, b""
         self._files.popleft().close()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import enum
-import logging
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING
-
-from asyncinotify import Inotify, Mask
 
 from edge_runtime.logs.cri_log import LogDecoder, LogOptions
 from edge_runtime.logs.log_chain import LogChain
+from edge_runtime.logs.log_change import LogChange
+from edge_runtime.logs.log_watch import LogWatch
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -20,16 +17,11 @@ if TYPE_CHECKING:
 # How long at most until the end of the container is seen, or a change that inotify did not tell
 # (overlay and network filesystems). Source: cri-client logs.go ``logForceCheckPeriod``.
 CHECK_PERIOD_S = 1.0
-_CHANGES = Mask.MODIFY | Mask.CREATE | Mask.MOVED_TO
 # A runtime that opens its log anew makes the new file before it lets go of the old one, and nothing
 # tells when it has: what it writes in between must still be read in the old one.
 SETTLING_S = 0.05
 # What is read at once where a reader keeps up.
 FRESH_BYTES = 32 << 10
-# How often to look where the machine has no inotify instance left (128 per user by default).
-POLL_PERIOD_S = 0.2
-
-logger = logging.getLogger(__name__)
 
 
 async def read_logs(
@@ -64,13 +56,12 @@ async def read_logs(
     """
     decoder = LogDecoder(options) if decoder is None else decoder
     now = asyncio.get_running_loop().time
-    name = Path(path).name
     with ExitStack() as stack:
         chain = await asyncio.to_thread(LogChain, path)
         stack.callback(chain.close)
         if await asyncio.to_thread(chain.seek, options):
             decoder.show_all()
-        inotify = _watch(stack, path) if options.follow else None
+        watch = stack.enter_context(LogWatch(path)) if options.follow else None
         yield b""
         is_ended = not options.follow
         is_caught_up = is_rotated = False
@@ -89,10 +80,10 @@ async def read_logs(
                 continue
             if is_ended:
                 break
-            if now() < next_check:
-                change = await _changed(inotify, name, until=next_check)
-                is_caught_up = change is _Change.GROWN
-                is_rotated = change is _Change.REPLACED
+            if watch is not None and now() < next_check:
+                change = await watch.wait(until=next_check)
+                is_caught_up = change is LogChange.GROWN
+                is_rotated = change is LogChange.REPLACED
                 if change is not None:
                     continue
             # Whatever was written before the end is there to be read: one more round.
@@ -115,48 +106,3 @@ async def _extend(chain: LogChain) -> bool:
     if is_extended:
         await asyncio.sleep(SETTLING_S)
     return is_extended
-
-
-def _watch(stack: ExitStack, path: str) -> Inotify | None:
-    """Watch the folder, since a rotation puts a new file in the old one's place.
-
-    Returns:
-        None where the kernel has no room for it; the file is then looked at now and then.
-    """
-    try:
-        inotify = stack.enter_context(Inotify())
-        inotify.add_watch(Path(path).parent, _CHANGES)
-    except OSError as exc:
-        logger.warning("a log is followed without inotify", extra={"error": str(exc)})
-        return None
-    return inotify
-
-
-class _Change(enum.Enum):
-    GROWN = enum.auto()
-    REPLACED = enum.auto()
-
-
-async def _changed(inotify: Inotify | None, name: str, *, until: float) -> _Change | None:
-    """Wait for a change of that log; None when there was none until then (loop time).
-
-    Other files of the folder do not count: the container's next attempt writes its log there. Those
-    that were put aside do, since the runtime writes to one until it opens the log anew.
-    """
-    if inotify is None:
-        await asyncio.sleep(POLL_PERIOD_S)
-        return _Change.REPLACED
-    try:
-        async with asyncio.timeout_at(until):
-            while True:
-                event = await inotify.get()
-                if Mask.Q_OVERFLOW in event.mask:
-                    return _Change.REPLACED
-                if _is_of(str(event.name), name):
-                    return _Change.GROWN if Mask.MODIFY in event.mask else _Change.REPLACED
-    except TimeoutError:
-        return None
-
-
-def _is_of(file: str, log: str) -> bool:
-    return file == log or file.startswith(f"{log}.")

@@ -205,7 +205,7 @@ async def test_log_is_followed_where_the_kernel_has_no_watches_left(
     def refuse() -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr("edge_runtime.logs.log_reader.Inotify", refuse)
+    monkeypatch.setattr("edge_runtime.logs.log_watch.Inotify", refuse)
     running = Running()
     pieces = read_logs(str(log), LogOptions(follow=True, tail_lines=0), is_running=running)
     async with aclosing(pieces), asyncio.timeout(10):
