@@ -7,10 +7,8 @@ stream's first and last. A stream's WINDOW_UPDATE changes one window alone: it i
 unless it is wrong.
 
 Windows for sending are h2's own public attributes. For receiving h2 has its own count, from which
-these frames are missing: ``bypassed`` says how many bytes, for each stream and for all together,
-and so many are given back to the peer without telling h2. Always
-
-    h2's window - bypassed = what the peer may send
+these frames are missing. Each stream's true window is kept beside it, and for all together what is
+missing; what h2 does not know of is given back to the peer without telling h2.
 """
 
 from __future__ import annotations
@@ -22,12 +20,15 @@ from tunnel.errors import WindowExceeded
 from tunnel.schedule import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from h2.connection import H2Connection
     from h2.stream import H2Stream
 
     from tunnel.byte_queue import Piece
+
+    # Takes payload in order and returns at once; what a view is a view of never changes.
+    Sink = Callable[[bytes | memoryview], None]
 
 _HEADER = struct.Struct(">HBBBI")
 _WINDOW_UPDATE = struct.Struct(">HBBBII")
@@ -64,29 +65,53 @@ def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Pi
 
 
 class InboundData:
-    """Plain DATA frames that arrive on one stream.
+    """DATA frames that arrive on one stream.
 
     Attributes:
-        bypassed: Bytes that h2 does not know of and that were not given back yet.
+        sink: Where payload goes; None while nobody has said so.
+        window_bytes: How many bytes the peer may send yet.
     """
 
-    __slots__ = ("_stream", "bypassed")
+    __slots__ = ("_bypassed", "_stream", "sink", "window_bytes")
 
-    def __init__(self, stream: H2Stream) -> None:
-        self.bypassed = 0
+    def __init__(self, stream: H2Stream, sink: Sink | None) -> None:
+        self.sink = sink
+        # Our SETTINGS never change it any more: they are sent once, before any stream.
+        self.window_bytes: int = stream.inbound_flow_control_window
         self._stream = stream
+        self._bypassed = 0  # bytes that h2 does not know of and that were not given back yet
 
     def receive(self, size: int) -> None:
-        """Account for payload that arrived.
+        """Account for payload that h2 does not see.
 
         Raises:
             WindowExceeded: It is more than was granted to the stream.
         """
-        bypassed = self.bypassed + size
-        if bypassed > self._stream.inbound_flow_control_window:
-            number = self._stream.stream_id
-            raise WindowExceeded(f"stream {number} sent {size} bytes, above its window")
-        self.bypassed = bypassed
+        window_bytes = self.window_bytes - size
+        if window_bytes < 0:
+            raise self._exceeded()
+        self.window_bytes = window_bytes
+        self._bypassed += size
+
+    def h2_received(self) -> None:
+        """Account for what h2 has seen, by its count.
+
+        Raises:
+            WindowExceeded: It is more than was granted: h2 takes the window for larger than it is.
+        """
+        self.window_bytes = self._stream.inbound_flow_control_window - self._bypassed
+        if self.window_bytes < 0:
+            raise self._exceeded()
+
+    def grant(self, credit: int) -> int:
+        """Account for credit; returns how much of it h2 has to grant, since it has seen as much."""
+        own = min(credit, self._bypassed)
+        self._bypassed -= own
+        self.window_bytes += credit
+        return credit - own
+
+    def _exceeded(self) -> WindowExceeded:
+        return WindowExceeded(f"stream {self._stream.stream_id} sent more than its window allowed")
 
 
 class DataPath:
@@ -99,6 +124,7 @@ class DataPath:
     def __init__(self, connection: H2Connection) -> None:
         self._h2 = connection
         self._inbound: dict[int, InboundData] = {}
+        self._sinks: dict[int, Sink] = {}
         self._bypassed_in_all = 0
 
     # What is sent.
@@ -139,11 +165,26 @@ class DataPath:
         """Let a stream's DATA pass here from now on; nothing happens if it has ended meanwhile."""
         stream = self._h2.streams.get(stream_id)
         if stream is not None:
-            self._inbound[stream_id] = InboundData(stream)
+            self._inbound[stream_id] = InboundData(stream, self._sinks.get(stream_id))
 
     def close(self, stream_id: int) -> None:
         """Leave what comes on this stream to h2 again; unknown ones are fine."""
         self._inbound.pop(stream_id, None)
+
+    def deliver(self, stream_id: int, sink: Sink) -> None:
+        """Let a stream's payload go there from the next message on."""
+        self._sinks[stream_id] = sink
+        inbound = self._inbound.get(stream_id)
+        if inbound is not None:
+            inbound.sink = sink
+
+    def stop_delivering(self, stream_id: int) -> None:
+        """Forget where a stream's payload goes: it has ended, or nobody wants more of it."""
+        self._sinks.pop(stream_id, None)
+
+    def sink(self, stream_id: int) -> Sink | None:
+        """Return where a stream's payload goes, None while nobody has said so."""
+        return self._sinks.get(stream_id)
 
     @property
     def open_streams(self) -> Mapping[int, InboundData]:
@@ -169,16 +210,13 @@ class DataPath:
             The frame that grants what h2 does not know of; h2 has queued one for the rest.
         """
         inbound = self._inbound.get(stream_id)
-        bypassed = self._bypassed_in_all
         if stream_id:
-            bypassed = inbound.bypassed if inbound is not None else 0
-        own = min(credit, bypassed)
-        if credit > own:
-            self._h2.increment_flow_control_window(credit - own, stream_id or None)
-        if not own:
-            return b""
-        if inbound is not None:
-            inbound.bypassed -= own
+            known = inbound.grant(credit) if inbound is not None else credit
         else:
-            self._bypassed_in_all -= own
-        return _WINDOW_UPDATE.pack(0, 4, _WINDOW_UPDATE_TYPE, 0, stream_id, own)
+            known = max(0, credit - self._bypassed_in_all)
+            self._bypassed_in_all -= credit - known
+        if known:
+            self._h2.increment_flow_control_window(known, stream_id or None)
+        if known == credit:
+            return b""
+        return _WINDOW_UPDATE.pack(0, 4, _WINDOW_UPDATE_TYPE, 0, stream_id, credit - known)

@@ -12,7 +12,7 @@ import typing
 
 from tunnel import pipe as wire
 from tunnel.errors import ExcessiveLoad, ProtocolError, SessionClosed
-from tunnel.events import DataArrived, Event, PeerLeft, PingAnswered, SettingsArrived
+from tunnel.events import Event, PeerLeft, PingAnswered, SettingsArrived
 from tunnel.flow import BUDGET_BYTES, MAX_STREAMS, ReceiveFlow
 from tunnel.liveness import DEAD_AFTER_S, PING_EVERY_S, Liveness
 from tunnel.outbox import Outbox
@@ -172,10 +172,7 @@ class Exchange:
         match received:
             case wire.Data(payload):
                 for event in self.protocol.receive_data(payload, now=now):
-                    if type(event) is DataArrived:  # by far the most
-                        self.streams.on_data(event)
-                    else:
-                        self._react(event, now=now)
+                    self._react(event, now=now)
                 self._watch_ack()
                 if self.protocol.output_bytes or self.counts.is_ack_due(now=now):
                     self.output_queued()

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from tunnel.errors import WindowExceeded
-
 START_WINDOW_BYTES = 64 << 10
 MAX_WINDOW_BYTES = 16 << 20
 BUDGET_BYTES = 64 << 20
@@ -25,9 +23,8 @@ MIN_ROUND_TRIP_S = 0.002
 @dataclasses.dataclass(slots=True, kw_only=True)
 class _Window:
     size: int
-    credit: int  # what the peer may still send
     period_started_at: float
-    buffered: int = 0  # arrived, not taken by the reader
+    owed: int = 0  # taken by the reader, or grown, and not granted to the peer yet
     taken_in_period: int = 0  # a period lasts until the reader has taken one window
 
 
@@ -67,9 +64,11 @@ def compute_growth(
 class ReceiveFlow:
     """The receive windows of one session's streams, within one budget.
 
-    Invariants: for every stream ``credit + buffered <= size``; and the sum of all sizes plus a
-    start window for every free slot stays within the budget, so that a new stream can always be let
-    in.
+    Whether a peer keeps within what it was granted is seen where its frames arrive (data_path.py).
+    So what a stream may send, plus what arrived and was not taken, is never more than its window.
+
+    Invariant: the sum of all sizes plus a start window for every free slot stays within the budget,
+    so that a new stream can always be let in.
     """
 
     def __init__(self, *, budget_bytes: int = BUDGET_BYTES, max_streams: int = MAX_STREAMS) -> None:
@@ -87,11 +86,6 @@ class ReceiveFlow:
         """Sum of all windows, in bytes; never over the budget."""
         return self._granted_bytes
 
-    @property
-    def buffered_bytes(self) -> int:
-        """What has arrived and no reader has taken."""
-        return sum(window.buffered for window in self._windows.values())
-
     def window_bytes(self, stream_id: int) -> int:
         """Return the size of one stream's window."""
         return self._windows[stream_id].size
@@ -100,9 +94,7 @@ class ReceiveFlow:
         """Give a new stream its start window, which HTTP/2's settings have granted already."""
         if len(self._windows) >= self._max_streams or stream_id in self._windows:
             raise AssertionError(f"stream {stream_id} has no slot")
-        self._windows[stream_id] = _Window(
-            size=START_WINDOW_BYTES, credit=START_WINDOW_BYTES, period_started_at=now
-        )
+        self._windows[stream_id] = _Window(size=START_WINDOW_BYTES, period_started_at=now)
         self._granted_bytes += START_WINDOW_BYTES
 
     def close(self, stream_id: int) -> None:
@@ -111,43 +103,38 @@ class ReceiveFlow:
         if window is not None:
             self._granted_bytes -= window.size
 
-    def arrived(self, stream_id: int, size: int) -> None:
-        """Account for bytes that reached the stream's buffer.
-
-        Raises:
-            WindowExceeded: More than was granted.
-        """
-        window = self._windows[stream_id]
-        if size > window.credit:
-            raise WindowExceeded(
-                f"stream {stream_id} sent {size} bytes, {window.credit} were granted"
-            )
-        window.credit -= size
-        window.buffered += size
-
-    def taken(self, stream_id: int, size: int, *, now: float, round_trip_s: float | None) -> int:
+    def taken(self, stream_id: int, size: int) -> bool:
         """Account for bytes that the reader took.
 
         Args:
             stream_id: Unknown ones (closed meanwhile) are fine.
-            size: At most what is buffered.
-            now: On the caller's clock.
-            round_trip_s: Of the last PING; None, before the first, lets nothing grow.
+            size: At most what has arrived and was not taken.
 
         Returns:
-            Credit to grant to the peer now; 0 while it would be less than a quarter of the window.
+            Whether ``credit`` MUST be called now.
         """
         window = self._windows.get(stream_id)
         if window is None:
-            return 0
-        window.buffered -= size
+            return False
+        window.owed += size
         window.taken_in_period += size
+        # Whoever takes little at once from a large window asks for no time and no credit.
+        return 4 * window.owed >= window.size or window.taken_in_period >= window.size
+
+    def credit(self, stream_id: int, *, now: float, round_trip_s: float | None) -> int:
+        """Return credit to grant to the peer now; 0 while it is less than a quarter of the window.
+
+        Args:
+            stream_id: An open one.
+            now: On the caller's clock.
+            round_trip_s: Of the last PING; None, before the first, lets nothing grow.
+        """
+        window = self._windows[stream_id]
         if window.taken_in_period >= window.size:
             self._end_period(window, now=now, round_trip_s=round_trip_s)
-        credit = window.size - window.credit - window.buffered
-        if 4 * credit < window.size:
+        if 4 * window.owed < window.size:
             return 0
-        window.credit += credit
+        credit, window.owed = window.owed, 0
         return credit
 
     def _end_period(self, window: _Window, *, now: float, round_trip_s: float | None) -> None:
@@ -161,6 +148,7 @@ class ReceiveFlow:
                 spare_bytes=self._budget_bytes - reserved_bytes,
             )
             window.size += increase
+            window.owed += increase
             self._granted_bytes += increase
         window.taken_in_period = 0
         window.period_started_at = now

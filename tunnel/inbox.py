@@ -8,47 +8,45 @@ from __future__ import annotations
 
 import asyncio
 
-from tunnel.byte_queue import ByteQueue
+from tunnel.byte_queue import GATHER_BELOW_BYTES, ByteQueue
 
 
-class Inbox:
+class Inbox(ByteQueue):
     """Bytes that wait for a reader. One task at a time may wait.
 
     What it holds is bounded by who puts in: for streams, by their receive windows.
     """
 
-    __slots__ = ("_queue", "_reader")
+    __slots__ = ("_reader",)
 
     def __init__(self) -> None:
-        self._queue = ByteQueue()
+        super().__init__()
         self._reader: asyncio.Future[None] | None = None  # waits until there is something to read
-
-    @property
-    def size(self) -> int:
-        """How many bytes it holds."""
-        return self._queue.size
 
     def put(self, data: bytes | memoryview) -> None:
         """Append bytes and wake the reader; what they are a view of never changes."""
         reader = self._reader
         if reader is None:
-            self._queue.put(bytes(data))
+            ByteQueue.put(self, bytes(data))
             return
-        self._queue.put(data)
+        size = len(data)
+        if size < GATHER_BELOW_BYTES:
+            ByteQueue.put(self, data)
+        else:
+            # What put does with it, without the call: this is done for each frame.
+            self.size += size
+            self._pieces.append(data)
+            if type(data) is memoryview:
+                self._has_views = True
         if not reader.done():
             reader.set_result(None)
 
     def take(self, max_bytes: int) -> bytes:
         """Take up to ``max_bytes``, at least one when there is one."""
-        queue = self._queue
-        data = queue.take(max_bytes)
-        if queue.size:
-            queue.own()
+        data = ByteQueue.take(self, max_bytes)
+        if self.size:
+            self.own()
         return data
-
-    def clear(self) -> None:
-        """Drop all."""
-        self._queue.clear()
 
     def wake(self) -> None:
         """Let a reader look again, whatever there is."""
@@ -68,7 +66,7 @@ class Inbox:
         try:
             await self._reader
         except BaseException:
-            self._queue.own()
+            self.own()
             raise
         finally:
             self._reader = None

@@ -93,6 +93,9 @@ class Protocol:
     Attributes:
         send_window: Returns how many bytes of DATA may be sent on an open stream now; may be
             negative.
+        deliver: Says where a stream's payload goes from the next message on: ``receive_data`` puts
+            it there instead of reporting it.
+        stop_delivering: Undoes it, once the stream has ended.
     """
 
     def __init__(self, role: Role, *, max_streams: int = MAX_STREAMS) -> None:
@@ -103,6 +106,8 @@ class Protocol:
         self._guard = FrameGuard(from_client=not is_client)
         self._data_path = DataPath(self._h2)
         self.send_window = self._data_path.send_window
+        self.deliver = self._data_path.deliver
+        self.stop_delivering = self._data_path.stop_delivering
         # In the order of the wire; the payload of DATA is not copied before it is taken.
         self._output: list[Piece] = []
         self._output_bytes = 0
@@ -144,7 +149,8 @@ class Protocol:
     def receive_data(self, data: memoryview, *, now: float) -> list[Event]:
         """Take bytes of the connection, cut anywhere, and return what they mean, in order.
 
-        Credit of the connection is returned at once, whatever became of the stream.
+        Payload that somebody has asked for (``deliver``) goes there before this returns. Credit of
+        the connection is returned at once, whatever became of the stream.
 
         Raises:
             ProtocolError: The peer broke the rules. The GOAWAY that says so is in the output.
@@ -197,22 +203,39 @@ class Protocol:
                 joined = b"".join(payload)
                 payload.clear()
             size = len(joined)
-            inbound.receive(size)
             received += size
-            events.append(DataArrived(stream_id, joined, size))
+            inbound.receive(size)
+            if inbound.sink is None:
+                events.append(DataArrived(stream_id, joined, size))
+            else:
+                inbound.sink(joined)
         data_path.received(received)
         return events
 
     def _translate(self, data: memoryview) -> list[Event]:
         events: list[Event] = []
         for event in self._translation.translate(self._h2.receive_data(data)):
-            if type(event) is ResetArrived:
+            if type(event) is DataArrived:
+                event = self._take_data(event)
+            elif type(event) is ResetArrived:
                 self._forget(event.stream_id)
             elif type(event) is PeerLeft:
                 # h2 sends nothing after it, not even for what came in the same message before.
                 self._is_over = True
             events.append(event)
         return events
+
+    def _take_data(self, event: DataArrived) -> DataArrived:
+        """Account for DATA that h2 has seen, and deliver it; returns what is left to report."""
+        inbound = self._data_path.open_streams.get(event.stream_id)
+        if inbound is not None:
+            inbound.h2_received()
+        sink = self._data_path.sink(event.stream_id)
+        if sink is None:
+            return event
+        if event.data:
+            sink(event.data)
+        return DataArrived(event.stream_id, b"", event.credit - len(event.data))
 
     # What is sent.
 

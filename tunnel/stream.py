@@ -67,6 +67,8 @@ class Stream:
         request: The head that opened it.
         read_bytes: How many were read so far.
         written_bytes: How many were queued to be sent so far.
+        receive_data: For the session: puts in bytes that arrived within the window; what they are a
+            view of never changes.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Stream:
         self._owner = owner
         self._is_server = is_server
         self._inbox = Inbox()
+        self.receive_data = self._inbox.put
         self._outgoing = ByteQueue()
         self._send_buffer_bytes = MIN_SEND_BUFFER_BYTES
         self._response: ResponseHead | None = None
@@ -303,10 +306,6 @@ class Stream:
         """Put in the response's head."""
         self._response = head
         self._answered.set()
-
-    def receive_data(self, data: bytes | memoryview) -> None:
-        """Put in bytes that arrived within the window; what they are a view of never changes."""
-        self._inbox.put(data)
 
     def receive_end(self) -> None:
         """Put in the peer's end of stream."""

@@ -146,14 +146,13 @@ class Streams:
     # What arrived.
 
     def on_data(self, event: DataArrived) -> None:
-        """Put bytes into their stream's buffer."""
+        """Put in bytes that came in the message that opened the stream, and give padding back."""
         stream = self._streams.get(event.stream_id)
         if stream is None:
             return
-        credit, data = event.credit, event.data
-        self._flow.arrived(event.stream_id, credit)
-        stream.receive_data(data)
-        padding = credit - len(data)
+        if event.data:
+            stream.receive_data(event.data)
+        padding = event.credit - len(event.data)
         if padding:
             self.input_taken(stream, padding)
 
@@ -206,10 +205,10 @@ class Streams:
 
     def input_taken(self, stream: Stream, size: int) -> None:
         """Return credit for what a reader took, and measure the round trip meanwhile."""
+        if not self._flow.taken(stream.id, size):
+            return
         now = asyncio.get_running_loop().time()
-        credit = self._flow.taken(
-            stream.id, size, now=now, round_trip_s=self._liveness.round_trip_s
-        )
+        credit = self._flow.credit(stream.id, now=now, round_trip_s=self._liveness.round_trip_s)
         if not credit or stream.receive_ended:
             return
         self._protocol.grant(stream.id, credit)
@@ -235,6 +234,7 @@ class Streams:
         self.ended_streams[stream.outcome] += 1
         self._outbox.forget(stream.id)
         self._flow.close(stream.id)
+        self._protocol.stop_delivering(stream.id)
         if self._role is Role.CLIENT:
             self._slots.release()
         self._one_ended.set()
@@ -248,5 +248,6 @@ class Streams:
         stream = Stream(self, stream_id, head, is_server=self._role is Role.SERVER)
         self._streams[stream_id] = stream
         self._flow.open(stream_id, now=asyncio.get_running_loop().time())
+        self._protocol.deliver(stream_id, stream.receive_data)
         self._wake()
         return stream

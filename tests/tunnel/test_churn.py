@@ -115,4 +115,5 @@ async def test_ten_thousand_calls_leave_nothing_behind() -> None:
             assert not exchange.protocol._promised_bytes
             assert not exchange.protocol._head_requests
             assert not exchange.protocol._data_path._inbound
+            assert not exchange.protocol._data_path._sinks
     assert sum(one.size_diff for one in grown if "/tunnel/" in str(one.traceback)) < 100_000

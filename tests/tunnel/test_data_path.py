@@ -84,12 +84,15 @@ def test_windows_for_receiving_are_true(steps: list[tuple[str, int]]) -> None:
             frame = client.data_to_send()
             if step == "h2":
                 server.receive_data(frame)
+                path.open_streams[stream_id].h2_received()
             elif size:
                 path.open_streams[stream_id].receive(size)
                 path.received(size)
             taken += size
         assert path.connection_window == client.outbound_flow_control_window
         assert path.connection_window == 65_535 - taken
+        window = client.local_flow_control_window(stream_id)
+        assert path.open_streams[stream_id].window_bytes == window
 
 
 def test_overrun_of_either_window_is_noticed() -> None:

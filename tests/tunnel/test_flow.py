@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tunnel.errors import WindowExceeded
 from tunnel.flow import (
     CONNECTION_WINDOW_BYTES,
     MAX_WINDOW_BYTES,
@@ -25,26 +24,33 @@ def small_flow(budget_bytes: int = SLOTS * START_WINDOW_BYTES) -> ReceiveFlow:
     return ReceiveFlow(budget_bytes=budget_bytes, max_streams=SLOTS)
 
 
+def taken(
+    flow: ReceiveFlow, stream_id: int, size: int, *, now: float, round_trip_s: float | None
+) -> int:
+    """Take bytes as a stream's owner does, and return the credit that the peer gets."""
+    if not flow.taken(stream_id, size):
+        return 0
+    return flow.credit(stream_id, now=now, round_trip_s=round_trip_s)
+
+
 def test_credit_comes_back_when_the_reader_takes() -> None:
-    """Not when bytes arrive; and not in crumbs."""
+    """But not in crumbs."""
     flow = small_flow()
     flow.open(1, now=0.0)
-    flow.arrived(1, START_WINDOW_BYTES)
-    assert flow.buffered_bytes == START_WINDOW_BYTES
     quarter = START_WINDOW_BYTES // 4
-    assert flow.taken(1, quarter - 1, now=9.0, round_trip_s=None) == 0
-    assert flow.taken(1, 1, now=9.0, round_trip_s=None) == quarter
-    assert flow.taken(1, 3 * quarter, now=9.0, round_trip_s=None) == 3 * quarter
-    assert flow.buffered_bytes == 0
+    assert taken(flow, 1, quarter - 1, now=9.0, round_trip_s=None) == 0
+    assert taken(flow, 1, 1, now=9.0, round_trip_s=None) == quarter
+    assert taken(flow, 1, 3 * quarter, now=9.0, round_trip_s=None) == 3 * quarter
 
 
-def test_sender_that_exceeds_its_window_is_found() -> None:
-    """A stuck reader costs its window and no byte more."""
+def test_nothing_is_asked_of_a_reader_that_takes_crumbs() -> None:
+    """Neither the time nor credit, until a quarter is owed; a closed stream is owed nothing."""
     flow = small_flow()
     flow.open(1, now=0.0)
-    flow.arrived(1, START_WINDOW_BYTES - 1)
-    with pytest.raises(WindowExceeded, match="2 bytes, 1 were granted"):
-        flow.arrived(1, 2)
+    assert not flow.taken(1, START_WINDOW_BYTES // 4 - 1)
+    assert flow.taken(1, 1)
+    flow.close(1)
+    assert not flow.taken(1, START_WINDOW_BYTES)
 
 
 def test_window_grows_while_it_is_the_limit() -> None:
@@ -54,9 +60,8 @@ def test_window_grows_while_it_is_the_limit() -> None:
     now, sizes = 0.0, []
     for _ in range(12):
         size = flow.window_bytes(1)
-        flow.arrived(1, size)
         now += 0.1
-        credit = flow.taken(1, size, now=now, round_trip_s=0.1)
+        credit = taken(flow, 1, size, now=now, round_trip_s=0.1)
         sizes.append(flow.window_bytes(1))
         assert credit == flow.window_bytes(1)
     assert sizes[:4] == [128 << 10, 256 << 10, 512 << 10, 1 << 20]
@@ -69,10 +74,9 @@ def test_slow_reader_keeps_a_small_window() -> None:
     flow.open(1, now=0.0)
     now = 0.0
     for _ in range(10):
-        flow.arrived(1, START_WINDOW_BYTES)
         for _ in range(4):
             now += 0.06
-            flow.taken(1, START_WINDOW_BYTES // 4, now=now, round_trip_s=0.1)
+            taken(flow, 1, START_WINDOW_BYTES // 4, now=now, round_trip_s=0.1)
     assert flow.window_bytes(1) == START_WINDOW_BYTES
 
 
@@ -80,8 +84,7 @@ def test_nothing_grows_before_the_first_round_trip() -> None:
     """No measure, no growth."""
     flow = ReceiveFlow(budget_bytes=64 << 20, max_streams=SLOTS)
     flow.open(1, now=0.0)
-    flow.arrived(1, START_WINDOW_BYTES)
-    flow.taken(1, START_WINDOW_BYTES, now=0.0, round_trip_s=None)
+    taken(flow, 1, START_WINDOW_BYTES, now=0.0, round_trip_s=None)
     assert flow.window_bytes(1) == START_WINDOW_BYTES
 
 
@@ -91,8 +94,7 @@ def test_growth_leaves_room_for_every_free_slot() -> None:
     flow.open(1, now=0.0)
     for _ in range(3):
         size = flow.window_bytes(1)
-        flow.arrived(1, size)
-        flow.taken(1, size, now=0.0, round_trip_s=1.0)
+        taken(flow, 1, size, now=0.0, round_trip_s=1.0)
     assert flow.window_bytes(1) == 2 * START_WINDOW_BYTES
     for stream_id in (3, 5, 7):
         flow.open(stream_id, now=0.0)
@@ -182,15 +184,13 @@ def test_budget_holds_whatever_happens(
             buffered.pop(stream_id, None)
         elif step == "arrive" and is_open:
             size = int(credit[stream_id] * share)
-            flow.arrived(stream_id, size)
             credit[stream_id] -= size
             buffered[stream_id] += size
         elif step == "take" and is_open:
             size = int(buffered[stream_id] * share)
-            credit[stream_id] += flow.taken(stream_id, size, now=now, round_trip_s=share)
+            credit[stream_id] += taken(flow, stream_id, size, now=now, round_trip_s=share)
             buffered[stream_id] -= size
         for each in credit:
             assert credit[each] + buffered[each] <= flow.window_bytes(each) <= MAX_WINDOW_BYTES
         free = SLOTS - len(credit)
         assert flow.granted_bytes + free * START_WINDOW_BYTES <= budget_bytes
-        assert flow.buffered_bytes == sum(buffered.values())

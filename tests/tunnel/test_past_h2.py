@@ -108,8 +108,9 @@ class End:
         path, streams = self.protocol._data_path, self.protocol._h2.streams
         open_ids = [number for number, stream in sorted(streams.items()) if not stream.closed]
         received = [
-            streams[number].inbound_flow_control_window
-            - (path.open_streams[number].bypassed if number in path.open_streams else 0)
+            path.open_streams[number].window_bytes
+            if number in path.open_streams
+            else streams[number].inbound_flow_control_window
             for number in open_ids
             # Nobody sends on the others any more.
             if streams[number].state_machine.state.name != "HALF_CLOSED_REMOTE"
