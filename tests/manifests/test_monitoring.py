@@ -162,7 +162,9 @@ def test_one_literal_says_where_the_runbooks_are(tmp_path: Path) -> None:
     """Every runbook_url follows it, and the dashboard is in a ConfigMap that Grafana loads."""
     shutil.copytree(FOLDER, tmp_path / "monitoring")
     file = tmp_path / "monitoring/kustomization.yaml"
-    file.write_text(file.read_text().replace("address=edgelet.invalid", "address=git.example/edgelet"))
+    file.write_text(
+        file.read_text().replace("address=edgelet.invalid", "address=git.example/edgelet")
+    )
     objects = {f"{item['kind']}/{item['metadata']['name']}": item for item in build(file.parent)}
     assert sorted(objects) == [
         "ClusterRole/edgelet-monitoring",
