@@ -14,6 +14,7 @@ from edge_runtime.pods.user_namespaces import UserNamespaces
 from edge_runtime.stats.cgroup_reader import CgroupReader
 from edge_runtime.stats.group_stats_reader import GroupStatsReader
 from edge_runtime.stats.machine_reader import MachineReader
+from edge_runtime.stats.mounted_volumes import MountedVolumes
 from edge_runtime.stats.network_reader import NetworkReader
 from edge_runtime.stats.node_reader import NodeReader
 from edge_runtime.stats.stats_collector import StatsCollector
@@ -73,6 +74,7 @@ def build_stats_collector(
             node_name=lambda: own_node.node.name if own_node.node else "",
         ),
         storage=StorageReader(runtime, folders=settings),
+        volumes=MountedVolumes(settings.pods_dir),
         pods=pods,
         status=status,
         paths=settings,

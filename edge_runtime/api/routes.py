@@ -93,7 +93,7 @@ def edge_routes(
         Route("/stats/summary", _BOTH, StatsHandler(figures).handle),
         Route("/metrics/resource", _GET, pod_metrics.handle_resource),
         Route("/metrics/cadvisor", _GET, pod_metrics.handle_cadvisor),
-        Route("/metrics", _GET, OwnMetricsHandler(metrics.registry).handle),
+        Route("/metrics", _GET, OwnMetricsHandler(metrics.registry, volumes=figures).handle),
         Route("/metrics/probes", _GET, OwnMetricsHandler(metrics.probes.registry).handle),
         Route("/healthz", _GET, health.handle_all),
         Route("/healthz/{check}", _GET, health.handle_one),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from edge_runtime.api.own_metrics import VolumeFigures
 from edge_runtime.api.request import JSON, ApiError, respond_bytes
 from edge_runtime.stats.stats_collector import StatsError
 from edge_runtime.stats.summary import summary
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from tunnel.stream import Stream
 
 
-class NodeFigures(Protocol):
+class NodeFigures(VolumeFigures, Protocol):
     """What is measured (stats/stats_collector.py); raises StatsError."""
 
     async def collect(self) -> NodeStats:

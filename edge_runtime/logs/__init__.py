@@ -9,7 +9,8 @@ log_chain.py   LogChain: the files of one log that are still to be read
 log_change.py  what inotify tells of a log's folder; pure
 log_watch.py   LogWatch: waits until a log changes
 log_reader.py  read_logs: a container's log as bytes, followed while it grows
-log_rotation.py  LogRotation: puts large log files aside, and drops the oldest
+log_rotation.py  LogRotation: puts large logs aside before they grow without end
+log_files.py   the files of one log: put aside, compressed, dropped
 node_log_folder.py  NodeLogFolder: the machine's own log folder
 journal.py     Journal: the machine's journal, as journalctl prints it
 termination_message.py  what a container said last: its message, or the end of its log

@@ -11,17 +11,14 @@ Source: kubernetes pkg/kubelet/logs/container_log_manager.go.
 from __future__ import annotations
 
 import asyncio
-import gzip
 import logging
-import os
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.logs.log_folder import COMPRESSED_SUFFIX, TEMPORARY_SUFFIX
+from edge_runtime.logs.descriptor import LogReadError
+from edge_runtime.logs.log_files import give_back, log_size_bytes, make_room, put_aside
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.runtime.errors import RuntimeServiceError
 
@@ -32,7 +29,6 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_status import ContainerStatus
 
 _TIMESTAMP = "%Y%m%d-%H%M%S"
-_COPY_BYTES = 1 << 20
 
 logger = logging.getLogger(__name__)
 
@@ -100,76 +96,31 @@ class LogRotation:
                 continue
             try:
                 await self._rotate_if_large(container)
-            except (OSError, RuntimeServiceError) as exc:
+            except (OSError, LogReadError, RuntimeServiceError) as exc:
                 extra = {"path": container.log_path, "error": str(exc)}
                 logger.warning("a log cannot be rotated", extra=extra)
 
     async def _rotate_if_large(self, container: ContainerStatus) -> None:
         path = Path(container.log_path)
-        try:
-            size_bytes = (await asyncio.to_thread(path.lstat)).st_size
-        except FileNotFoundError:
+        size_bytes = await asyncio.to_thread(log_size_bytes, path)
+        if size_bytes is None:
             # A rotation was cut off between its two steps, or somebody removed the file.
             await self._runtime.reopen_container_log(container.id)
             return
         if size_bytes < self._policy.max_bytes:
             return
-        newest = await asyncio.to_thread(_make_room, path, self._policy.max_files)
+        newest = await asyncio.to_thread(make_room, path, max_files=self._policy.max_files)
         await self._put_aside(container, path, newest)
 
     async def _put_aside(self, container: ContainerStatus, path: Path, newest: str) -> None:
-        aside = path.with_name(_next_name(path.name, self._now(), newest))
-        await asyncio.to_thread(path.rename, aside)
+        name = _next_name(path.name, self._now(), newest)
+        await asyncio.to_thread(put_aside, path, name=name)
         try:
             await self._runtime.reopen_container_log(container.id)
         except BaseException:
-            _give_back(aside, path)
+            # The runtime still writes to that file, unless it made a new one after all.
+            give_back(path, name=name)
             raise
-
-
-def rotated_logs(path: Path) -> list[Path]:
-    """Return what was put aside of a log and is whole, oldest first; blocks.
-
-    Raises:
-        OSError: The folder cannot be read.
-    """
-    return _split(path)[0]
-
-
-def remove_log_files(path: Path) -> None:
-    """Remove a log and all that was put aside of it; blocks.
-
-    Raises:
-        OSError: One is there and cannot be removed.
-    """
-    for each in (*_siblings(path), path):
-        each.unlink(missing_ok=True)
-
-
-def _give_back(aside: Path, path: Path) -> None:
-    """Undo a rename: the runtime still writes to that file, unless it made a new one after all."""
-    if not path.exists():
-        aside.rename(path)
-
-
-def _siblings(path: Path) -> list[Path]:
-    prefix = f"{path.name}."
-    with suppress(FileNotFoundError):
-        return sorted(each for each in path.parent.iterdir() if each.name.startswith(prefix))
-    return []
-
-
-def _split(path: Path) -> tuple[list[Path], list[Path]]:
-    """Return the whole files, and what a rotation that was cut off left behind."""
-    found = _siblings(path)
-    names = {each.name for each in found}
-    whole = [
-        each
-        for each in found
-        if each.suffix == COMPRESSED_SUFFIX
-        or (each.suffix != TEMPORARY_SUFFIX and each.name + COMPRESSED_SUFFIX not in names)
-    ]
-    return whole, [each for each in found if each not in whole]
 
 
 def _next_name(log: str, now: datetime, newest: str) -> str:
@@ -183,37 +134,3 @@ def _next_name(log: str, now: datetime, newest: str) -> str:
         # Of somebody else's making: it stands where its name puts it.
         return name
     return f"{log}.{(last + timedelta(seconds=1)).strftime(_TIMESTAMP)}"
-
-
-def _make_room(path: Path, max_files: int) -> str:
-    """Remove the oldest files and compress the others; blocks for as long as gzip takes.
-
-    Returns:
-        The name of the newest file that was put aside, without ``.gz``; "" for none.
-    """
-    whole, leftovers = _split(path)
-    for each in leftovers:
-        each.unlink(missing_ok=True)
-    # With the file that is put aside now and the one that comes, so many may stay.
-    kept = max(max_files - 2, 0)
-    surplus = len(whole) - kept
-    for each in whole[: max(surplus, 0)]:
-        each.unlink(missing_ok=True)
-    for each in whole[max(surplus, 0) :]:
-        if each.suffix != COMPRESSED_SUFFIX:
-            _compress(each)
-    return whole[-1].name.removesuffix(COMPRESSED_SUFFIX) if whole else ""
-
-
-def _compress(path: Path) -> None:
-    temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
-    mode = path.stat().st_mode & 0o777
-    try:
-        with path.open("rb") as source:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-            with open(descriptor, "wb") as raw, gzip.GzipFile("", "wb", fileobj=raw) as target:
-                shutil.copyfileobj(source, target, _COPY_BYTES)
-        temporary.rename(path.with_name(path.name + COMPRESSED_SUFFIX))
-    finally:
-        temporary.unlink(missing_ok=True)
-    path.unlink()

@@ -151,6 +151,7 @@ class PodFigures:
         created_at_ns: When the runtime made its newest sandbox.
         group: Its control group's path.
         sandbox_group: That of the sandbox, whose processes are in the pod's network.
+        claims: Names of the claims that its volumes are, by the volume's name.
         processes: In all its containers.
         ephemeral_storage: All that goes with the pod.
     """
@@ -163,6 +164,7 @@ class PodFigures:
     sandbox_id: SandboxID
     sandbox_group: str
     containers: tuple[ContainerFigures, ...] = ()
+    claims: Mapping[str, str] = field(default_factory=dict)
     use: GroupStats = field(default_factory=GroupStats)
     network: NetworkStats | None = None
     processes: int | None = None

@@ -90,6 +90,18 @@ def pod_volumes(pod: Pod) -> tuple[Volume, ...]:
     return tuple(Volume(each) for each in pod.spec.get("volumes") or ())
 
 
+def claim_name(pod: Pod, volume: Volume) -> str | None:
+    """Return the name of the claim that a volume is, None for one that is none.
+
+    Source: kubernetes staging/src/k8s.io/component-helpers/storage/ephemeral ``VolumeClaimName``.
+    """
+    if volume.kind == "ephemeral":
+        return f"{pod.name}-{volume.name}"
+    if volume.kind == "persistentVolumeClaim":
+        return str(volume.source.get("claimName") or "")
+    return None
+
+
 def used_volumes(pod: Pod) -> tuple[Volume, ...]:
     """Return those of the pod's volumes that a container mounts: nothing waits for the others.
 

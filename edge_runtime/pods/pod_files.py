@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_runtime.logs.log_rotation import remove_log_files
+from edge_runtime.logs.log_files import remove_log_files
 from edge_runtime.logs.termination_message import message_path
 from edge_runtime.objects.pod import PodUID
 from edge_runtime.runtime.cri_config import container_log_path

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 from edge_runtime.stats.metric_family import Family, render_families, render_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from edge_runtime.objects.node_stats import (
         ContainerFigures,
         GroupStats,
@@ -80,7 +82,7 @@ def cadvisor_metrics(stats: NodeStats | None, details: NodeDetails | None) -> by
         stats: None when figures could not be read: then only that is told.
         details: As ``stats``.
     """
-    page = _Page()
+    page = _Page({} if details is None else details.disk_names)
     if stats is None or details is None:
         page.add("container_scrape_error", "", 1)
         return page.render()
@@ -108,7 +110,8 @@ class _Row:
 
 
 class _Page:
-    def __init__(self) -> None:
+    def __init__(self, disk_names: Mapping[tuple[int, int], str]) -> None:
+        self._disk_names = disk_names
         self._families = {name: Family(name, kind, text) for name, kind, text in _FAMILIES}
 
     def add(self, name: str, labels: str, value: float, *, at_ns: int | None = None) -> None:
@@ -215,14 +218,17 @@ class _Page:
             self.add("container_memory_failures_total", labels, value, at_ns=at_ns)
 
     def _add_disk(self, row: _Row, disk: DiskCounters, at_ns: int) -> None:
-        labels = row.with_label("device", f"{disk.major}:{disk.minor}")
-        for name, value in (
+        name = self._disk_names.get((disk.major, disk.minor))
+        # Dashboards pick disks by their names (device=~"(/dev/)?(sd.+|vd.+|nvme.+)").
+        device = f"/dev/{name}" if name else f"{disk.major}:{disk.minor}"
+        labels = row.with_label("device", device)
+        for family, value in (
             ("container_fs_reads_bytes_total", disk.read_bytes),
             ("container_fs_reads_total", disk.reads),
             ("container_fs_writes_bytes_total", disk.write_bytes),
             ("container_fs_writes_total", disk.writes),
         ):
-            self.add(name, labels, value, at_ns=at_ns)
+            self.add(family, labels, value, at_ns=at_ns)
 
     def _add_network(self, row: _Row, network: NetworkStats | None) -> None:
         if network is None:

@@ -189,8 +189,12 @@ class CgroupReader:
             if exc.errno in _GONE or exc.errno == _NOT_COUNTED:
                 return None
             raise
+        text = b""
         try:
-            return os.read(descriptor, _MAX_FILE_BYTES).decode(errors="replace")
+            # The kernel hands out lists a page at a time, as that of a group's processes.
+            while len(text) < _MAX_FILE_BYTES and (data := os.read(descriptor, _MAX_FILE_BYTES)):
+                text += data
+            return text.decode(errors="replace")
         except OSError as exc:
             if exc.errno in _GONE or exc.errno == _NOT_COUNTED:
                 return None

@@ -6,6 +6,7 @@ pkg/kubelet/util/boot_time_util_linux.go, pkg/kubelet/stats/pidlimit/pidlimit_li
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,10 +42,14 @@ class MachineReader:
 
     Args:
         proc: The kernel's process filesystem.
+        block_devices: Where it names block devices by their numbers.
     """
 
-    def __init__(self, proc: Path = Path("/proc")) -> None:
+    def __init__(
+        self, proc: Path = Path("/proc"), *, block_devices: Path = Path("/sys/dev/block")
+    ) -> None:
         self._proc = proc
+        self._block_devices = block_devices
 
     def boot_time_ns(self) -> int:
         """Return when the machine booted.
@@ -88,6 +93,15 @@ class MachineReader:
         except OSError:
             # Not built in, or switched off (psi=0): then there is nothing to tell.
             return None
+
+    def disk_name(self, *, major: int, minor: int) -> str | None:
+        """Return a block device's name below ``/dev``, None for one that is gone."""
+        try:
+            target = os.readlink(self._block_devices / f"{major}:{minor}")
+        except OSError:
+            return None
+        # The kernel writes "!" for a slash within a name (cciss!c0d0).
+        return os.path.basename(target).replace("!", "/")
 
     def tasks(self) -> MachineTasks:
         """Return how many processes and threads there are.

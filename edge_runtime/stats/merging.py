@@ -6,7 +6,10 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_runtime.objects.node_stats import NodeStats, NodeStorage
+    from collections.abc import Mapping
+
+    from edge_runtime.objects.node_stats import NodeStats, NodeStorage, VolumeStats
+    from edge_runtime.objects.pod import PodUID
     from edge_runtime.stats.node_details import NodeDetails
 
 
@@ -19,6 +22,15 @@ def with_details(stats: NodeStats, details: NodeDetails) -> NodeStats:
         for pod in stats.pods
     )
     return dataclasses.replace(stats, network=details.network, tasks=details.tasks, pods=pods)
+
+
+def with_volumes(stats: NodeStats, volumes: Mapping[PodUID, tuple[VolumeStats, ...]]) -> NodeStats:
+    """Add volumes to those that pods have already."""
+    pods = tuple(
+        dataclasses.replace(pod, volumes=pod.volumes + volumes.get(pod.uid, ()))
+        for pod in stats.pods
+    )
+    return dataclasses.replace(stats, pods=pods)
 
 
 def with_storage(stats: NodeStats, storage: NodeStorage) -> NodeStats:

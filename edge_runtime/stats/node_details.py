@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class NodeDetails:
 
     Attributes:
         cpus: Processors.
+        disk_names: Of block devices by major and minor number, as below ``/dev``; those that the
+            kernel does not name are missing.
     """
 
     cpus: int
@@ -66,3 +68,4 @@ class NodeDetails:
     network: NetworkStats | None
     tasks: TaskCounts
     pods: Mapping[PodUID, PodDetails]
+    disk_names: Mapping[tuple[int, int], str] = field(default_factory=dict)

@@ -86,13 +86,15 @@ class NodeReader:
             OSError: The kernel refuses.
         """
         tasks, memory = self._machine.tasks(), self._machine.memory()
+        found = {pod.uid: self._details_of_pod(pod) for pod in pods}
         return NodeDetails(
             cpus=os.cpu_count() or 1,
             memory_bytes=memory.total_bytes,
             swap_bytes=memory.swap_total_bytes,
             network=self._networks.read(),
             tasks=TaskCounts(timestamp_ns=time.time_ns(), running=tasks.running, limit=tasks.limit),
-            pods={pod.uid: self._details_of_pod(pod) for pod in pods},
+            pods=found,
+            disk_names=self._disk_names(found.values()),
         )
 
     def _use_of_pod(self, pod: PodFigures) -> PodFigures:
@@ -124,6 +126,12 @@ class NodeReader:
             processes=len(cgroups.processes(group)),
             tasks=cgroups.tasks(group),
         )
+
+    def _disk_names(self, pods: Iterable[PodDetails]) -> dict[tuple[int, int], str]:
+        containers = (each for pod in pods for each in pod.containers.values())
+        numbers = {(disk.major, disk.minor) for each in containers for disk in each.disks}
+        names = {each: self._machine.disk_name(major=each[0], minor=each[1]) for each in numbers}
+        return {each: name for each, name in names.items() if name is not None}
 
     def _network(self, pod: PodFigures) -> NetworkStats | None:
         for pid in self._cgroups.processes(pod.sandbox_group)[:1]:

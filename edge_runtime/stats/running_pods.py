@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from edge_runtime.objects.node_stats import ContainerFigures, PodFigures
 from edge_runtime.objects.qos import QOSClass, compute_qos_class
 from edge_runtime.objects.runtime_status import ContainerState
+from edge_runtime.objects.volume import claim_name, pod_volumes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -53,6 +54,11 @@ def running_pods(
                 group=parent,
                 sandbox_group=paths.container_cgroup(parent, sandbox.id),
                 sandbox_id=sandbox.id,
+                claims={
+                    volume.name: name
+                    for volume in pod_volumes(pod)
+                    if (name := claim_name(pod, volume)) is not None
+                },
                 containers=tuple(
                     ContainerFigures(
                         id=each.id,

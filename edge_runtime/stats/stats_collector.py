@@ -1,8 +1,8 @@
 """StatsCollector: reads what machine, pods and containers use, once for all who ask.
 
 Nothing is read unless somebody asks, and what was read stays good for some seconds, as between two
-rounds of a kubelet's housekeeping. The kernel's files are read by one thread and pods' folders by
-another: a kernel or a disk that hangs holds up figures and nothing else, and no more threads.
+rounds of a kubelet's housekeeping. The kernel's files are read by one thread, pods' folders by
+another, mounted volumes by a third: a kernel or a disk that hangs holds up its figures alone.
 """
 
 from __future__ import annotations
@@ -13,15 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from edge_runtime.runtime.errors import RuntimeServiceError
-from edge_runtime.stats.merging import with_details, with_storage
+from edge_runtime.stats.merging import with_details, with_storage, with_volumes
 from edge_runtime.stats.running_pods import CgroupPaths, running_pods
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from edge_runtime.objects.node_stats import NodeStats, NodeStorage, PodFigures
+    from edge_runtime.objects.node_stats import NodeStats, NodeStorage, PodFigures, VolumeStats
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
+    from edge_runtime.stats.mounted_volumes import MountedVolumes
     from edge_runtime.stats.node_details import NodeDetails
     from edge_runtime.stats.node_reader import NodeReader
     from edge_runtime.stats.storage_reader import StorageReader
@@ -68,6 +69,7 @@ class StatsCollector:
         *,
         node: NodeReader,
         storage: StorageReader,
+        volumes: MountedVolumes,
         pods: Callable[[], Iterable[Pod]],
         status: Callable[[PodUID], PodRuntimeStatus],
         paths: CgroupPaths,
@@ -79,7 +81,8 @@ class StatsCollector:
 
         Args:
             node: Reads the kernel's files.
-            storage: Reads filesystems.
+            storage: Reads the machine's own filesystems.
+            volumes: Asks those that volumes are mounted from.
             pods: Returns the pods that are known.
             status: Returns what the runtime has of a pod.
             paths: Where the pods' control groups are.
@@ -89,14 +92,19 @@ class StatsCollector:
         """
         self._node = node
         self._storage = storage
+        self._mounted = volumes
         self._pods = pods
         self._status = status
         self._paths = paths
         self._use = _Cached["NodeStats"](max_age_s=max_age_s, monotonic=monotonic)
         self._details = _Cached["NodeDetails"](max_age_s=max_age_s, monotonic=monotonic)
         self._disks = _Cached["NodeStorage"](max_age_s=storage_max_age_s, monotonic=monotonic)
+        self._volumes = _Cached["Mapping[PodUID, tuple[VolumeStats, ...]]"](
+            max_age_s=storage_max_age_s, monotonic=monotonic
+        )
         self._kernel_thread = ThreadPoolExecutor(1, thread_name_prefix="stats")
         self._disk_thread = ThreadPoolExecutor(1, thread_name_prefix="stats-disks")
+        self._volume_thread = ThreadPoolExecutor(1, thread_name_prefix="stats-volumes")
 
     async def collect(self) -> NodeStats:
         """Return processors, memory and swap of all, at most ``max_age_s`` old.
@@ -129,16 +137,36 @@ class StatsCollector:
         """
         stats, details = await self.collect_detailed()
         storage = await self._disks.get(lambda: self._read_storage(stats.pods))
-        return with_storage(with_details(stats, details), storage)
+        found = with_storage(with_details(stats, details), storage)
+        return with_volumes(found, await self.collect_volumes())
+
+    async def collect_volumes(self) -> Mapping[PodUID, tuple[VolumeStats, ...]]:
+        """Return the volumes that are mounted from elsewhere, at most ``storage_max_age_s`` old.
+
+        One that does not answer is left out. Cancelling is safe.
+
+        Raises:
+            StatsError: They could not be asked.
+        """
+        return await self._volumes.get(self._read_volumes)
 
     def close(self) -> None:
         """Let the threads go."""
-        for thread in (self._kernel_thread, self._disk_thread):
+        for thread in (self._kernel_thread, self._disk_thread, self._volume_thread):
             thread.shutdown(wait=False, cancel_futures=True)
 
     async def _read_use(self) -> NodeStats:
-        pods = running_pods(self._pods(), status=self._status, paths=self._paths)
+        pods = self._running_pods()
         return await _within(self._kernel_thread, lambda: self._node.use(pods), timeout_s=TIMEOUT_S)
+
+    def _running_pods(self) -> list[PodFigures]:
+        return running_pods(self._pods(), status=self._status, paths=self._paths)
+
+    async def _read_volumes(self) -> Mapping[PodUID, tuple[VolumeStats, ...]]:
+        pods = self._running_pods()
+        return await _within(
+            self._volume_thread, lambda: self._mounted.read(pods), timeout_s=TIMEOUT_S
+        )
 
     async def _read_details(self, pods: Iterable[PodFigures]) -> NodeDetails:
         return await _within(

@@ -10,8 +10,7 @@ pkg/volume/util/fs/fs.go ``DiskUsage``.
 
 from __future__ import annotations
 
-import os
-import time
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -23,6 +22,8 @@ from edge_runtime.objects.node_stats import (
     VolumeStats,
 )
 from edge_runtime.stats.disk_use import disk_use
+from edge_runtime.stats.filesystem_space import filesystem_space, folders_in
+from edge_runtime.stats.mounted_volumes import MOUNTED_PLUGINS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 # Kinds of volumes that lie on the disk of the root folder, and go with their pod.
 _EPHEMERAL = frozenset({"kubernetes.io~empty-dir", "kubernetes.io~configmap"})
 _HOSTS_FILE = "etc-hosts"
+
+logger = logging.getLogger(__name__)
 
 
 class StorageRuntime(Protocol):
@@ -102,13 +105,14 @@ class StorageReader:
         )
 
     def read(self, pods: Iterable[PodFigures], runtime: RuntimeStorage) -> NodeStorage:
-        """Look into the pods' folders; blocks on their filesystems.
+        """Look into the pods' folders; blocks on the machine's own filesystems.
+
+        Volumes that are mounted from elsewhere are left out (mounted_volumes.py).
 
         Raises:
             OSError: A folder cannot be read.
         """
-        now_ns = time.time_ns()
-        root = _space(self._folders.pods_dir.parent, now_ns)
+        root = filesystem_space(self._folders.pods_dir.parent)
         layers = _LayerSpace(runtime.layers)
         return NodeStorage(
             root=root,
@@ -169,22 +173,23 @@ def _runtime_filesystem(usage: FilesystemUsage | None) -> FilesystemStats | None
 
 
 def _volumes(folder: Path) -> Iterable[tuple[str, str, DiskUse, FilesystemStats]]:
-    """Yield plugin, name, use and space of each volume; what is removed meanwhile is left out."""
-    for plugin in _folders_in(folder):
-        for name in _folders_in(folder / plugin):
+    """Yield plugin, name, use and space of what goes with the pod.
+
+    What is removed meanwhile is left out, and so is what cannot be read: it is one pod's matter.
+    """
+    for plugin in sorted(set(folders_in(folder)).difference(MOUNTED_PLUGINS)):
+        for name in folders_in(folder / plugin):
             path = folder / plugin / name
-            space = _space_if_there(os.fspath(path), time.time_ns())
-            if space is not None:
+            try:
                 # The volume's own folder is part of it.
-                yield plugin, name, disk_use(path) + _file_use(path), space
-
-
-def _folders_in(folder: Path) -> list[str]:
-    try:
-        with os.scandir(folder) as entries:
-            return sorted(each.name for each in entries if each.is_dir(follow_symlinks=False))
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+                found = disk_use(path) + _file_use(path), filesystem_space(path)
+            except FileNotFoundError:
+                continue
+            except OSError as exc:
+                extra = {"path": str(path), "reason": str(exc)}
+                logger.warning("the use of a volume is not known", extra=extra)
+                continue
+            yield plugin, name, *found
 
 
 def _file_use(path: Path) -> DiskUse:
@@ -210,21 +215,8 @@ def _with_use(space: FilesystemStats, use: DiskUse) -> FilesystemStats:
     )
 
 
-def _space_if_there(path: str, now_ns: int) -> FilesystemStats | None:
+def _space_if_there(path: str, timestamp_ns: int) -> FilesystemStats | None:
     try:
-        return _space(path, now_ns)
+        return filesystem_space(path, timestamp_ns=timestamp_ns)
     except FileNotFoundError:
         return None
-
-
-def _space(path: str | Path, now_ns: int) -> FilesystemStats:
-    found = os.statvfs(path)
-    return FilesystemStats(
-        timestamp_ns=now_ns,
-        available_bytes=found.f_bavail * found.f_frsize,
-        capacity_bytes=found.f_blocks * found.f_frsize,
-        used_bytes=(found.f_blocks - found.f_bfree) * found.f_frsize,
-        inodes_free=found.f_ffree,
-        inodes=found.f_files,
-        inodes_used=found.f_files - found.f_ffree,
-    )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from edge_runtime.objects.node_selector import matches_terms
+from edge_runtime.objects.volume import claim_name
 from edge_runtime.volumes.persistent_source import PersistentSource
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.unsupported import refuse
@@ -73,7 +74,7 @@ class PersistentClaimPlugin:
             VolumeError: It is bound to none, or to one that is not to be had here.
             OSError: The machine refuses.
         """
-        name = claim_name(pod, volume)
+        name = claim_name(pod, volume) or ""
         try:
             claim = await self._claim(pod, volume, name)
             found = await self._bound(claim)
@@ -153,16 +154,6 @@ class PersistentClaimPlugin:
             raise VolumeError("the cloud has not told of this Node yet")
         if not matches_terms(required, node):
             raise VolumeError("no matching NodeSelectorTerms")
-
-
-def claim_name(pod: Pod, volume: Volume) -> str:
-    """Return the name of the claim that a volume is.
-
-    Source: kubernetes staging/src/k8s.io/component-helpers/storage/ephemeral ``VolumeClaimName``.
-    """
-    if volume.kind == "ephemeral":
-        return f"{pod.name}-{volume.name}"
-    return str(volume.source.get("claimName") or "")
 
 
 def source_of(volume: Json) -> tuple[str, Json]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import tempfile
 from pathlib import Path
@@ -311,6 +313,48 @@ def test_persistent_volumes_outlive_their_pods(
     finally:
         kubectl.ok("delete", "pod", "--all", "--timeout=60s", timeout_s=75)
         kubectl.ok("delete", "pvc,pv", name, "--ignore-not-found", "--timeout=60s", timeout_s=75)
+
+
+def test_how_full_a_claim_is_can_be_asked(cluster: Cluster, kubectl: Kubectl, folder: Path) -> None:
+    """Of the Summary and of Prometheus, as of a kubelet: its filesystem's own figures."""
+    objects = persistent(
+        "full", kubectl.namespace, {"local": {"path": str(folder)}}, site=cluster.site
+    )
+    volumes: dict[str, Json] = {"data": {"persistentVolumeClaim": {"claimName": "full"}}}
+    claim = {"name": "full", "namespace": kubectl.namespace}
+    node = f"/api/v1/nodes/{cluster.site}/proxy"
+    series = (
+        f'kubelet_volume_stats_capacity_bytes{{namespace="{kubectl.namespace}",'
+        'persistentvolumeclaim="full"} '
+    )
+
+    def told() -> Json:
+        summary = json.loads(kubectl.ok("get", "--raw", f"{node}/stats/summary"))
+        found = [volume for one in summary["pods"] for volume in one.get("volume", ())]
+        (mine,) = (volume for volume in found if volume.get("pvcRef") == claim)
+        lines = kubectl.ok("get", "--raw", f"{node}/metrics").splitlines()
+        (line,) = (line for line in lines if line.startswith(series))
+        assert float(line.removeprefix(series)) == mine["capacityBytes"]
+        return dict(mine)
+
+    def is_told() -> Json:
+        try:
+            return told()
+        except ValueError as exc:
+            raise AssertionError("the claim is not told of") from exc
+
+    try:
+        runs(kubectl, *objects, pod_with(cluster, "full", volumes))
+        # Figures of volumes are up to half a minute old.
+        mine = eventually(is_told, what="the claim is told of", timeout_s=60, every_s=2)
+        space = os.statvfs(folder)
+        assert mine["name"] == "data"
+        assert mine["capacityBytes"] == space.f_blocks * space.f_frsize
+        assert mine["inodes"] == space.f_files
+        assert abs(mine["availableBytes"] - space.f_bavail * space.f_frsize) < 512 * MIB
+    finally:
+        kubectl.ok("delete", "pod", "full", "--ignore-not-found", "--timeout=60s", timeout_s=75)
+        kubectl.ok("delete", "pvc,pv", "full", "--ignore-not-found", "--timeout=60s", timeout_s=75)
 
 
 def test_a_local_volume_of_another_node_is_not_mounted(

@@ -55,7 +55,7 @@ def test_every_alert_leads_to_its_runbook(name: str) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
     assert set(rule["annotations"]) == {"summary", "description", "runbook_url"}
     url = rule["annotations"]["runbook_url"]
-    assert url == f"https://edgelet.dev/docs/runbooks/{name}.md"
+    assert url == f"https://edgelet.invalid/docs/runbooks/{name}.md"
     text = (RUNBOOKS / f"{name}.md").read_text()
     assert text.startswith(f"# {name}\n")
     assert [line for line in text.splitlines() if line.startswith("## ")] == list(SECTIONS)
@@ -162,7 +162,9 @@ def test_one_literal_says_where_the_runbooks_are(tmp_path: Path) -> None:
     """Every runbook_url follows it, and the dashboard is in a ConfigMap that Grafana loads."""
     shutil.copytree(FOLDER, tmp_path / "monitoring")
     file = tmp_path / "monitoring/kustomization.yaml"
-    file.write_text(file.read_text().replace("address=edgelet.dev", "address=git.example/edgelet"))
+    file.write_text(
+        file.read_text().replace("address=edgelet.invalid", "address=git.example/edgelet")
+    )
     objects = {f"{item['kind']}/{item['metadata']['name']}": item for item in build(file.parent)}
     assert sorted(objects) == [
         "ClusterRole/edgelet-monitoring",

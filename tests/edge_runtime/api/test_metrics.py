@@ -13,9 +13,11 @@ from tests.fakes.edge_api import edge_api
 from tests.fakes.tunnel_pair import tunnel_pair
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from edge_runtime.objects.node_stats import NodeStats
+    from edge_runtime.objects.node_stats import NodeStats, VolumeStats
+    from edge_runtime.objects.pod import PodUID
     from edge_runtime.stats.node_details import NodeDetails
 
 
@@ -27,6 +29,9 @@ class _Broken:
         raise StatsError("nothing was told within 8 s")
 
     async def collect_all(self) -> NodeStats:
+        raise StatsError("nothing was told within 8 s")
+
+    async def collect_volumes(self) -> Mapping[PodUID, tuple[VolumeStats, ...]]:
         raise StatsError("nothing was told within 8 s")
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import logging
+import os
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from edge_runtime.logs.log_rotation import (
-    LogRotation,
-    LogRotationPolicy,
-    remove_log_files,
-    rotated_logs,
-)
+from edge_runtime.logs.log_rotation import LogRotation, LogRotationPolicy
 from edge_runtime.objects.container import ContainerID
 from edge_runtime.objects.pod import SandboxID
 from edge_runtime.objects.runtime_status import ContainerState, ContainerStatus
@@ -90,7 +87,6 @@ async def test_newest_stays_as_it_is_and_older_ones_are_compressed(tmp_path: Pat
     ]
     assert gzip.decompress((tmp_path / "0.log.20260102-030425.gz").read_bytes()) == b"2" * 10
     assert (tmp_path / "0.log.20260102-030435").read_text() == "3" * 10
-    assert [each.name for each in rotated_logs(logs.path)] == logs.names()[1:]
 
 
 async def test_two_files_are_the_least(tmp_path: Path) -> None:
@@ -136,20 +132,8 @@ async def test_leftovers_of_a_cut_off_rotation_go(tmp_path: Path) -> None:
     logs = Logs(tmp_path)
     for name in ("0.log.1.tmp", "0.log.20260101-000000", "0.log.20260101-000000.gz"):
         (tmp_path / name).write_bytes(gzip.compress(b"old"))
-    assert [each.name for each in rotated_logs(logs.path)] == ["0.log.20260101-000000.gz"]
     await logs.rotate("x" * 10)
     assert logs.names() == ["0.log", "0.log.20260101-000000.gz", "0.log.20260102-030405"]
-
-
-async def test_whole_log_is_removed(tmp_path: Path) -> None:
-    """With all that was put aside, and nobody else's."""
-    logs = Logs(tmp_path)
-    (tmp_path / "10.log").touch()
-    for _ in range(3):
-        await logs.rotate("x" * 10)
-    remove_log_files(logs.path)
-    assert logs.names() == ["10.log"]
-    remove_log_files(tmp_path / "none" / "0.log")
 
 
 async def test_names_stay_in_order_when_the_clock_is_set_back(tmp_path: Path) -> None:
@@ -158,9 +142,41 @@ async def test_names_stay_in_order_when_the_clock_is_set_back(tmp_path: Path) ->
     for text in ("1" * 10, "2" * 10, "3" * 10):
         await logs.rotate(text)
         logs.now -= timedelta(seconds=15)
-    assert [each.name for each in rotated_logs(logs.path)] == [
+    assert logs.names() == [
+        "0.log",
         "0.log.20260102-030405.gz",
         "0.log.20260102-030406.gz",
         "0.log.20260102-030407",
     ]
-    assert rotated_logs(logs.path)[-1].read_text() == "3" * 10
+    assert (tmp_path / "0.log.20260102-030407").read_text() == "3" * 10
+
+
+async def test_a_pipe_among_the_files_stops_no_rotation(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever reads one waits for ever, and with it the logs of all other containers."""
+    logs = Logs(tmp_path)
+    os.mkfifo(tmp_path / "0.log.20260101-000000")
+    async with asyncio.timeout(10):
+        await logs.rotate("1" * 10)
+        assert logs.names() == ["0.log", "0.log.20260101-000000", "0.log.20260102-030405"]
+        await logs.rotate("2" * 10)
+    assert logs.names() == ["0.log", "0.log.20260102-030405.gz", "0.log.20260102-030415"]
+    assert "a log is not compressed" in caplog.text
+
+
+async def test_a_folder_that_became_a_link_is_not_rotated(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither renamed nor removed: it is somebody else's."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (tmp_path / "c").symlink_to(elsewhere)
+    logs = Logs(tmp_path / "c")
+    for name in ("0.log", "0.log.1", "0.log.2", "0.log.3"):
+        (elsewhere / name).write_text("x" * 10)
+    await logs.rotation.rotate_all()
+    assert sorted(each.name for each in elsewhere.iterdir()) == logs.names()
+    assert len(logs.names()) == 4
+    assert logs.reopened == 0
+    assert "a log cannot be rotated" in caplog.text

@@ -36,7 +36,10 @@ _COUNTED = ContainerDetails(
     cpu=CpuCounters(usage_ns=5 * S, periods=10, throttled_periods=4, throttled_ns=S // 2),
     limits=CpuLimits(shares=204, period_us=100_000, quota_us=20_000),
     memory=_MEMORY,
-    disks=(DiskCounters(major=8, minor=1, read_bytes=512, reads=1),),
+    disks=(
+        DiskCounters(major=8, minor=0, read_bytes=512, reads=1),
+        DiskCounters(major=252, minor=7, read_bytes=1024, reads=2),
+    ),
     processes=3,
     tasks=5,
 )
@@ -57,6 +60,7 @@ def _details(**containers: ContainerDetails) -> NodeDetails:
                 containers={ContainerID(f"id-{name}"): each for name, each in containers.items()},
             )
         },
+        disk_names={(8, 0): "sda"},
     )
 
 
@@ -88,8 +92,10 @@ def test_a_container_has_the_labels_that_dashboards_join_on() -> None:
     assert _samples(page, "container_oom_events_total") == [(labels, 2.0)]
     assert _samples(page, "container_spec_cpu_quota") == [(labels, 20_000.0)]
     assert _samples(page, "container_spec_memory_limit_bytes") == [(labels, float(1 << 20))]
+    # "252:7" is of a device that is gone.
     assert _samples(page, "container_fs_reads_bytes_total") == [
-        ({**labels, "device": "8:1"}, 512.0)
+        ({**labels, "device": "/dev/sda"}, 512.0),
+        ({**labels, "device": "252:7"}, 1024.0),
     ]
     assert (
         {**labels, "failure_type": "pgmajfault", "scope": "container"},

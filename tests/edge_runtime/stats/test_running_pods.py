@@ -77,6 +77,19 @@ def test_only_running_containers_are_measured_the_newest_of_each_name() -> None:
     assert [(each.id, each.group) for each in found.containers] == [("2", "/BestEffort/podu/2")]
 
 
+def test_volumes_that_are_claims_are_known_by_their_claims() -> None:
+    """Also those that are made with the pod."""
+    volumes = [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "disk"}},
+        {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}},
+        {"name": "cache", "emptyDir": {}},
+    ]
+    pod = Pod({**_POD.raw, "spec": {**_POD.spec, "volumes": volumes}})
+    status = _status(_container("1", "c", ContainerState.RUNNING, at_ns=1))
+    (found,) = running_pods([pod], status=lambda _: status, paths=_Paths())
+    assert found.claims == {"data": "disk", "scratch": "p-scratch"}
+
+
 def test_a_pod_without_a_running_container_is_left_out() -> None:
     """As with a kubelet."""
     ended = _status(_container("1", "c", ContainerState.EXITED, at_ns=7))

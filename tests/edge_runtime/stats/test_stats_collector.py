@@ -22,6 +22,7 @@ from edge_runtime.runtime.errors import Unavailable
 from edge_runtime.stats.cgroup_reader import CgroupReader
 from edge_runtime.stats.group_stats_reader import GroupStatsReader
 from edge_runtime.stats.machine_reader import MachineReader
+from edge_runtime.stats.mounted_volumes import MountedVolumes
 from edge_runtime.stats.network_reader import NetworkReader
 from edge_runtime.stats.node_reader import NodeReader
 from edge_runtime.stats.stats_collector import StatsCollector, StatsError
@@ -87,7 +88,7 @@ class _Machine:
         self.groups.put(_PODS_GROUP)
         self.groups.put(_POD_GROUP)
         self.groups.put(f"{_POD_GROUP}/c1", limit="10000")
-        settings = make_pod_settings(folder)
+        settings = self.settings = make_pod_settings(folder)
         settings.pods_dir.mkdir(parents=True, exist_ok=True)
         cgroups = CgroupReader(self.groups.mount)
         self.collector = StatsCollector(
@@ -100,6 +101,7 @@ class _Machine:
                 node_name=lambda: "site-a",
             ),
             storage=StorageReader(self.runtime, folders=settings),
+            volumes=MountedVolumes(settings.pods_dir),
             pods=lambda: [pod("a")],
             status=_status,
             paths=settings,
@@ -183,6 +185,25 @@ async def test_filesystems_are_read_when_all_is_asked_for(machine: _Machine) -> 
     machine.now_s += 1
     await machine.collector.collect_all()
     assert machine.runtime.asked == 2
+
+
+async def test_mounted_volumes_are_told_beside_the_pods_own(machine: _Machine) -> None:
+    """They need nothing of the runtime, and are asked as seldom as what lies on disks."""
+    volumes = machine.settings.pods_dir / pod("a").uid / "volumes"
+    (volumes / "kubernetes.io~nfs/share").mkdir(parents=True)
+    (volumes / "kubernetes.io~empty-dir/cache").mkdir(parents=True)
+    (found,) = (await machine.collector.collect_all()).pods
+    assert [each.name for each in found.volumes] == ["cache", "share"]
+    machine.runtime.is_away = True
+    (volumes / "kubernetes.io~nfs/more").mkdir()
+    assert [each.name for each in (await machine.collector.collect_volumes())[found.uid]] == [
+        "share"
+    ]
+    machine.now_s += 30
+    assert [each.name for each in (await machine.collector.collect_volumes())[found.uid]] == [
+        "more",
+        "share",
+    ]
 
 
 async def test_a_runtime_that_is_away_keeps_only_its_own_figures(machine: _Machine) -> None:

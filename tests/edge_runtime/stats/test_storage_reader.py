@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from tests.edge_runtime.stats.figures import NOW_NS, container, pod
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    import pytest
 
     from edge_runtime.objects.node_stats import FilesystemStats
     from edge_runtime.objects.pod import PodUID
@@ -92,6 +96,28 @@ async def test_all_that_a_pod_keeps(tmp_path: Path) -> None:
     assert _use(mine_found.ephemeral) == DiskUse(
         size_bytes=20_480 + log + data + volume + hosts, inodes=8 + 1 + 2 + 1
     )
+
+
+async def test_a_volume_that_cannot_be_read_is_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One pod's broken mount keeps no figures of the others from whoever asks."""
+    folders = _Folders(tmp_path)
+    volumes = folders.pods_dir / "u-p/volumes/kubernetes.io~empty-dir"
+    _write(volumes / "good/file", 10)
+    _write(volumes / "bad/file", 10)
+    opened = os.open
+
+    def refuse(path: str, flags: int, **kwargs: int) -> int:
+        if path.endswith("bad"):
+            raise OSError(errno.ENOTCONN, "Transport endpoint is not connected", path)
+        return opened(path, flags, **kwargs)
+
+    monkeypatch.setattr(os, "open", refuse)
+    reader = StorageReader(_Runtime(tmp_path), folders=folders)
+    found = reader.read([pod()], await reader.ask_runtime())
+    assert [each.name for each in found.pods[pod().uid].volumes] == ["good"]
+    assert "the use of a volume is not known" in caplog.text
 
 
 async def test_the_filesystems_of_the_machine(tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 
 from edge_runtime.objects.node import Node
 from edge_runtime.objects.pod import Pod
-from edge_runtime.objects.volume import MountedVolume, Volume
-from edge_runtime.volumes.persistent_claim import PersistentClaimPlugin, claim_name, source_of
+from edge_runtime.objects.volume import MountedVolume, Volume, claim_name
+from edge_runtime.volumes.persistent_claim import PersistentClaimPlugin, source_of
 from edge_runtime.volumes.plugin import VolumeError
 from edge_runtime.volumes.referenced_objects import ReferencedObjects
 
