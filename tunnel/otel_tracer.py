@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
-from typing import TYPE_CHECKING
+import threading
+from typing import TYPE_CHECKING, Final
 
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -23,8 +25,15 @@ if TYPE_CHECKING:
     from tunnel.trace_context import TraceContext
 
 
+# How long the end of the process waits for spans that are not sent yet. The SDK's own end waits for
+# all attempts, ten seconds and more where the collector is gone; a restart must not take longer.
+FLUSH_S: Final = 2.0
+
+
 class OtelTracer:
     """Makes spans; a thread of the SDK sends them, and drops what waits beyond its bound.
+
+    When the process ends, what is left is sent within FLUSH_S or dropped.
 
     Args:
         service: Under which name they are found.
@@ -33,10 +42,24 @@ class OtelTracer:
     """
 
     def __init__(self, *, service: str, processor: SpanProcessor | None = None) -> None:
-        provider = TracerProvider(resource=Resource.create({"service.name": service}))
-        provider.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))
-        self._tracer = provider.get_tracer("edgelet")
+        resource = Resource.create({"service.name": service})
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(processor or BatchSpanProcessor(OTLPSpanExporter()))
+        self._tracer = self._provider.get_tracer("edgelet")
         self._propagator = TraceContextTextMapPropagator()
+        self._is_ending = threading.Event()
+        # Started now: a process that ends may start no threads any more.
+        self._end = threading.Thread(target=self._send_rest, name="traces-end", daemon=True)
+        self._end.start()
+        atexit.register(self._close)
+
+    def _close(self) -> None:
+        self._is_ending.set()
+        self._end.join(FLUSH_S)
+
+    def _send_rest(self) -> None:
+        self._is_ending.wait()
+        self._provider.shutdown()
 
     @contextlib.contextmanager
     def span(

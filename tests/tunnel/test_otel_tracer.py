@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -157,8 +159,9 @@ def collector() -> Iterator[Collector]:
             thread.join()
 
 
-def _make_calls(endpoint: str, *, parent: str, **environment: str) -> None:
-    """Make the calls in a process of their own."""
+def _make_calls(endpoint: str, *, parent: str, **environment: str) -> float:
+    """Make the calls in a process of their own; return how long it took to end, in seconds."""
+    began = time.monotonic()
     outcome = subprocess.run(
         [sys.executable, "-c", CALLS],
         env={
@@ -173,6 +176,7 @@ def _make_calls(endpoint: str, *, parent: str, **environment: str) -> None:
         check=False,
     )
     assert outcome.returncode == 0, outcome.stderr
+    return time.monotonic() - began
 
 
 def test_a_collector_gets_what_a_process_did(collector: Collector) -> None:
@@ -201,3 +205,10 @@ def test_who_samples_nothing_sends_only_what_its_callers_follow(collector: Colle
     assert collector.requests == []
     _make_calls(collector.url, parent=PARENT.traceparent, OTEL_SERVICE_NAME="mine", **few)
     assert {sender["service.name"] for sender, _ in collector.spans()} == {"mine"}
+
+
+def test_a_collector_that_hangs_holds_up_no_restart() -> None:
+    """The SDK alone would try for ten seconds while the site is without its edge."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        assert _make_calls(address, parent=PARENT.traceparent) < 7
