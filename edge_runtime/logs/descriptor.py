@@ -6,12 +6,11 @@ import os
 import stat
 import threading
 import weakref
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from types import TracebackType
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Without O_NONBLOCK a pipe of that name would stop us before we see what it is.
@@ -53,27 +52,37 @@ class Descriptor:
         self._users = 0
         self._is_closing = False
 
-    @contextmanager
-    def lend(self) -> Iterator[int]:
+    def lend(self) -> Self:
         """Lend the descriptor: its number MUST NOT be free for another file while it is used.
+
+        To be used as ``with descriptor.lend() as fd``; a generator's context manager would take as
+        long as the call that it is lent for.
 
         Raises:
             LogReadError: It was closed, or a call with it failed.
         """
+        return self
+
+    def __enter__(self) -> int:
         with self._lock:
             if self._is_closing:
                 raise LogReadError(self._path, "it was closed")
             self._users += 1
-        try:
-            yield self._fd
-        except FileNotFoundError as exc:
+        return self._fd
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._users -= 1
+            self._close_when_unused()
+        if isinstance(exc, FileNotFoundError):
             raise LogNotFound(self._path, exc.strerror or str(exc)) from exc
-        except OSError as exc:
+        if isinstance(exc, OSError):
             raise LogReadError(self._path, exc.strerror or str(exc)) from exc
-        finally:
-            with self._lock:
-                self._users -= 1
-                self._close_when_unused()
 
     def close(self) -> None:
         """Close it, at the end of a call that another thread still makes."""

@@ -38,9 +38,11 @@ class LogWatch:
         self._waiter: asyncio.Future[None] | None = None
         self._is_listening = False
         self._inotify: Inotify | None = None
+        self._fd = -1
         try:
             self._inotify = Inotify()
             self._inotify.add_watch(Path(path).parent, _CHANGES)
+            self._fd = self._inotify.fd
         except OSError as exc:
             self.close()
             logger.warning("a log is followed without inotify", extra={"error": str(exc)})
@@ -55,7 +57,7 @@ class LogWatch:
         """Watch no more; may be called again."""
         inotify, self._inotify = self._inotify, None
         if inotify is not None:
-            self._stop_listening(inotify)
+            self._stop_listening()
             inotify.close()
 
     async def wait(self, *, until: float) -> LogChange | None:
@@ -70,14 +72,14 @@ class LogWatch:
             await asyncio.sleep(POLL_PERIOD_S)
             return LogChange.REPLACED
         if self._change is None:
-            await self._wait(self._inotify, until)
+            await self._wait(until)
         change, self._change = self._change, None
         return change
 
-    async def _wait(self, inotify: Inotify, until: float) -> None:
+    async def _wait(self, until: float) -> None:
         if not self._is_listening:
             self._is_listening = True
-            self._loop.add_reader(inotify.fd, self._read, inotify)
+            self._loop.add_reader(self._fd, self._read)
         self._waiter = self._loop.create_future()
         timer = self._loop.call_at(until, self._wake)
         try:
@@ -86,9 +88,9 @@ class LogWatch:
             timer.cancel()
             self._waiter = None
 
-    def _read(self, inotify: Inotify) -> None:
+    def _read(self) -> None:
         try:
-            events = os.read(inotify.fd, _READ_BYTES)
+            events = os.read(self._fd, _READ_BYTES)
         except BlockingIOError:
             return
         change = decode_change(events, self._name)
@@ -97,14 +99,14 @@ class LogWatch:
         self._change = max(change, self._change or change)
         if self._waiter is None:
             # Whoever follows is behind: what comes now can wait in the kernel.
-            self._stop_listening(inotify)
+            self._stop_listening()
         self._wake()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _stop_listening(self, inotify: Inotify) -> None:
+    def _stop_listening(self) -> None:
         if self._is_listening:
             self._is_listening = False
-            self._loop.remove_reader(inotify.fd)
+            self._loop.remove_reader(self._fd)
