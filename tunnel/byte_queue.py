@@ -15,6 +15,8 @@ GATHER_BELOW_BYTES = 4 << 10
 _GATHERED_BYTES = 16 << 10
 # Larger ones are taken alone: joined to others they would be copied once more.
 _ALONE_FROM_BYTES = 32 << 10
+# What is left of a piece that was cut keeps at most so many times its own size.
+_KEPT_AT_MOST = 4
 
 
 class ByteQueue:
@@ -34,7 +36,8 @@ class ByteQueue:
     def put(self, data: bytes | memoryview) -> None:
         """Append bytes; large ones are kept and not copied.
 
-        What a large view is a view of is kept with it, until it is taken or ``own`` is called.
+        What a large view is a view of is kept with it, until it is taken, ``own`` is called, or
+        little of it is left.
         """
         size = len(data)
         self.size += size
@@ -85,7 +88,9 @@ class ByteQueue:
             if type(piece) is not memoryview:
                 piece = memoryview(bytes(piece))  # a copy where it was gathered, else none
             taken.append(piece[:wanted])
-            pieces[0] = piece[wanted:]
+            left = piece[wanted:]
+            kept = memoryview(piece.obj).nbytes
+            pieces[0] = left if kept <= _KEPT_AT_MOST * len(left) else bytes(left)
             break
         return taken
 

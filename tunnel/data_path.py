@@ -9,6 +9,11 @@ unless it is wrong.
 Windows for sending are h2's own public attributes. For receiving h2 has its own count, from which
 these frames are missing. Each stream's true window is kept beside it, and for all together what is
 missing; what h2 does not know of is given back to the peer without telling h2.
+
+On a stream that this end has reset the peer may have sent what its window allowed. h2 answers each
+such frame with a RST_STREAM and counts nothing, so it is counted here: not for each stream, since
+what can be under way on all of them is never more than the connection's window was at the last
+reset (the reset goes out before any credit that is given later).
 """
 
 from __future__ import annotations
@@ -17,6 +22,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tunnel.errors import WindowExceeded
+from tunnel.flow import START_WINDOW_BYTES
 from tunnel.schedule import MAX_FRAME_BYTES
 
 if TYPE_CHECKING:
@@ -35,6 +41,9 @@ _WINDOW_UPDATE = struct.Struct(">HBBBII")
 _INCREMENT = struct.Struct(">I")
 _MAX_WINDOW_BYTES = (1 << 31) - 1
 _DATA_TYPE, _WINDOW_UPDATE_TYPE = 0x0, 0x8
+# What may come in the life of a connection on streams that the peer itself had ended: it is a fault
+# of the stream alone (RFC 9113 §5.1), but not for ever (§5.4.1).
+_FAULT_BYTES = START_WINDOW_BYTES
 
 
 def encode_frames(stream_id: int, pieces: Iterable[Piece], size: int) -> list[Piece]:
@@ -126,6 +135,7 @@ class DataPath:
         self._inbound: dict[int, InboundData] = {}
         self._sinks: dict[int, Sink] = {}
         self._bypassed_in_all = 0
+        self._late_bytes = _FAULT_BYTES  # that may come yet on streams that have ended
 
     # What is sent.
 
@@ -170,6 +180,25 @@ class DataPath:
     def close(self, stream_id: int) -> None:
         """Leave what comes on this stream to h2 again; unknown ones are fine."""
         self._inbound.pop(stream_id, None)
+
+    def expect_late(self, stream_id: int) -> None:
+        """Let come what the window of a stream still allowed; call it at once after its reset."""
+        inbound = self._inbound.get(stream_id)
+        if inbound is not None:
+            window = inbound.window_bytes
+        else:
+            window = self._h2.streams[stream_id].inbound_flow_control_window
+        self._late_bytes = min(self._late_bytes + window, self.connection_window)
+
+    def receive_late(self, size: int) -> None:
+        """Account for what h2 has dropped, since its stream had ended.
+
+        Raises:
+            WindowExceeded: It is more than was granted before the streams were reset.
+        """
+        self._late_bytes -= size
+        if self._late_bytes < 0:
+            raise WindowExceeded("data on ended streams, more than their windows had allowed")
 
     def deliver(self, stream_id: int, sink: Sink) -> None:
         """Let a stream's payload go there from the next message on."""

@@ -69,6 +69,10 @@ class ReceiveFlow:
 
     Invariant: the sum of all sizes plus a start window for every free slot stays within the budget,
     so that a new stream can always be let in.
+
+    The budget is for open streams. What an ended one's reader has not taken, at most the window
+    that it had, is held as long as somebody holds the stream, and counts no more: a server's
+    handlers are bounded in number, of a client's callers as many may be in that state as there are.
     """
 
     def __init__(self, *, budget_bytes: int = BUDGET_BYTES, max_streams: int = MAX_STREAMS) -> None:

@@ -27,7 +27,7 @@ BYTES_PER_WINDOW_UPDATE = 16 << 10
 
 _HEADER = struct.Struct(">HBBBI")
 _STREAM_ID_MASK = 0x7FFFFFFF
-_DATA, _HEADERS, _SETTINGS, _WINDOW_UPDATE, _CONTINUATION = 0x0, 0x1, 0x4, 0x8, 0x9
+_DATA, _HEADERS, _SETTINGS, _GOAWAY, _WINDOW_UPDATE, _CONTINUATION = 0x0, 0x1, 0x4, 0x7, 0x8, 0x9
 _SETTING_BYTES = 6
 _INCREMENT_BYTES = 4
 _END_STREAM, _END_HEADERS = 0x1, 0x4
@@ -48,6 +48,8 @@ class FrameGuard:
         self._header = b""
         self._block_bytes = 0
         self._in_block = False
+        self._ends_due = 0  # streams that the peer may end yet, at most
+        self._has_left = False  # its GOAWAY has begun
         self._tokens = float(IDLE_FRAMES_BURST)
         self._refilled_at: float | None = None
 
@@ -56,8 +58,9 @@ class FrameGuard:
         self._tokens += 1 + size / BYTES_PER_WINDOW_UPDATE
 
     def request_sent(self) -> None:
-        """Let the peer send one head more."""
+        """Let the peer send one head more, and end one stream more."""
         self._tokens += 1
+        self._may_end_one()
 
     def receive_data(self, data: memoryview, *, now: float) -> list[tuple[int, int, int]]:
         """Judge all frame headers in bytes that arrived, before h2 sees any of them.
@@ -65,7 +68,8 @@ class FrameGuard:
         Returns:
             What the bytes are, piece by piece, as stream id, start and end: one whole DATA frame
             with payload and without flags; with a negative id, one whole WINDOW_UPDATE of that
-            stream; or, with the id 0, anything else.
+            stream; or, with the id 0, anything else. A piece ends where GOAWAY does: it is the last
+            frame, and what is behind it is not judged.
 
         Raises:
             FrameTooLarge: A frame is longer than MAX_FRAME_BYTES.
@@ -74,7 +78,8 @@ class FrameGuard:
         runs: list[tuple[int, int, int]] = []
         end = len(data)
         position, others_from = self._finish_frame(data, now=now), 0
-        while position + FRAME_HEADER_BYTES <= end:
+        last_header = -1 if self._has_left else end - FRAME_HEADER_BYTES
+        while position <= last_header:
             high, low, kind, flags, stream_id = _HEADER.unpack_from(data, position)
             length = high << 8 | low
             if length > MAX_FRAME_BYTES:
@@ -86,16 +91,18 @@ class FrameGuard:
                 self._judge(kind, flags, stream_id, length=length, now=now)
                 is_update = kind == _WINDOW_UPDATE and length == _INCREMENT_BYTES
                 stream_id = -stream_id if is_update and is_whole else 0
+                if kind == _GOAWAY:
+                    last_header = -1
             if stream_id:
                 if others_from < position:
                     runs.append((0, others_from, position))
                 runs.append((stream_id, position, stop))
                 others_from = stop
             position = stop
-        if position > end:
-            self._skip_bytes = position - end
-        elif position < end:
-            self._header = bytes(data[position:])
+        self._keep_rest(data, position)
+        if self._has_left and others_from < position < end:
+            runs.append((0, others_from, position))
+            others_from = position
         if others_from < end:
             runs.append((0, others_from, end))
         return runs
@@ -122,7 +129,16 @@ class FrameGuard:
         self._skip_bytes -= taken
         return missing + taken
 
+    def _keep_rest(self, data: memoryview, position: int) -> None:
+        """Note where the next frame begins: behind these bytes, or with the last of them."""
+        if position > len(data):
+            self._skip_bytes = position - len(data)
+        elif position < len(data) and not self._has_left:
+            self._header = bytes(data[position:])
+
     def _judge(self, kind: int, flags: int, stream_id: int, *, length: int, now: float) -> None:
+        if kind == _GOAWAY:
+            self._has_left = True
         if kind in (_HEADERS, _CONTINUATION):
             self._check_header_block(length=length, flags=flags)
         if not self._carries_a_call(kind, flags, stream_id, length=length):
@@ -132,12 +148,19 @@ class FrameGuard:
 
     def _carries_a_call(self, kind: int, flags: int, stream_id: int, *, length: int) -> bool:
         if kind == _DATA:
-            return bool(length or flags & _END_STREAM)
-        if kind == _HEADERS and self._from_client:
-            is_new = stream_id > self._highest_stream_id
-            self._highest_stream_id = max(self._highest_stream_id, stream_id)
-            return is_new
+            is_due = bool(flags & _END_STREAM and self._ends_due)
+            self._ends_due -= is_due
+            return is_due or length > 0
+        if kind == _HEADERS and self._from_client and stream_id > self._highest_stream_id:
+            self._highest_stream_id = stream_id
+            if not flags & _END_STREAM:
+                self._may_end_one()
+            return True
         return False
+
+    def _may_end_one(self) -> None:
+        # Those that end otherwise (a reset, a head alone) leave theirs; it must not add up.
+        self._ends_due = min(self._ends_due + 1, IDLE_FRAMES_BURST)
 
     def _check_header_block(self, *, length: int, flags: int) -> None:
         self._block_bytes += length

@@ -192,6 +192,9 @@ class Protocol:
                     events.append(WindowOpened(-stream_id))
                 else:
                     events += self._translate(data[start:end])
+                    if self._is_over:
+                        # Whatever follows a GOAWAY, the peer's reason is the one that counts.
+                        break
                 continue
             piece = data[start + FRAME_HEADER_BYTES : end]
             if next_id == stream_id:
@@ -214,8 +217,10 @@ class Protocol:
 
     def _translate(self, data: memoryview) -> list[Event]:
         events: list[Event] = []
+        window = self._h2.inbound_flow_control_window
         for event in self._translation.translate(self._h2.receive_data(data)):
             if type(event) is DataArrived:
+                window -= event.credit
                 event = self._take_data(event)
             elif type(event) is ResetArrived:
                 self._forget(event.stream_id)
@@ -223,6 +228,11 @@ class Protocol:
                 # h2 sends nothing after it, not even for what came in the same message before.
                 self._is_over = True
             events.append(event)
+        # What took from the window and is in no event came on streams that had ended. Every 8 MiB
+        # of it h2 gives some credit back by itself, and that message's part cannot be told.
+        late = window - self._h2.inbound_flow_control_window
+        if late > 0:
+            self._data_path.receive_late(late)
         return events
 
     def _take_data(self, event: DataArrived) -> DataArrived:
@@ -315,12 +325,12 @@ class Protocol:
 
     def reset_stream(self, stream_id: int, *, error_code: int) -> None:
         """End a stream early; nothing happens if it has ended."""
+        if not self._is_over:
+            with contextlib.suppress(h2.exceptions.StreamClosedError):
+                self._h2.reset_stream(stream_id, error_code)
+                self._data_path.expect_late(stream_id)
+            self._collect()
         self._forget(stream_id)
-        if self._is_over:
-            return
-        with contextlib.suppress(h2.exceptions.StreamClosedError):
-            self._h2.reset_stream(stream_id, error_code)
-        self._collect()
 
     def grant(self, stream_id: int, credit: int) -> None:
         """Let the peer send so many bytes more; nothing happens on a stream that has ended."""

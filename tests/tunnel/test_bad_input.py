@@ -200,6 +200,38 @@ async def test_data_on_a_stream_that_its_peer_has_reset() -> None:
     assert outcome.goaway_code == ENHANCE_YOUR_CALM
 
 
+async def test_payload_without_end_on_a_stream_that_its_peer_has_reset() -> None:
+    """No window of a stream is left to be used up."""
+    late = frame(DATA, bytes(100), stream_id=1)
+    outcome = await attack(
+        opened(1),
+        frame(RST_STREAM, (8).to_bytes(4, "big"), stream_id=1),
+        more=itertools.repeat(late, 100_000),
+    )
+    assert isinstance(outcome.error, WindowExceeded)
+    assert outcome.goaway_code == FLOW_CONTROL_ERROR
+
+
+async def test_ends_without_end() -> None:
+    """Of a stream that has ended, again and again."""
+    end = frame(DATA, flags=END_STREAM, stream_id=1)
+    outcome = await attack(opened(1), more=itertools.repeat(end, 20_000))
+    assert isinstance(outcome.error, ExcessiveLoad)
+    assert outcome.goaway_code == ENHANCE_YOUR_CALM
+
+
+async def test_frames_behind_a_goaway() -> None:
+    """Why the peer left is what people are told, not that it went on."""
+    theirs, ours = memory_pipes()
+    server = Session(role=Role.SERVER, session_id="s", handler=hold)
+    goaway = frame(7, bytes(4) + (2).to_bytes(4, "big") + b"the disk is full")
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(server.run(ours))
+        await theirs.send(b"\x01" + PREFACE + frame(SETTINGS) + opened(1))
+        await theirs.send(b"\x01" + goaway + frame(PING, bytes(8)) + frame(DATA, b"x", stream_id=1))
+    assert running.result() == "the other end closed the session (INTERNAL_ERROR): the disk is full"
+
+
 async def test_data_inside_a_header_block() -> None:
     """Only CONTINUATION may follow."""
     outcome = await attack(opened(1), opened(3, flags=0), frame(DATA, b"x", stream_id=1))

@@ -78,6 +78,31 @@ def test_owned_pieces_keep_nothing_larger() -> None:
     assert queue.take(65_536) == bytes(GATHER_BELOW_BYTES + 1)
 
 
+@given(
+    st.lists(st.integers(1, 20_000), min_size=1, max_size=30),
+    st.sampled_from([bytes, memoryview, "gathered"]),
+)
+def test_what_is_left_of_a_piece_keeps_little_more_than_itself(
+    sizes: list[int], kind: type | str
+) -> None:
+    """A few bytes of 64 KiB must not keep all of them, and are not copied at each cut either."""
+    queue = ByteQueue()
+    message = bytes(64 << 10)
+    if kind == "gathered":
+        for start in range(0, 16 << 10, 1 << 10):
+            queue.put(message[start : start + (1 << 10)])
+    else:
+        queue.put(kind(message) if kind is memoryview else message)
+    copied = 0
+    for size in sizes:
+        queue.take_pieces(size)
+        for piece in queue._pieces:
+            kept = memoryview(piece.obj).nbytes if type(piece) is memoryview else len(piece)
+            assert kept <= 4 * len(piece)
+            copied += len(piece) if type(piece) is bytes and piece is not message else 0
+    assert copied <= 64 << 10
+
+
 def test_many_small_pieces_cost_little_more_than_their_bytes() -> None:
     """A hundred thousand single bytes."""
     queue = ByteQueue()

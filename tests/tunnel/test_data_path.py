@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from tunnel.data_path import DataPath, encode_frames
 from tunnel.errors import WindowExceeded
+from tunnel.flow import START_WINDOW_BYTES
 from tunnel.schedule import MAX_FRAME_BYTES
 
 HEADERS = [(":method", "POST"), (":scheme", "https"), (":authority", "e"), (":path", "/")]
@@ -110,6 +111,39 @@ def test_overrun_of_either_window_is_noticed() -> None:
     assert path.connection_window == -10
     path.grant(0, 10)
     assert path.connection_window == 0
+
+
+@pytest.mark.parametrize("passes_h2", [True, False])
+def test_what_a_window_allowed_may_come_after_a_reset(passes_h2: bool) -> None:
+    """Less what had come before; besides, what is forgiven once."""
+    _, server, stream_id = h2_ends()
+    server.increment_flow_control_window(1 << 20)
+    path = DataPath(server)
+    if passes_h2:
+        path.open(stream_id)
+        path.open_streams[stream_id].receive(65_000)
+        path.received(65_000)
+    server.reset_stream(stream_id)
+    path.expect_late(stream_id)
+    left = (535 if passes_h2 else 65_535) + START_WINDOW_BYTES
+    path.receive_late(left)
+    with pytest.raises(WindowExceeded, match="ended streams"):
+        path.receive_late(1)
+
+
+def test_no_more_may_come_late_than_the_connection_allows() -> None:
+    """However many streams are reset: what goes beyond waits for credit behind the resets."""
+    client, server, first = h2_ends()
+    path = DataPath(server)
+    for stream_id in (first, first + 2):
+        if stream_id != first:
+            client.send_headers(stream_id, HEADERS)
+            server.receive_data(client.data_to_send())
+        server.reset_stream(stream_id)
+        path.expect_late(stream_id)
+    path.receive_late(65_535)
+    with pytest.raises(WindowExceeded):
+        path.receive_late(1)
 
 
 _MAX_WINDOW_BYTES = (1 << 31) - 1

@@ -19,8 +19,17 @@ from tunnel.frames import (
     FrameGuard,
 )
 
-END_HEADERS = 0x4
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 8, 9
+END_STREAM, END_HEADERS = 0x1, 0x4
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = (
+    0,
+    1,
+    3,
+    4,
+    6,
+    7,
+    8,
+    9,
+)
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 1) -> bytes:
@@ -74,6 +83,7 @@ def test_header_block_without_end_is_refused() -> None:
         frame(RST_STREAM, bytes(4)),
         frame(WINDOW_UPDATE, b"\0\0\0\1"),
         frame(DATA),
+        frame(DATA, flags=END_STREAM),
         frame(CONTINUATION),
         frame(0x20, b"unknown"),
     ],
@@ -109,6 +119,64 @@ def test_heads_on_an_old_stream_are_a_flood() -> None:
     head = frame(HEADERS, b"x", flags=0x4, stream_id=5)
     with pytest.raises(ExcessiveLoad):
         guard.receive_data(memoryview(head * (IDLE_FRAMES_BURST + 2)), now=0.0)
+
+
+@pytest.mark.parametrize("from_client", [True, False])
+def test_every_stream_may_be_ended_once(from_client: bool) -> None:
+    """By an empty frame too; those above cost what other frames without a call cost."""
+    guard = FrameGuard(from_client=from_client)
+    guard.receive_data(memoryview(PREFACE if from_client else b""), now=0.0)
+    end = frame(DATA, flags=END_STREAM)
+    streams = 100
+    for number in range(streams):
+        if from_client:
+            head = frame(HEADERS, b"x", flags=END_HEADERS, stream_id=2 * number + 1)
+            guard.receive_data(memoryview(head), now=0.0)
+        else:
+            guard.request_sent()
+            guard.receive_data(memoryview(frame(HEADERS, b"x", flags=END_HEADERS)), now=0.0)
+    guard.receive_data(memoryview(end * streams), now=0.0)
+    # The burst is whole yet, but for what the server's last head took.
+    guard.receive_data(memoryview(end * (IDLE_FRAMES_BURST - 1)), now=0.0)
+    with pytest.raises(ExcessiveLoad, match="carry nothing"):
+        guard.receive_data(memoryview(end * 2), now=0.0)
+
+
+def test_a_request_without_a_body_has_ended_already() -> None:
+    """And what streams that were reset leave does not add up without end."""
+    guard = FrameGuard(from_client=True)
+    guard.receive_data(memoryview(PREFACE), now=0.0)
+    flags = END_HEADERS | END_STREAM
+    for number in range(100):
+        head = frame(HEADERS, b"x", flags=flags, stream_id=2 * number + 1)
+        guard.receive_data(memoryview(head), now=0.0)
+    end = frame(DATA, flags=END_STREAM)
+    guard.receive_data(memoryview(end * IDLE_FRAMES_BURST), now=0.0)
+    with pytest.raises(ExcessiveLoad):
+        guard.receive_data(memoryview(end), now=0.0)
+    other = client_guard()
+    for _ in range(3 * IDLE_FRAMES_BURST):
+        other.request_sent()
+    with pytest.raises(ExcessiveLoad):
+        # What is given above the burst for heads is lost with the first frame that takes one.
+        other.receive_data(memoryview(end * (4 * IDLE_FRAMES_BURST + 1)), now=0.0)
+
+
+@given(st.binary(max_size=60), st.lists(st.integers(1, 40), min_size=1, max_size=8))
+def test_goaway_is_the_last_that_is_judged(behind: bytes, cuts: list[int]) -> None:
+    """A piece ends with it, wherever the bytes were cut, and nothing behind it is a fault."""
+    guard = client_guard()
+    before = frame(PING, bytes(8)) + frame(GOAWAY, bytes(8) + b"why")
+    sent = before + b"\xff\xff\xff" + behind
+    ends, position, cut = set(), 0, 0
+    while position < len(sent):
+        piece = sent[position : position + cuts[cut % len(cuts)]]
+        runs = guard.receive_data(memoryview(piece), now=0.0)
+        assert [0, *(end for _, _, end in runs)] == [*(start for _, start, _ in runs), len(piece)]
+        ends |= {position + end for _, _, end in runs}
+        position += len(piece)
+        cut += 1
+    assert len(before) in ends
 
 
 def test_answers_to_our_data_are_no_flood() -> None:

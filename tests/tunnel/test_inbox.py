@@ -63,6 +63,18 @@ async def test_what_stays_keeps_no_message(waits: bool) -> None:
     assert inbox.size == FRAME_BYTES - taken
 
 
+async def test_a_reader_of_crumbs_leaves_no_message_behind() -> None:
+    """A few bytes are left of a large piece that came when nobody waited."""
+    inbox = Inbox()
+    inbox.put(memoryview(bytes(64 << 10)))
+    while inbox.size > 10:
+        inbox.take(1_000 if inbox.size > 1_010 else 1)
+    (left,) = inbox._pieces
+    kept = left.obj if type(left) is memoryview else left
+    assert memoryview(kept).nbytes <= 40
+    assert inbox.take(100) == bytes(10)
+
+
 async def test_woken_reader_may_find_nothing() -> None:
     """It was told to look again: the end came, or an error."""
     inbox = Inbox()

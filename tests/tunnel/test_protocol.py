@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 
 import h2.config
@@ -25,14 +26,14 @@ from tunnel.events import (
     WindowOpened,
 )
 from tunnel.flow import CONNECTION_WINDOW_BYTES, START_WINDOW_BYTES
-from tunnel.frames import PREFACE
+from tunnel.frames import IDLE_FRAMES_BURST, PREFACE
 from tunnel.heads import RequestHead, ResponseHead
 from tunnel.protocol import Protocol, Role, error_name
 
 GET = RequestHead(method="GET", path="/pods")
 OK = ResponseHead(status=200)
-DATA, HEADERS, SETTINGS, PUSH_PROMISE, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 5, 7, 8
-END_STREAM, END_HEADERS, ACK = 0x1, 0x4, 0x1
+DATA, HEADERS, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 5, 6, 7, 8
+END_STREAM, END_HEADERS, ACK, PADDED = 0x1, 0x4, 0x1, 0x8
 
 
 def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream_id: int = 0) -> bytes:
@@ -197,6 +198,92 @@ def test_credit_of_bytes_for_a_reset_stream_goes_back_to_the_connection() -> Non
     assert client.connection_send_window >= CONNECTION_WINDOW_BYTES // 2
 
 
+def reset_server(*, window: int) -> Protocol:
+    """Make a server that has reset its only stream, whose window was so large."""
+    server = server_and_raw_client()
+    server.receive_data(
+        memoryview(frame(HEADERS, head_block(), flags=END_HEADERS, stream_id=1)), now=0.0
+    )
+    server.grant(1, window - START_WINDOW_BYTES)
+    server.reset_stream(1, error_code=8)
+    server.reset_stream(1, error_code=8)
+    server.take_output(1 << 10)
+    return server
+
+
+def test_a_whole_window_that_was_under_way_at_a_reset_is_no_fault() -> None:
+    """Eight megabytes of a cancelled download; the connection's credit comes back."""
+    server = reset_server(window=8 << 20)
+    data = frame(DATA, bytes(1 << 14), stream_id=1) * 4
+    for _ in range((8 << 20) // (1 << 16)):
+        assert server.receive_data(memoryview(data), now=0.0) == []
+    assert output(server, max_bytes=1 << 20).count(b"\x00\x00\x04\x08\x00\x00\x00\x00\x00") == 2
+
+
+@pytest.mark.parametrize(
+    ("late", "cut"),
+    [
+        pytest.param(frame(DATA, bytes(100), stream_id=1), 999, id="plain"),
+        pytest.param(frame(DATA, bytes(100), stream_id=1), 5, id="cut in its header"),
+        pytest.param(frame(DATA, bytes(100), stream_id=1), 20, id="cut in its payload"),
+        pytest.param(frame(DATA, bytes(100), flags=END_STREAM, stream_id=1), 999, id="last"),
+        pytest.param(frame(DATA, b"c" + bytes(99), flags=PADDED, stream_id=1), 999, id="padding"),
+    ],
+)
+def test_data_without_end_on_a_stream_that_was_reset(late: bytes, cut: int) -> None:
+    """It is answered while it may have been under way, and then no more."""
+    server = reset_server(window=70_000)
+    allowed = 70_000 + START_WINDOW_BYTES
+    assert receive_until_a_fault(server, late, cut=cut) == allowed // 100
+    assert goaway_code(server) == 3
+
+
+def receive_until_a_fault(server: Protocol, late: bytes, *, cut: int) -> int:
+    """Let a frame come in two pieces, again and again; returns how many were taken."""
+    number = 0
+    with contextlib.suppress(WindowExceeded):
+        while number < 10_000:
+            server.receive_data(memoryview(late)[:cut], now=0.0)
+            server.receive_data(memoryview(late)[cut:], now=0.0)
+            number += 1
+            assert server.output_bytes <= 13  # each is answered with one RST_STREAM at most
+            server.take_output(1 << 10)
+    return number
+
+
+def test_a_server_ends_each_stream_once() -> None:
+    """Also one that was reset meanwhile; nothing more of it comes without end."""
+    client, server = ends()
+    for _ in range(3):
+        stream_id = opened(client, server)
+        server.send_response(stream_id, OK, end=False)
+        server.send_data(stream_id, [], 0, end=True)
+        client.reset_stream(stream_id, error_code=8)
+        move(server, client)
+        move(client, server)
+    end = frame(DATA, flags=END_STREAM, stream_id=stream_id)
+    with pytest.raises(ExcessiveLoad):
+        client.receive_data(memoryview(end * (IDLE_FRAMES_BURST + 1)), now=0.0)
+    assert goaway_code(client) == 11
+
+
+@pytest.mark.parametrize("end", [True, False])
+@pytest.mark.parametrize("is_reset", [True, False])
+def test_data_without_end_on_a_stream_that_its_peer_has_ended(end: bool, is_reset: bool) -> None:
+    """It never was allowed; a little is forgiven for the stream's sake (RFC 9113 §5.1)."""
+    server = server_and_raw_client()
+    flags = END_HEADERS if is_reset else END_HEADERS | END_STREAM
+    server.receive_data(memoryview(frame(HEADERS, head_block(), flags=flags, stream_id=1)), now=0.0)
+    if is_reset:
+        server.receive_data(memoryview(frame(3, bytes(4), stream_id=1)), now=0.0)
+    data = frame(DATA, bytes(1 << 14), stream_id=1, flags=END_STREAM if end else 0)
+    for _ in range(START_WINDOW_BYTES // (1 << 14)):
+        server.receive_data(memoryview(data), now=0.0)
+    with pytest.raises(WindowExceeded, match="ended streams"):
+        server.receive_data(memoryview(frame(DATA, b"x", stream_id=1)), now=0.0)
+    assert goaway_code(server) == 3
+
+
 @pytest.mark.parametrize("end", [True, False])
 def test_body_must_be_as_long_as_its_content_length(end: bool) -> None:
     """The peer's h2 would end the session; here only the stream fails."""
@@ -256,6 +343,37 @@ def test_goaway_is_the_last_word() -> None:
     ]
     client.reset_stream(stream_id, error_code=8)
     client.ping(b"12345678")
+    assert client.output_bytes == 0
+
+
+@given(
+    st.sampled_from(
+        [
+            frame(PING, bytes(8)),
+            frame(DATA, b"x", stream_id=1),
+            frame(DATA, b"x", stream_id=1, flags=END_STREAM),
+            frame(WINDOW_UPDATE, bytes(4), stream_id=1),
+            frame(DATA, bytes(1 << 15), stream_id=1),
+            frame(GOAWAY, bytes(8) + b"another"),
+            b"nonsense that is no frame",
+        ]
+    ),
+    st.integers(1, 200),
+)
+def test_whatever_follows_a_goaway_its_reason_survives(behind: bytes, size: int) -> None:
+    """In the same message, or in part of it; nobody asks what comes after that."""
+    client, server = ends()
+    stream_id = opened(client, server)
+    server.send_response(stream_id, OK, end=False)
+    server.send_data(stream_id, [b"last"], 4, end=False)
+    server.leave("stops now", error_code=2)
+    wire = output(server) + behind
+    events: list[Event] = []
+    while PeerLeft(2, "stops now") not in events:
+        assert wire
+        events += client.receive_data(memoryview(wire[:size]), now=0.0)
+        wire = wire[size:]
+    assert [type(event) for event in events] == [ResponseArrived, DataArrived, PeerLeft]
     assert client.output_bytes == 0
 
 

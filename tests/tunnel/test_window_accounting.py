@@ -325,6 +325,9 @@ async def test_both_ends_agree_on_every_window(steps: list[tuple[str, int, int]]
         server.exchange.end("the test is over")
 
 
+_FORMS = st.sampled_from(["plain", "cut", "last", "padded", "padding alone"])
+
+
 def above(stream_id: int, credit: int, last: str) -> list[bytes]:
     """Write DATA that takes one byte more than the credit; the last frame has a form of its own."""
     own = {"padded": 2, "padding alone": 41}.get(last, 1)
@@ -347,7 +350,7 @@ def above(stream_id: int, credit: int, last: str) -> list[bytes]:
 
 
 @settings(deadline=None, max_examples=150)
-@given(_STEPS, st.sampled_from(["plain", "cut", "last", "padded", "padding alone"]))
+@given(_STEPS, _FORMS)
 async def test_one_byte_above_a_window_ends_the_session(
     steps: list[tuple[str, int, int]], last: str
 ) -> None:
@@ -364,6 +367,34 @@ async def test_one_byte_above_a_window_ends_the_session(
                     server.deliver(())
                 server.put(over)
                 with pytest.raises(WindowExceeded):
+                    server.deliver([5, 5] if last == "cut" else [])
+                break
+        server.exchange.end("the test is over")
+
+
+@settings(deadline=None, max_examples=100)
+@given(_STEPS, _FORMS)
+async def test_what_was_under_way_at_a_reset_may_come_and_no_more(
+    steps: list[tuple[str, int, int]], last: str
+) -> None:
+    """The peer learns of a reset late; its window is what it may have sent until then."""
+    server = Server()
+    async with asyncio.TaskGroup() as tasks:
+        server.run_in(tasks)
+        await _live(server, steps)
+        path = server.exchange.protocol._data_path
+        for stream_id, call in server.calls.items():
+            if call.stream._error is None and not call.has_ended:
+                credit, before = server.credit(stream_id), path._late_bytes
+                call.stream.reset()
+                assert path._late_bytes == min(before + credit, path.connection_window)
+                *within, over = above(stream_id, path._late_bytes, last)
+                for one in within:
+                    server.put(one)
+                    server.deliver(())
+                    server.answer()
+                server.put(over)
+                with pytest.raises(WindowExceeded, match="ended streams"):
                     server.deliver([5, 5] if last == "cut" else [])
                 break
         server.exchange.end("the test is over")
