@@ -70,9 +70,9 @@ class ReceiveFlow:
     Invariant: the sum of all sizes plus a start window for every free slot stays within the budget,
     so that a new stream can always be let in.
 
-    The budget is for open streams. What an ended one's reader has not taken, at most the window
-    that it had, is held as long as somebody holds the stream, and counts no more: a server's
-    handlers are bounded in number, of a client's callers as many may be in that state as there are.
+    What the reader of an ended stream has not taken is held as long as somebody holds the stream.
+    Nothing grows into that part of the budget, so all that waits is bounded by the budget and one
+    start window for each stream that is held.
     """
 
     def __init__(self, *, budget_bytes: int = BUDGET_BYTES, max_streams: int = MAX_STREAMS) -> None:
@@ -125,34 +125,40 @@ class ReceiveFlow:
         # Whoever takes little at once from a large window asks for no time and no credit.
         return 4 * window.owed >= window.size or window.taken_in_period >= window.size
 
-    def credit(self, stream_id: int, *, now: float, round_trip_s: float | None) -> int:
+    def credit(
+        self, stream_id: int, *, now: float, round_trip_s: float | None, unread_bytes: int = 0
+    ) -> int:
         """Return credit to grant to the peer now; 0 while it is less than a quarter of the window.
 
         Args:
             stream_id: An open one.
             now: On the caller's clock.
             round_trip_s: Of the last PING; None, before the first, lets nothing grow.
+            unread_bytes: What readers of ended streams have not taken.
         """
         window = self._windows[stream_id]
         if window.taken_in_period >= window.size:
-            self._end_period(window, now=now, round_trip_s=round_trip_s)
+            increase = 0
+            if round_trip_s is not None:
+                increase = compute_growth(
+                    window_bytes=window.size,
+                    elapsed_s=now - window.period_started_at,
+                    round_trip_s=round_trip_s,
+                    spare_bytes=self._spare_bytes() - unread_bytes,
+                )
+            self._end_period(window, now=now, increase=increase)
         if 4 * window.owed < window.size:
             return 0
         credit, window.owed = window.owed, 0
         return credit
 
-    def _end_period(self, window: _Window, *, now: float, round_trip_s: float | None) -> None:
-        if round_trip_s is not None:
-            free_slots = self._max_streams - len(self._windows)
-            reserved_bytes = self._granted_bytes + free_slots * START_WINDOW_BYTES
-            increase = compute_growth(
-                window_bytes=window.size,
-                elapsed_s=now - window.period_started_at,
-                round_trip_s=round_trip_s,
-                spare_bytes=self._budget_bytes - reserved_bytes,
-            )
-            window.size += increase
-            window.owed += increase
-            self._granted_bytes += increase
+    def _spare_bytes(self) -> int:
+        free_slots = self._max_streams - len(self._windows)
+        return self._budget_bytes - self._granted_bytes - free_slots * START_WINDOW_BYTES
+
+    def _end_period(self, window: _Window, *, now: float, increase: int) -> None:
+        window.size += increase
+        window.owed += increase
+        self._granted_bytes += increase
         window.taken_in_period = 0
         window.period_started_at = now

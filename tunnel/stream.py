@@ -262,6 +262,11 @@ class Stream:
         return self._outgoing.size
 
     @property
+    def unread_bytes(self) -> int:
+        """Bytes that arrived and that nobody has read yet."""
+        return self._inbox.size
+
+    @property
     def receive_ended(self) -> bool:
         """Whether the peer's end of stream arrived."""
         return self._receive_ended

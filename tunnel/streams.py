@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import weakref
 from typing import TYPE_CHECKING, Any
 
 from tunnel.errors import HeadError, SessionClosed, StreamReset
@@ -72,6 +73,8 @@ class Streams:
         self._wake = wake
         self._streams: dict[int, Stream] = {}
         self._one_ended = asyncio.Event()
+        # Ended, but perhaps not read to their end; as long as a caller holds them.
+        self._unread: weakref.WeakSet[Stream] = weakref.WeakSet()
         self.ended_streams: collections.Counter[str] = collections.Counter()
         self._refuses = False
         self._is_paused = True
@@ -208,7 +211,12 @@ class Streams:
         if not self._flow.taken(stream.id, size):
             return
         now = asyncio.get_running_loop().time()
-        credit = self._flow.credit(stream.id, now=now, round_trip_s=self._liveness.round_trip_s)
+        credit = self._flow.credit(
+            stream.id,
+            now=now,
+            round_trip_s=self._liveness.round_trip_s,
+            unread_bytes=sum(ended.unread_bytes for ended in self._unread),
+        )
         if not credit or stream.receive_ended:
             return
         self._protocol.grant(stream.id, credit)
@@ -235,6 +243,8 @@ class Streams:
         self._outbox.forget(stream.id)
         self._flow.close(stream.id)
         self._protocol.stop_delivering(stream.id)
+        if stream.unread_bytes:
+            self._unread.add(stream)
         if self._role is Role.CLIENT:
             self._slots.release()
         self._one_ended.set()

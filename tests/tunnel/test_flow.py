@@ -194,3 +194,14 @@ def test_budget_holds_whatever_happens(
             assert credit[each] + buffered[each] <= flow.window_bytes(each) <= MAX_WINDOW_BYTES
         free = SLOTS - len(credit)
         assert flow.granted_bytes + free * START_WINDOW_BYTES <= budget_bytes
+
+
+def test_nothing_grows_into_what_ended_streams_left_unread() -> None:
+    """A caller who stopped at the end of a log holds memory that is not there for windows."""
+    flow = ReceiveFlow(budget_bytes=(SLOTS + 2) * START_WINDOW_BYTES, max_streams=SLOTS)
+    flow.open(1, now=0.0)
+    for unread_windows, expected_windows in ((2, 1), (1, 2), (1, 2), (0, 3)):
+        assert flow.taken(1, flow.window_bytes(1))
+        unread_bytes = unread_windows * START_WINDOW_BYTES
+        flow.credit(1, now=0.0, round_trip_s=1.0, unread_bytes=unread_bytes)
+        assert flow.window_bytes(1) == expected_windows * START_WINDOW_BYTES

@@ -251,6 +251,33 @@ async def test_window_grows_on_a_long_link() -> None:
         assert asyncio.get_running_loop().time() - start < 5.0
 
 
+async def test_what_ended_calls_left_unread_keeps_windows_small() -> None:
+    """A caller who stops at the end of a log holds a part of the budget until he reads it."""
+    window_bytes = 64 << 10
+
+    async def handler(stream: Stream) -> None:
+        await stream.respond(OK)
+        for _ in range(1 if stream.request.path == "/short" else 20):
+            await stream.write(bytes(window_bytes))
+        await stream.close_write()
+
+    limits = Limits(max_streams=4, receive_budget_bytes=5 * window_bytes)
+    async with session_pair(handler, delay_s=0.05, client_limits=limits) as pair:
+        flow = pair.client._streams._flow
+        left = await pair.client.open(RequestHead(method="GET", path="/short"))
+        await left.close_write()
+        await left.wait_closed()
+        assert left.unread_bytes == window_bytes
+        for largest, unread in ((window_bytes, window_bytes), (2 * window_bytes, 0)):
+            flowing = await pair.client.open(RequestHead(method="GET", path="/long"))
+            await flowing.close_write()
+            seen = set()
+            while await flowing.read():
+                seen |= {flow.window_bytes(flowing.id)} if not flowing.is_closed else set()
+            assert max(seen) == largest
+            assert len(await read_all(left)) == unread
+
+
 async def test_memory_below_http2_is_bounded() -> None:
     """No more than the pipe takes, however much is written."""
 
