@@ -37,6 +37,7 @@ from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_mounts import PodMounts
 from edge_runtime.pods.pod_resize import PodResizer
 from edge_runtime.pods.pod_start import ContainerStarter
+from edge_runtime.pods.pod_steps import PodSteps
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_volumes import PodVolumes
@@ -273,38 +274,53 @@ def _build_workers(
         settings=shared.settings,
     )
     return PodWorkers(
-        sync=PodSync(
-            shared.runtime,
-            pleg=shared.pleg,
-            cache=shared.cache,
-            launcher=_build_launcher(shared, images, termination),
+        steps=PodSteps(
+            sync=_build_sync(shared, images, allocations, termination, status),
             termination=termination,
-            cleaning=shared.cleaning,
-            admission=allocations,
-            resizer=PodResizer(
-                shared.runtime,
-                pleg=shared.pleg,
-                cache=shared.cache,
-                allocations=allocations,
-                settings=shared.settings,
-            ),
-            volumes=PodVolumes(shared.volumes, events=shared.events),
             probers=shared.probers,
+            cache=shared.cache,
             status=status,
             statuses=shared.stores.statuses,
             records=shared.stores.records,
-            events=shared.events,
-            settings=shared.settings,
         ),
-        termination=termination,
-        probers=shared.probers,
         pleg=shared.pleg,
-        cache=shared.cache,
         status=status,
         statuses=shared.stores.statuses,
         records=shared.stores.records,
         events=shared.events,
         worked=shared.metrics.kubelet.worked,
+    )
+
+
+def _build_sync(
+    shared: _Shared,
+    images: ImageManager,
+    allocations: AllocationManager,
+    termination: PodTermination,
+    status: StatusUpdater,
+) -> PodSync:
+    return PodSync(
+        shared.runtime,
+        pleg=shared.pleg,
+        cache=shared.cache,
+        launcher=_build_launcher(shared, images, termination),
+        termination=termination,
+        cleaning=shared.cleaning,
+        admission=allocations,
+        resizer=PodResizer(
+            shared.runtime,
+            pleg=shared.pleg,
+            cache=shared.cache,
+            allocations=allocations,
+            settings=shared.settings,
+        ),
+        volumes=PodVolumes(shared.volumes, events=shared.events),
+        probers=shared.probers,
+        status=status,
+        statuses=shared.stores.statuses,
+        records=shared.stores.records,
+        events=shared.events,
+        settings=shared.settings,
     )
 
 

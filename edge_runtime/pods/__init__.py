@@ -4,6 +4,7 @@ pod_manager.py      PodManager: desired pods, persisted, handed to the workers; 
 pod_work.py         PodWork: where one pod stands between sync and gone, pure
 pod_workers.py      PodWorkers: one worker per UID, the newest update wins, failures stay alone
 pod_worker.py       PodWorker: where one pod stands and what is remembered of it
+pod_steps.py        PodSteps: one step with one pod: synced, stopped, cleared away
 pod_sync.py         PodSync: makes one pod's sandbox and containers as desired
 pod_resize.py       PodResizer: gives running containers what is newly allocated
 pod_evictions.py    PodEvictions: the pods that eviction may end, and how

@@ -17,6 +17,7 @@ from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_start import ContainerStarter, HookFailed
+from edge_runtime.pods.pod_steps import PodSteps
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_volumes import PodVolumes
@@ -282,17 +283,23 @@ class MemoryEdge:
             settings=settings,
             now=now,
         )
-        self.workers = PodWorkers(
+        steps = PodSteps(
             sync=sync,
             termination=termination,
             probers=probers,
-            pleg=self.pleg,
             cache=self.cache,
             status=status,
             statuses=self.statuses,
             records=self.records,
-            events=events,
             rng=random.Random(seed),  # noqa: S311  # spreads syncs, guards nothing
+        )
+        self.workers = PodWorkers(
+            steps=steps,
+            pleg=self.pleg,
+            status=status,
+            statuses=self.statuses,
+            records=self.records,
+            events=events,
         )
         self._gone = gone
 
