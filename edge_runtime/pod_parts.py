@@ -26,8 +26,10 @@ from edge_runtime.pod_builders import (
     build_volume_manager,
 )
 from edge_runtime.pod_stores import PodStores, build_pod_stores
+from edge_runtime.pods.container_configuration import ContainerConfiguration
 from edge_runtime.pods.container_environment import ContainerEnvironment
 from edge_runtime.pods.container_mounts import ContainerMounts
+from edge_runtime.pods.container_start import ContainerStarter
 from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
@@ -36,7 +38,6 @@ from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_manager import PodManager
 from edge_runtime.pods.pod_mounts import PodMounts
 from edge_runtime.pods.pod_resize import PodResizer
-from edge_runtime.pods.pod_start import ContainerStarter
 from edge_runtime.pods.pod_steps import PodSteps
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
@@ -339,22 +340,30 @@ def _build_launcher(
             records=shared.stores.records,
             events=shared.events,
             hooks=shared.hooks,
-            environments=ContainerEnvironment(
-                objects=shared.stores.objects,
-                services=shared.stores.services,
-                statuses=shared.stores.statuses,
-                settings=shared.settings,
-            ),
-            mounts=PodMounts(shared.settings),
-            volumes=ContainerMounts(
-                shared.volumes,
-                images=images,
-                runtime=shared.runtime,
-                pods_dir=shared.settings.pods_dir,
-            ),
+            configuration=_build_configuration(shared, images),
             settings=shared.settings,
         ),
         killer=termination,
+    )
+
+
+def _build_configuration(shared: _Shared, images: ImageManager) -> ContainerConfiguration:
+    return ContainerConfiguration(
+        cache=shared.cache,
+        environments=ContainerEnvironment(
+            objects=shared.stores.objects,
+            services=shared.stores.services,
+            statuses=shared.stores.statuses,
+            settings=shared.settings,
+        ),
+        mounts=PodMounts(shared.settings),
+        volumes=ContainerMounts(
+            shared.volumes,
+            images=images,
+            runtime=shared.runtime,
+            pods_dir=shared.settings.pods_dir,
+        ),
+        settings=shared.settings,
     )
 
 

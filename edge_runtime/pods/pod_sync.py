@@ -37,11 +37,11 @@ from edge_runtime.pod_actions.in_place_restart import restarts_all
 from edge_runtime.pod_actions.pod_actions import PodActions, compute_pod_actions
 from edge_runtime.pod_status.container_status import WaitingReason
 from edge_runtime.pods.container_reset import ContainerResetter
+from edge_runtime.pods.container_start import POST_START_HOOK_ERROR
 from edge_runtime.pods.deferred_cleaning import is_dead
 from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_sandbox import SandboxFailed
-from edge_runtime.pods.pod_start import POST_START_HOOK_ERROR
 from edge_runtime.pods.pod_termination import StillRunning
 
 if TYPE_CHECKING:

@@ -13,10 +13,12 @@ from edge_runtime.admission.allocation_manager import Verdict
 from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, ProbeView
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.container_configuration import ContainerConfiguration
+from edge_runtime.pods.container_start import ContainerStarter
 from edge_runtime.pods.deferred_cleaning import DeferredCleaning
+from edge_runtime.pods.hooks import HookFailed
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_launch import PodLauncher
-from edge_runtime.pods.pod_start import ContainerStarter, HookFailed
 from edge_runtime.pods.pod_steps import PodSteps
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
@@ -258,9 +260,13 @@ class MemoryEdge:
                 records=self.records,
                 events=events,
                 hooks=hooks,
-                environments=_NoEnvironments(),
-                mounts=_NoMounts(),
-                volumes=_NoVolumes(),
+                configuration=ContainerConfiguration(
+                    cache=self.cache,
+                    environments=_NoEnvironments(),
+                    mounts=_NoMounts(),
+                    volumes=_NoVolumes(),
+                    settings=settings,
+                ),
                 settings=settings,
             ),
             killer=termination,

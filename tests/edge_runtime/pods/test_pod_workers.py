@@ -60,38 +60,6 @@ async def test_pod_runs_and_its_status_says_so(tmp_path: Path) -> None:
         assert edge.manager.revisions() == {"u": "r1"}
 
 
-async def test_start_makes_no_needless_call(tmp_path: Path) -> None:
-    """The bare sequence of CRI calls; however slow it is, no relist comes that would ask more."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake, relist_period_s=60.0) as edge:
-        fake.add_image("busybox:1")
-        await edge.first_relist()
-        fake.calls.clear()
-        await edge.put(pod_json())
-        await edge.status("u", is_running)
-        asked = [name for name, _ in fake.calls if not name.startswith("List")]
-    assert sorted(asked) == sorted(
-        [
-            "RunPodSandbox",
-            "ImageStatus",
-            "PodSandboxStatus",
-            "CreateContainer",
-            "StartContainer",
-            "ContainerStatus",
-        ]
-    )
-
-
-async def test_events_of_a_start(tmp_path: Path) -> None:
-    """In the kubelet's words."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json())
-        await edge.status("u", is_running)
-        await until(lambda: len(edge.recorder.pending()) == 3)
-        reasons = [each.reason for each in edge.recorder.pending()]
-    assert reasons == ["Pulled", "Created", "Started"]
-
-
 async def test_deletion_of_an_unknown_pod_is_answered_at_once(tmp_path: Path) -> None:
     """A tombstone, so that it is never started, and no start."""
     async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
@@ -231,19 +199,6 @@ async def test_failed_sandbox_is_told_and_tried_again(tmp_path: Path) -> None:
         )
         edge.workers.wake(UID)
         await edge.status("u", is_running)
-
-
-async def test_container_that_cannot_start_is_shown_and_retried(tmp_path: Path) -> None:
-    """A wrong command: RunContainerError, then a restart, then the back-off."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        fake.fail("CreateContainer", grpc.StatusCode.UNKNOWN, "no space")
-        await edge.put(pod_json())
-        status = await edge.status("u", lambda each: _reason(each) == "CreateContainerError")
-        assert _state(status)["waiting"]["message"] == "no space"
-        edge.workers.wake(UID)
-        status = await edge.status("u", is_running)
-        assert status["containerStatuses"][0]["restartCount"] == 0
 
 
 async def test_lost_sandbox_is_made_anew(tmp_path: Path) -> None:
