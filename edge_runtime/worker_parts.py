@@ -8,6 +8,7 @@ from edge_runtime.pod_builders import build_sandbox_maker
 from edge_runtime.pods.container_configuration import ContainerConfiguration
 from edge_runtime.pods.container_environment import ContainerEnvironment
 from edge_runtime.pods.container_mounts import ContainerMounts
+from edge_runtime.pods.container_removal import ContainerRemover
 from edge_runtime.pods.container_start import ContainerStarter
 from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_mounts import PodMounts
@@ -79,11 +80,17 @@ def _build_sync(
     status: StatusUpdater,
 ) -> PodSync:
     return PodSync(
-        shared.runtime,
-        pleg=shared.pleg,
         cache=shared.cache,
+        remover=ContainerRemover(
+            shared.runtime,
+            pleg=shared.pleg,
+            cache=shared.cache,
+            termination=termination,
+            cleaning=shared.cleaning,
+            events=shared.events,
+            settings=shared.settings,
+        ),
         launcher=_build_launcher(shared, images, termination),
-        termination=termination,
         cleaning=shared.cleaning,
         admission=allocations,
         resizer=PodResizer(
@@ -99,7 +106,6 @@ def _build_sync(
         statuses=shared.stores.statuses,
         records=shared.stores.records,
         events=shared.events,
-        settings=shared.settings,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.pods.container_configuration import ConfigurationProblem
-from edge_runtime.pods.hooks import HookFailed
+from edge_runtime.pods.hooks import POST_START_HOOK_ERROR, HookFailed
 from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_files import link_log
 from edge_runtime.runtime.errors import RuntimeServiceError
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from edge_runtime.pods.hooks import Hooks
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
-
-# Waiting reason of the API: the container was started, but its hook failed.
-POST_START_HOOK_ERROR = "PostStartHookError"
 
 logger = logging.getLogger(__name__)
 

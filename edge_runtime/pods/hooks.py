@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     from edge_runtime.objects.container import Container, ContainerID, Json
     from edge_runtime.objects.pod import Pod
 
+# Waiting reason of the API: the container was started, but its hook failed.
+POST_START_HOOK_ERROR = "PostStartHookError"
+
 
 class HookFailed(Exception):
     """A lifecycle hook failed; the text is what it said."""

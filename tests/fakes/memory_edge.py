@@ -14,6 +14,7 @@ from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, Probe
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
 from edge_runtime.pods.container_configuration import ContainerConfiguration
+from edge_runtime.pods.container_removal import ContainerRemover
 from edge_runtime.pods.container_start import ContainerStarter
 from edge_runtime.pods.deferred_cleaning import DeferredCleaning
 from edge_runtime.pods.hooks import HookFailed
@@ -271,13 +272,20 @@ class MemoryEdge:
             ),
             killer=termination,
         )
+        cleaning = DeferredCleaning(runtime, wake=self._wake)
         sync = PodSync(
-            runtime,
-            pleg=self.pleg,
             cache=self.cache,
+            remover=ContainerRemover(
+                runtime,
+                pleg=self.pleg,
+                cache=self.cache,
+                termination=termination,
+                cleaning=cleaning,
+                events=events,
+                settings=settings,
+            ),
             launcher=launcher,
-            termination=termination,
-            cleaning=DeferredCleaning(runtime, wake=self._wake),
+            cleaning=cleaning,
             admission=admission,
             resizer=admission,
             volumes=PodVolumes(volumes, events=events, monotonic=runtime.now_s),
@@ -286,7 +294,6 @@ class MemoryEdge:
             statuses=self.statuses,
             records=self.records,
             events=events,
-            settings=settings,
             now=now,
         )
         steps = PodSteps(

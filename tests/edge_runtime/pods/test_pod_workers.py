@@ -201,21 +201,6 @@ async def test_failed_sandbox_is_told_and_tried_again(tmp_path: Path) -> None:
         await edge.status("u", is_running)
 
 
-async def test_lost_sandbox_is_made_anew(tmp_path: Path) -> None:
-    """As after a reboot: new sandbox, new attempt, new address."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json())
-        first = await edge.status("u", is_running)
-        fake.stop_sandbox(next(iter(fake.sandboxes)))
-        second = await edge.status(
-            "u", lambda each: is_running(each) and each["podIP"] != first["podIP"]
-        )
-        assert second["containerStatuses"][0]["restartCount"] == 1
-        attempts = [each.metadata.attempt for each in fake.sandboxes.values()]
-        assert max(attempts) == 1
-
-
 async def test_restart_of_the_edge_adopts_what_runs(tmp_path: Path) -> None:
     """Same container, restart count 0, no event, no change of status."""
     async with FakeCri(tmp_path) as fake:
