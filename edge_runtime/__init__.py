@@ -14,6 +14,8 @@ edge_sources.py  who knows what the edge tells of itself
 startup.py    what is asked of runtime and machine once
 cloud_parts.py  CloudParts: all that talks with the cloud, put together
 pod_parts.py  PodParts: all that runs pods, put together
+worker_parts.py  their workers, and all that these do to one pod, put together
+shared_parts.py  SharedParts: what most of these are made of
 pod_builders.py  their volumes, and what measures them, put together
 pod_stores.py  PodStores: all that pods have on disk, put together
 """

@@ -13,49 +13,31 @@ from edge_runtime.eviction.pod_usage import PodUsageReader
 from edge_runtime.images.image_gc import ImageGC
 from edge_runtime.images.image_pull_manager import ImagePullManager
 from edge_runtime.logs.log_rotation import LogRotation
-from edge_runtime.logs.termination_message import TerminationMessages
 from edge_runtime.pleg.evented_pleg import EventedPLEG
-from edge_runtime.pleg.generic_pleg import GenericPLEG
-from edge_runtime.pleg.pod_cache import PodCache
-from edge_runtime.pleg.pod_inspector import PodInspector
 from edge_runtime.pod_builders import (
     build_image_manager,
     build_qos_cgroups,
-    build_sandbox_maker,
     build_stats_collector,
-    build_volume_manager,
 )
 from edge_runtime.pod_stores import PodStores, build_pod_stores
-from edge_runtime.pods.container_environment import ContainerEnvironment
-from edge_runtime.pods.container_mounts import ContainerMounts
-from edge_runtime.pods.deferred_cleaning import DeferredCleaning
-from edge_runtime.pods.lifecycle_hooks import LifecycleHooks
-from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_evictions import PodEvictions
-from edge_runtime.pods.pod_launch import PodLauncher
 from edge_runtime.pods.pod_manager import PodManager
-from edge_runtime.pods.pod_mounts import PodMounts
-from edge_runtime.pods.pod_resize import PodResizer
-from edge_runtime.pods.pod_start import ContainerStarter
-from edge_runtime.pods.pod_sync import PodSync
-from edge_runtime.pods.pod_termination import PodTermination
-from edge_runtime.pods.pod_volumes import PodVolumes
 from edge_runtime.pods.pod_wakes import PodWakes
-from edge_runtime.pods.pod_workers import PodWorkers
-from edge_runtime.pods.status_updater import StatusUpdater
-from edge_runtime.prober.measured_probe import MeasuredProbe
-from edge_runtime.prober.prober import Prober
-from edge_runtime.prober.prober_manager import ProberManager
-from edge_runtime.runtime.grpc_health import check_health
+from edge_runtime.shared_parts import SharedParts, build_shared_parts
 from edge_runtime.stats.cgroup_reader import CgroupReader
+from edge_runtime.worker_parts import build_termination, build_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from edge_runtime.images.image_manager import ImageManager
     from edge_runtime.machine.qos_cgroups import QosCgroups
-    from edge_runtime.objects.pod import PodUID
+    from edge_runtime.pleg.generic_pleg import GenericPLEG
+    from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_settings import PodSettings
+    from edge_runtime.pods.pod_termination import PodTermination
+    from edge_runtime.pods.pod_workers import PodWorkers
+    from edge_runtime.prober.prober_manager import ProberManager
     from edge_runtime.runtime.cri_client import CriClient
     from edge_runtime.stats.stats_collector import StatsCollector
     from edge_runtime.store.database import Database
@@ -108,24 +90,6 @@ class PodParts:
         await self.pods.load()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Shared:
-    """What most parts are made of."""
-
-    runtime: CriClient
-    settings: PodSettings
-    stores: PodStores
-    events: PodEvents
-    cache: PodCache
-    inspector: PodInspector
-    pleg: GenericPLEG
-    hooks: LifecycleHooks
-    cleaning: DeferredCleaning
-    probers: ProberManager
-    volumes: VolumeManager
-    metrics: EdgeMetrics
-
-
 def build_pod_parts(
     database: Database,
     runtime: CriClient,
@@ -135,7 +99,7 @@ def build_pod_parts(
     metrics: EdgeMetrics,
 ) -> PodParts:
     """Build all parts; nothing runs and nothing is asked yet."""
-    shared = _build_shared(
+    shared = build_shared_parts(
         runtime,
         settings,
         build_pod_stores(database, metrics),
@@ -151,8 +115,8 @@ def build_pod_parts(
     verification = settings.images.verification
     pulls = ImagePullManager(stores.pull_records, runtime=runtime, verification=verification)
     images = build_image_manager(runtime, settings, stores, pulls=pulls, pulled=metrics.pulled)
-    termination = _build_termination(shared)
-    workers = _build_workers(shared, images, allocations, termination)
+    termination = build_termination(shared)
+    workers = build_workers(shared, images, allocations, termination)
     _wake_on_change(stores, workers)
     workers.on_stopped = allocations.retry_resizes
     event, gc_policy = stores.events.record_node, settings.images.gc
@@ -179,7 +143,7 @@ def build_pod_parts(
     )
 
 
-def _build_evented_pleg(shared: _Shared) -> EventedPLEG:
+def _build_evented_pleg(shared: SharedParts) -> EventedPLEG:
     sources = (shared.runtime.container_events, shared.runtime.containerd_events)
     return EventedPLEG(sources, pleg=shared.pleg, cache=shared.cache)
 
@@ -192,60 +156,8 @@ def _wake_on_change(stores: PodStores, workers: PodWorkers) -> None:
     stores.tokens.on_change = workers.wake
 
 
-def _build_shared(
-    runtime: CriClient,
-    settings: PodSettings,
-    stores: PodStores,
-    metrics: EdgeMetrics,
-    *,
-    wake: Callable[[PodUID], None],
-    probed: Callable[[PodUID], None],
-    relist_period_s: float,
-) -> _Shared:
-    cache, events = PodCache(), PodEvents(stores.events)
-    inspector = PodInspector(runtime, TerminationMessages(settings.pods_dir))
-    prober = Prober(runtime, events=events, check_health=check_health)
-    return _Shared(
-        runtime=runtime,
-        settings=settings,
-        stores=stores,
-        events=events,
-        cache=cache,
-        inspector=inspector,
-        pleg=GenericPLEG(
-            inspector,
-            cache,
-            wake=wake,
-            relist_period_s=relist_period_s,
-            relisted=metrics.kubelet.relisted,
-        ),
-        hooks=LifecycleHooks(runtime, events=events),
-        cleaning=DeferredCleaning(runtime, wake=wake),
-        probers=ProberManager(
-            probe=MeasuredProbe(prober.probe, metrics.probes),
-            statuses=stores.statuses,
-            on_result=probed,
-            forgotten=metrics.probes.forget,
-        ),
-        volumes=build_volume_manager(settings, stores, runtime),
-        metrics=metrics,
-    )
-
-
-def _build_termination(shared: _Shared) -> PodTermination:
-    return PodTermination(
-        shared.runtime,
-        pleg=shared.pleg,
-        cache=shared.cache,
-        hooks=shared.hooks,
-        volumes=shared.volumes,
-        events=shared.events,
-        settings=shared.settings,
-    )
-
-
 def _build_allocations(
-    shared: _Shared, *, pods: Callable[[], PodWorkers], pressures: Callable[[], tuple[str, ...]]
+    shared: SharedParts, *, pods: Callable[[], PodWorkers], pressures: Callable[[], tuple[str, ...]]
 ) -> AllocationManager:
     own_node = shared.stores.own_node
     return AllocationManager(
@@ -259,91 +171,8 @@ def _build_allocations(
     )
 
 
-def _build_workers(
-    shared: _Shared,
-    images: ImageManager,
-    allocations: AllocationManager,
-    termination: PodTermination,
-) -> PodWorkers:
-    status = StatusUpdater(
-        cache=shared.cache,
-        statuses=shared.stores.statuses,
-        probers=shared.probers,
-        allocations=allocations,
-        settings=shared.settings,
-    )
-    return PodWorkers(
-        sync=PodSync(
-            shared.runtime,
-            pleg=shared.pleg,
-            cache=shared.cache,
-            launcher=_build_launcher(shared, images, termination),
-            termination=termination,
-            cleaning=shared.cleaning,
-            admission=allocations,
-            resizer=PodResizer(
-                shared.runtime,
-                pleg=shared.pleg,
-                cache=shared.cache,
-                allocations=allocations,
-                settings=shared.settings,
-            ),
-            volumes=PodVolumes(shared.volumes, events=shared.events),
-            probers=shared.probers,
-            status=status,
-            statuses=shared.stores.statuses,
-            records=shared.stores.records,
-            events=shared.events,
-            settings=shared.settings,
-        ),
-        termination=termination,
-        probers=shared.probers,
-        pleg=shared.pleg,
-        cache=shared.cache,
-        status=status,
-        statuses=shared.stores.statuses,
-        records=shared.stores.records,
-        events=shared.events,
-        worked=shared.metrics.kubelet.worked,
-    )
-
-
-def _build_launcher(
-    shared: _Shared, images: ImageManager, termination: PodTermination
-) -> PodLauncher:
-    return PodLauncher(
-        images=images,
-        sandboxes=build_sandbox_maker(
-            shared.runtime, shared.settings, shared.stores, cache=shared.cache, events=shared.events
-        ),
-        starter=ContainerStarter(
-            shared.runtime,
-            inspector=shared.inspector,
-            cache=shared.cache,
-            records=shared.stores.records,
-            events=shared.events,
-            hooks=shared.hooks,
-            environments=ContainerEnvironment(
-                objects=shared.stores.objects,
-                services=shared.stores.services,
-                statuses=shared.stores.statuses,
-                settings=shared.settings,
-            ),
-            mounts=PodMounts(shared.settings),
-            volumes=ContainerMounts(
-                shared.volumes,
-                images=images,
-                runtime=shared.runtime,
-                pods_dir=shared.settings.pods_dir,
-            ),
-            settings=shared.settings,
-        ),
-        killer=termination,
-    )
-
-
 def _build_eviction(
-    shared: _Shared, workers: PodWorkers, termination: PodTermination, image_gc: ImageGC
+    shared: SharedParts, workers: PodWorkers, termination: PodTermination, image_gc: ImageGC
 ) -> EvictionManager:
     settings, recorder = shared.settings, shared.stores.events
     pods = PodEvictions(workers, remover=termination, events=shared.events)
@@ -363,7 +192,7 @@ def _build_eviction(
 
 
 def _build_pod_manager(
-    shared: _Shared,
+    shared: SharedParts,
     workers: PodWorkers,
     images: ImageManager,
     allocations: AllocationManager,

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.admission.allocation_manager import AdmissionSettings
+from edge_runtime.admission.admission_rules import AdmissionSettings
 from edge_runtime.eviction.eviction_manager import EvictionSettings
 from edge_runtime.images.image_eviction import ImageGCPolicy
 from edge_runtime.images.image_settings import ImageSettings

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = ("tunnel", "provider", "edge_runtime", "devcluster", "benchmarks")
-MAX_LINES = 400
+MAX_LINES = 375
 MAX_FUNCTION_LINES = 50  # without the docstring
 
 
@@ -70,7 +70,7 @@ def test_a_package_lists_its_modules_and_holds_no_code(package: Path) -> None:
 
 @pytest.mark.parametrize("module", _sources(), ids=_relative)
 def test_modules_and_functions_are_small(module: Path) -> None:
-    """Past 300 lines a module is a question in review, past 400 it is two modules."""
+    """Past 300 lines a module is a question in review, past MAX_LINES it is two modules."""
     text = module.read_text()
     assert len(text.splitlines()) <= MAX_LINES
     for node in ast.walk(ast.parse(text)):

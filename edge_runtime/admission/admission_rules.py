@@ -34,6 +34,24 @@ _UNCONFINED = ("Unconfined", "unconfined")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AdmissionSettings:
+    """What does not change while the process runs.
+
+    Attributes:
+        allocatable: What pods may have in all, in units and bytes.
+        architecture: As the API names it.
+        supplemental_groups_policy: Whether the runtime honours ``Strict``.
+        apparmor_problem: Why the machine cannot confine with AppArmor, None when it can.
+    """
+
+    allocatable: Mapping[str, Fraction]
+    sysctls: SysctlAllowlist
+    architecture: str
+    supplemental_groups_policy: bool = False
+    apparmor_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdmissionContext:
     """What a pod is held against.
 

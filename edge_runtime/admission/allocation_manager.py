@@ -13,7 +13,6 @@ Source: kubernetes pkg/kubelet/allocation/allocation_manager.go, pkg/kubelet/kub
 
 from __future__ import annotations
 
-import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,28 +20,22 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.admission.admission_rules import (
     AdmissionContext,
+    AdmissionSettings,
     Rejection,
     rejection_of,
-    resize_rejection,
 )
+from edge_runtime.admission.critical_admission import CriticalAdmission, PreemptionEvents, Victims
 from edge_runtime.admission.node_fit import is_critical
-from edge_runtime.admission.preemption import (
-    DISRUPTED,
-    PREEMPTED,
-    NothingToPreempt,
-    pods_to_preempt,
-)
 from edge_runtime.admission.resize import (
     POD_CGROUP,
-    asks_for_less,
     container_updates,
     resizable_resources,
-    resize_order,
     running_resources,
     same_resources,
     with_resources,
 )
 from edge_runtime.admission.resize_progress import ResizeEvents, ResizeProgress
+from edge_runtime.admission.resize_queue import asks_for_less, rejection_in_turn
 from edge_runtime.events import reasons
 from edge_runtime.objects.node import initial_node
 from edge_runtime.objects.pod_failure import REJECTED, PodFailure
@@ -50,13 +43,11 @@ from edge_runtime.store.allocation_store import AllocationStore, PodAllocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from fractions import Fraction
 
     from edge_runtime.objects.container import Json
     from edge_runtime.objects.node import Node
     from edge_runtime.objects.pod import Pod, PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
-    from edge_runtime.objects.sysctls import SysctlAllowlist
     from edge_runtime.policy.edge_policy import EdgePolicy
 
 # How long a pod waits for labels of its Node that may have come to the scheduler before us.
@@ -66,22 +57,12 @@ AGAIN_S = 0.5
 # Source: kubernetes pkg/kubelet/allocation/allocation_manager.go ``retryDelay``.
 PENDING_AGAIN_S = 180.0
 
-logger = logging.getLogger(__name__)
 
-
-class HeldPods(Protocol):
+class HeldPods(Victims, Protocol):
     """The pods of this machine (pods/pod_workers.py)."""
 
     def active(self) -> Sequence[Pod]:
         """Return the pods that run, will run, or still end."""
-        ...
-
-    def fail(self, uid: PodUID, failure: PodFailure) -> bool:
-        """End a pod in phase Failed; False when it ended before."""
-        ...
-
-    def is_stopped(self, uid: PodUID) -> bool:
-        """Tell whether nothing of a pod runs any more."""
         ...
 
     def wake(self, uid: PodUID) -> None:
@@ -89,30 +70,8 @@ class HeldPods(Protocol):
         ...
 
 
-class AllocationEvents(ResizeEvents, Protocol):
+class AllocationEvents(ResizeEvents, PreemptionEvents, Protocol):
     """Where events go (pods/pod_events.py)."""
-
-    def preempted(self, pod: Pod) -> None:
-        """The pod makes room for a critical one."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdmissionSettings:
-    """What does not change while the process runs.
-
-    Attributes:
-        allocatable: What pods may have in all, in units and bytes.
-        architecture: As the API names it.
-        supplemental_groups_policy: Whether the runtime honours ``Strict``.
-        apparmor_problem: Why the machine cannot confine with AppArmor, None when it can.
-    """
-
-    allocatable: Mapping[str, Fraction]
-    sysctls: SysctlAllowlist
-    architecture: str
-    supplemental_groups_policy: bool = False
-    apparmor_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +113,11 @@ class AllocationManager:
         self._held_pods = pods
         self._node = node
         self._pressures = pressures
-        self._events = events
         self._monotonic = monotonic
         # Pods whose admission is decided and on its way to the disk.
         self._admitting: dict[PodUID, Mapping[str, Json]] = {}
         self._waiting_since: dict[PodUID, float] = {}
-        self._preempted: dict[PodUID, tuple[PodUID, ...]] = {}
+        self._critical = CriticalAdmission(pods, events=events)
         self._resizes = ResizeProgress(events, monotonic=monotonic, now=now)
 
     async def admit(self, pod: Pod, status: PodRuntimeStatus) -> Verdict:
@@ -225,15 +183,16 @@ class AllocationManager:
 
         Source: kubernetes pkg/kubelet/allocation/allocation_manager.go ``RetryPendingResizes``.
         """
-        for uid in {*self._resizes.waiting_since(), *self._preempted}:
+        for uid in {*self._resizes.waiting_since(), *self._critical.pending()}:
             self._pods.wake(uid)
 
     def forget(self, uid: PodUID) -> None:
         """Drop what is known of a pod that is gone."""
         self._store.forget(uid)
         self._resizes.forget(uid)
-        for known in (self._admitting, self._waiting_since, self._preempted):
-            known.pop(uid, None)
+        self._critical.forget(uid)
+        self._admitting.pop(uid, None)
+        self._waiting_since.pop(uid, None)
 
     @property
     def _pods(self) -> HeldPods:
@@ -243,7 +202,7 @@ class AllocationManager:
 
     def _decide(self, pod: Pod) -> Verdict | None:
         """Return what stands against a new pod, None when it may run."""
-        if self._waits_for_victims(pod):
+        if self._critical.waits(pod.uid):
             return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
         rejection = rejection_of(pod, self._context(pod))
         if rejection is None:
@@ -253,36 +212,11 @@ class AllocationManager:
         if rejection.may_be_outdated and waited_s < NODE_WAIT_S:
             return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
         if rejection.lacking and is_critical(pod):
-            failure = self._preempt(pod, rejection)
+            failure = self._critical.make_room(pod, rejection, self._others(pod))
             if failure is not None:
                 return _failed(pod, failure.reason, failure.message)
             return Verdict(pod=pod, again_in_s=AGAIN_S, is_admitted=False)
         return _failed(pod, rejection.reason, rejection.message)
-
-    def _waits_for_victims(self, pod: Pod) -> bool:
-        victims = self._preempted.get(pod.uid, ())
-        return not all(self._pods.is_stopped(each) for each in victims)
-
-    def _preempt(self, pod: Pod, rejection: Rejection) -> Rejection | None:
-        """End pods that make room for a critical one; return why there are none."""
-        try:
-            victims = pods_to_preempt(pod, self._others(pod), rejection.lacking)
-        except NothingToPreempt as exc:
-            message = (
-                "Unexpected error while attempting to recover from admission failure: preemption:"
-                f" error finding a set of pods to preempt: {exc}"
-            )
-            return Rejection(reason="UnexpectedAdmissionError", message=message)
-        self._preempted[pod.uid] = tuple(each.uid for each in victims)
-        for victim in victims:
-            self._events.preempted(victim)
-            failure = PodFailure(reason=reasons.PREEMPTING, message=PREEMPTED, is_disruption=True)
-            self._pods.fail(victim.uid, failure)
-        logger.warning(
-            DISRUPTED,
-            extra={"pod": pod.full_name, "preempted": [each.uid for each in victims]},
-        )
-        return None
 
     async def _admit(self, pod: Pod) -> None:
         held = resizable_resources(pod)
@@ -293,12 +227,12 @@ class AllocationManager:
         finally:
             self._admitting.pop(pod.uid, None)
         self._waiting_since.pop(pod.uid, None)
-        self._preempted.pop(pod.uid, None)
+        self._critical.forget(pod.uid)
 
-    def _context(self, pod: Pod, others: Sequence[Pod] | None = None) -> AdmissionContext:
+    def _context(self, pod: Pod) -> AdmissionContext:
         return AdmissionContext(
             node=self._node() or initial_node(architecture=self._settings.architecture),
-            others=self._others(pod) if others is None else others,
+            others=self._others(pod),
             allocatable=self._settings.allocatable,
             sysctls=self._settings.sysctls,
             pressures=self._pressures(),
@@ -323,22 +257,22 @@ class AllocationManager:
         wanted = resizable_resources(pod)
         held = with_resources(pod, allocation.allocated)
         if same_resources(wanted, allocation.allocated):
-            self._preempted.pop(pod.uid, None)
+            self._critical.forget(pod.uid)
             if self._resizes.waits_no_more(pod.uid):
                 # It no longer goes before those that come after it.
                 self.retry_resizes()
             return Verdict(pod=held)
-        if self._waits_for_victims(pod):
+        if self._critical.waits(pod.uid):
             return Verdict(pod=held, again_in_s=AGAIN_S)
         rejection = self._resize_rejection(pod)
         if rejection is not None and rejection.lacking and is_critical(pod):
-            rejection = self._preempt(pod, rejection)
+            rejection = self._critical.make_room(pod, rejection, self._others(pod))
             if rejection is None:
                 return Verdict(pod=held, again_in_s=AGAIN_S)
         if rejection is not None:
             self._resizes.waits(pod, rejection)
             return Verdict(pod=held, again_in_s=PENDING_AGAIN_S)
-        self._preempted.pop(pod.uid, None)
+        self._critical.forget(pod.uid)
         actuated = running_resources(status, allocation.allocated, allocation.actuated)
         # The pod's own cgroup lacks it too, also where nothing runs.
         actuated[POD_CGROUP] = {}
@@ -350,26 +284,15 @@ class AllocationManager:
 
     def _resize_rejection(self, pod: Pod) -> Rejection | None:
         """Say what stands against a resize, after those that come before it have had theirs."""
-        since = self._resizes.waiting_since()
+        since, preempting = self._resizes.waiting_since(), self._critical.pending()
         # Whoever ended others for its own room has it before those who merely wait.
         waiting = [
             each
             for each in self._pods.active()
-            if each.uid in since or (each.uid in self._preempted and self._store.get(each.uid))
+            if each.uid in since or (each.uid in preempting and self._store.get(each.uid))
         ]
-        candidates = {each.uid: each for each in (*waiting, pod)}
-        held = {uid: self.allocated(each) for uid, each in candidates.items()}
-        others = {each.uid: each for each in self._others(pod)}
-        for each in resize_order(candidates.values(), held, since):
-            # Everybody else, this pod among them unless it is its turn, with what it has.
-            beside = {**others, pod.uid: held[pod.uid]}
-            beside.pop(each.uid, None)
-            rejection = resize_rejection(each, self._context(each, tuple(beside.values())))
-            if each.uid == pod.uid:
-                return rejection
-            if rejection is None:
-                others[each.uid] = each
-        return None
+        held = {each.uid: self.allocated(each) for each in (*waiting, pod)}
+        return rejection_in_turn(pod, waiting, held, since, self._context(pod))
 
 
 def _failed(pod: Pod, reason: str, message: str) -> Verdict:

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from edge_runtime.objects.container import Container, ContainerKind
 from edge_runtime.objects.pod import Pod
-from edge_runtime.objects.pod_resources import pod_requests
-from edge_runtime.objects.qos import QOSClass, compute_qos_class
 from edge_runtime.objects.quantity import parse_quantity
 from edge_runtime.objects.runtime_status import ContainerState
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from fractions import Fraction
 
     from edge_runtime.objects.container import ContainerID
-    from edge_runtime.objects.pod import PodUID
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
 
 Json = dict[str, Any]
@@ -173,32 +170,6 @@ def mixed_resources(base: Container, other: Container, resource: str | None) -> 
     return mixed
 
 
-def resize_order(
-    pods: Iterable[Pod],
-    allocated: Mapping[PodUID, Pod],
-    pending_since: Mapping[PodUID, float],
-) -> list[Pod]:
-    """Return pods that wait to be resized in the order in which they are served.
-
-    Those that ask for no more, then by priority, class, and how long they wait.
-
-    Args:
-        pods: With what they ask for.
-        allocated: The same with what they have, by UID.
-        pending_since: Since when each of them waits, by UID; seconds.
-    """
-
-    def key(pod: Pod) -> tuple[bool, int, bool, float]:
-        return (
-            _asks_for_more(pod, allocated[pod.uid]),
-            -(pod.priority or 0),
-            compute_qos_class(pod) is not QOSClass.GUARANTEED,
-            pending_since.get(pod.uid, float("inf")),
-        )
-
-    return sorted(pods, key=key)
-
-
 def resize_message(pod: Pod, words: str, *, generation: int, error: str = "") -> str:
     """Say in an event what a pod is resized to.
 
@@ -223,16 +194,6 @@ def _in_order(container: Container) -> Json:
     # As Go writes them: limits first, names sorted.
     kinds = {"limits": container.limits, "requests": container.requests}
     return {kind: dict(sorted(values.items())) for kind, values in kinds.items() if values}
-
-
-def asks_for_less(pod: Pod, allocated: Pod) -> bool:
-    """Tell whether a pod gives processors or memory back that it has."""
-    return _asks_for_more(allocated, pod)
-
-
-def _asks_for_more(pod: Pod, allocated: Pod) -> bool:
-    wanted, held = pod_requests(pod), pod_requests(allocated)
-    return any(wanted.get(name, 0) > held.get(name, 0) for name in (CPU, MEMORY))
 
 
 def _restarts(container: Container, resource: str) -> bool:

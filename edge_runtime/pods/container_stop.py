@@ -11,8 +11,8 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.pod_actions.stop_order import compute_stop_order
+from edge_runtime.pods.hooks import HookFailed
 from edge_runtime.pods.interruption import outcome_of
-from edge_runtime.pods.pod_start import HookFailed
 from edge_runtime.runtime.errors import NotFound
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod
+    from edge_runtime.pods.hooks import Hooks
     from edge_runtime.pods.interruption import Outcome
     from edge_runtime.pods.pod_events import PodEvents
-    from edge_runtime.pods.pod_start import Hooks
 
 # A container always gets a moment between the signal and the kill.
 # Source: kubernetes pkg/kubelet/kuberuntime ``minimumGracePeriodInSeconds``.

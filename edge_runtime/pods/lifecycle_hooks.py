@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.go_text import go_quote, go_seconds
-from edge_runtime.pods.pod_start import HookFailed
+from edge_runtime.pods.hooks import HookFailed
 from edge_runtime.prober.http_get import BodyError, GetError, http_get
 from edge_runtime.prober.http_message import BadRequest, get_request
 from edge_runtime.runtime.errors import DeadlineExceeded, RuntimeServiceError, rpc_error_text

@@ -15,7 +15,7 @@ from edge_runtime.policy.edge_policy import FORBIDS_NOTHING, EdgePolicy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from edge_runtime.admission.allocation_manager import AdmissionSettings
+    from edge_runtime.admission.admission_rules import AdmissionSettings
     from edge_runtime.eviction.eviction_manager import EvictionSettings
     from edge_runtime.machine.cgroups import PodCgroups
     from edge_runtime.objects.cgroup_names import CgroupDriver

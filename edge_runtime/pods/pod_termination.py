@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pod_actions.container_kills import ContainerKill
+    from edge_runtime.pods.hooks import Hooks
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
-    from edge_runtime.pods.pod_start import Hooks
 
 logger = logging.getLogger(__name__)
 

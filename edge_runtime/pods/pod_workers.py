@@ -7,38 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from edge_runtime.machine.cgroups import CgroupError
-from edge_runtime.objects.pod_failure import PodFailure
-from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pod_status.pod_phase import TERMINAL_PHASES
-from edge_runtime.pods.interruption import unless
 from edge_runtime.pods.pod_termination import StillRunning
-from edge_runtime.pods.pod_work import MIN_GRACE_PERIOD_S, PodWork, WorkState
+from edge_runtime.pods.pod_work import PodWork, WorkState
 from edge_runtime.pods.pod_worker import PodWorker
 from edge_runtime.runtime.errors import RuntimeServiceError
 from edge_runtime.store.errors import StoreError
-from edge_runtime.store.local_pod_state import FailureRecord, LocalPodState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from edge_runtime.objects.pod import Pod, PodUID
+    from edge_runtime.objects.pod_failure import PodFailure
     from edge_runtime.objects.runtime_status import PodRuntimeStatus
-    from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pods.pod_events import PodEvents
-    from edge_runtime.pods.pod_sync import PodSync
-    from edge_runtime.pods.pod_termination import PodTermination
-    from edge_runtime.pods.probers import Probers
+    from edge_runtime.pods.pod_steps import PodSteps
     from edge_runtime.pods.status_updater import StatusUpdater
     from edge_runtime.status.status_manager import StatusManager
+    from edge_runtime.store.local_pod_state import LocalPodState
 
-# Source: KubeletConfiguration syncFrequency, pkg/kubelet/pod_workers.go.
-RESYNC_S = 60.0
-RESYNC_JITTER = 0.5
 FIRST_RETRY_S = 1.0
 MAX_RETRY_S = 10.0
 # As a kubelet's metrics name what is done with a pod.
@@ -81,28 +72,20 @@ class PodWorkers:
     def __init__(
         self,
         *,
-        sync: PodSync,
-        termination: PodTermination,
-        probers: Probers,
+        steps: PodSteps,
         pleg: Inspector,
-        cache: PodCache,
         status: StatusUpdater,
         statuses: StatusManager,
         records: LocalPodState,
         events: PodEvents,
-        rng: random.Random | None = None,
         worked: Worked = lambda _operation, *, duration_s: None,
     ) -> None:
-        self._sync = sync
-        self._termination = termination
-        self._probers = probers
+        self._steps = steps
         self._pleg = pleg
-        self._cache = cache
         self._status = status
         self._statuses = statuses
         self._records = records
         self._events = events
-        self._rng = rng or random.Random()  # noqa: S311  # spreads syncs, guards nothing
         self._worked = worked
         self._workers: dict[PodUID, PodWorker] = {}
         # Pods of which no step was taken yet, since `run`.
@@ -152,7 +135,7 @@ class PodWorkers:
             # It ended before this process started: a terminal phase never changes.
             work = work.finished()
         elif failure is not None:
-            work = work.failed(_restored(failure))
+            work = work.failed(failure)
         self._add(work)
 
     def forget(self, pod: Pod) -> None:
@@ -295,63 +278,23 @@ class PodWorkers:
             # Woken once it stopped.
             self._status.update(pod, {})
             return None
-        result = await self._sync.sync(pod, worker.memory)
-        if result.failure is not None:
-            worker.take(worker.work.failed(result.failure))
-            return 0.0
-        if result.is_finished:
-            if not worker.work.is_ending:
-                worker.take(worker.work.finished())
-            return 0.0
-        if worker.work.is_ending:
-            return 0.0
-        resync_s = RESYNC_S * (1 + RESYNC_JITTER * self._rng.random())
-        return resync_s if result.again_in_s is None else min(resync_s, result.again_in_s)
+        return await self._steps.sync(worker)
 
     async def _step_terminating(self, worker: PodWorker) -> float | None:
-        pod = worker.work.pod
-        worker.hurried.clear()
-        grace_period_s = worker.work.grace_period_s
-        if grace_period_s is None:
-            raise AssertionError("a pod that ends has a grace period")
-        if worker.work.failure is not None:
-            await self._keep_failure(pod, worker.work.failure)
-        self._probers.stop_liveness(pod.uid)
-        await unless(worker.hurried, self._termination.kill(pod, grace_period_s=grace_period_s))
-        if worker.hurried.is_set():
-            return 0.0
-        self._probers.remove_pod(pod.uid)
-        self._status.finish(pod, worker.work.failure)
-        await self._statuses.persist(pod.uid)
-        worker.take(worker.work.advanced(WorkState.TERMINATED))
-        self._wake_successors(worker)
-        self.on_stopped()
+        await self._steps.terminate(worker)
+        if worker.is_stopped:
+            self._wake_successors(worker)
+            self.on_stopped()
         return 0.0
-
-    async def _keep_failure(self, pod: Pod, failure: PodFailure) -> None:
-        try:
-            await self._records.put_failure(pod.uid, _kept(failure))
-        except StoreError as exc:
-            # Perhaps it ends for a full disk: it MUST NOT wait for room that only its end makes.
-            logger.warning(
-                "why a pod ends is not kept", extra={"pod_uid": pod.uid, "error": str(exc)}
-            )
 
     async def _step_terminated(self, worker: PodWorker) -> float | None:
         work = worker.work
-        pod = work.pod
-        if not work.is_unwanted:
-            # A call that was given up may have gone through after the pod was stopped.
-            if _is_up(self._cache.get(pod.uid)):
-                await self._termination.kill(pod, grace_period_s=MIN_GRACE_PERIOD_S)
-            # While its object stays: what was in memory is free, and no secret lies about.
-            await self._termination.remove_volumes(pod.uid)
-            return None
-        await self._termination.remove(pod.uid, namespace=pod.namespace, name=pod.name)
-        if self._gone is None:
-            raise AssertionError("workers run only within run()")
-        await self._gone(worker.work)
-        worker.take(worker.work.advanced(WorkState.GONE))
+        await self._steps.clear(work)
+        if work.is_unwanted:
+            if self._gone is None:
+                raise AssertionError("workers run only within run()")
+            await self._gone(worker.work)
+            worker.take(worker.work.advanced(WorkState.GONE))
         return None
 
     def _has_running_predecessor(self, worker: PodWorker) -> bool:
@@ -375,26 +318,3 @@ async def _wait(event: asyncio.Event, timeout_s: float | None) -> None:
             await event.wait()
     except TimeoutError:
         return
-
-
-def _is_up(status: PodRuntimeStatus) -> bool:
-    is_running = any(each.state is ContainerState.RUNNING for each in status.containers)
-    return is_running or bool(status.ready_sandboxes)
-
-
-def _kept(failure: PodFailure) -> FailureRecord:
-    return FailureRecord(
-        reason=failure.reason,
-        message=failure.message,
-        grace_period_s=failure.grace_period_s,
-        is_disruption=failure.is_disruption,
-    )
-
-
-def _restored(record: FailureRecord) -> PodFailure:
-    return PodFailure(
-        reason=record.reason,
-        message=record.message,
-        grace_period_s=record.grace_period_s,
-        is_disruption=record.is_disruption,
-    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from edge_runtime.objects.pod import PodUID
+from edge_runtime.objects.pod_failure import PodFailure
 
 if TYPE_CHECKING:
     import sqlite3
@@ -37,40 +38,25 @@ class ContainerRecord:
     backoff_updated_at_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureRecord:
-    """Why a pod is ended in phase Failed; on disk BEFORE its containers are stopped.
-
-    Attributes:
-        grace_period_s: What its containers get to end; None for the pod's own grace period.
-        is_disruption: The pod did nothing wrong.
-    """
-
-    reason: str
-    message: str
-    grace_period_s: int | None
-    is_disruption: bool
-
-
 class LocalPodState:
     """Records by pod UID, all in memory, every change on disk before it counts."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._records: dict[PodUID, dict[str, ContainerRecord]] = {}
-        self._failures: dict[PodUID, FailureRecord] = {}
+        self._failures: dict[PodUID, PodFailure] = {}
 
     async def load(self) -> None:
         """Read all records; once, before anything else."""
         self._records = await self._database.run(_load)
         self._failures = await self._database.run(_load_failures)
 
-    def failure(self, uid: PodUID) -> FailureRecord | None:
+    def failure(self, uid: PodUID) -> PodFailure | None:
         """Return why a pod is ended, None for one that is not."""
         return self._failures.get(uid)
 
-    async def put_failure(self, uid: PodUID, failure: FailureRecord) -> None:
-        """Keep why a pod is ended; return once it is on disk.
+    async def put_failure(self, uid: PodUID, failure: PodFailure) -> None:
+        """Keep why a pod is ended, BEFORE its containers are stopped; return once it is on disk.
 
         Raises:
             StoreError: The disk refuses; nothing changed.
@@ -141,12 +127,12 @@ def _load(connection: sqlite3.Connection) -> dict[PodUID, dict[str, ContainerRec
     return records
 
 
-def _load_failures(connection: sqlite3.Connection) -> dict[PodUID, FailureRecord]:
+def _load_failures(connection: sqlite3.Connection) -> dict[PodUID, PodFailure]:
     rows = connection.execute(
         "SELECT uid, reason, message, grace_period_s, is_disruption FROM failures"
     )
     return {
-        PodUID(uid): FailureRecord(
+        PodUID(uid): PodFailure(
             reason=reason,
             message=message,
             grace_period_s=grace_period_s,

@@ -2,6 +2,7 @@
 
 edge_client    EdgeClient: calls to the edge, and whether it is there
 site_session   SiteSession: at most one live session of the site
+held_session   HeldSession: that one, whose it is, which connection may carry it
 listener       EdgeListener: the port, and who may open a tunnel
 enrolment      Enrolment: /ca.crt and /edge.crt
 edge_identity  the client certificate of a connection

@@ -29,7 +29,8 @@ from tunnel.protocol import (
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from provider.edge_link.site_session import Admission, SiteSession
+    from provider.edge_link.held_session import Admission
+    from provider.edge_link.site_session import SiteSession
     from provider.trust.site_trust import AcceptedCertificate, SiteTrust
     from tunnel.identity import SiteName
 

@@ -16,19 +16,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 from typing import TYPE_CHECKING, Protocol
 
+from provider.edge_link.held_session import END_TIMEOUT_S, Admission, HeldSession
 from provider.edge_link.refusal import Refused, unavailable
 from tunnel.enrolment import RefusalReason
 from tunnel.errors import PipeError, ProtocolError
 from tunnel.metrics import TunnelMetrics
-from tunnel.protocol import Role
-from tunnel.session import Limits, Session, WebSocketPipe
 
 if TYPE_CHECKING:
     from provider.edge_link.edge_client import EdgeClient
     from provider.trust.site_trust import AcceptedCertificate
+    from tunnel.session import Limits, WebSocketPipe
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +37,6 @@ RESUMED, NEW_SESSION, NEW_INSTANCE = "resumed", "new session", "new instance"
 # How long the present session may take to show that it lives.
 PROBE_TIMEOUT_S = 2.0
 REPORT_EVERY_S = 600.0
-# How long a session that was closed may take to end its streams.
-_END_TIMEOUT_S = 5.0
 DUPLICATE_SITE = "DuplicateSite"
 STOPPING = "the provider is stopping"
 
@@ -49,63 +46,6 @@ class LinkReporter(Protocol):
 
     def __call__(self, *, reason: str, message: str) -> None:
         """Record it."""
-
-
-class Admission:
-    """The right of one accepted connection to carry a session, until a later one has it.
-
-    Attributes:
-        session: The session, new or interrupted.
-        received_bytes: What the edge is told that has arrived of this session.
-        peer_received_bytes: What the edge says that it has received.
-    """
-
-    def __init__(self, held: _Held, *, peer_received_bytes: int) -> None:
-        self.held = held
-        self.session = held.session
-        self.received_bytes = held.session.received_bytes
-        self.peer_received_bytes = peer_received_bytes
-
-
-class _Held:
-    """The site's session, whose it is, and the certificate of its newest connection."""
-
-    def __init__(
-        self, *, instance: str, certificate: AcceptedCertificate, limits: Limits | None
-    ) -> None:
-        self.instance = instance
-        self.certificate = certificate
-        self.session = Session(
-            role=Role.CLIENT, session_id=secrets.token_hex(16), handler=None, limits=limits
-        )
-        # The newest; an older one has nothing to carry any more.
-        self.admission = Admission(self, peer_received_bytes=0)
-        self.was_attached = False
-        self.attached = asyncio.Event()
-        self.ended = asyncio.Event()
-
-    async def answers(self, timeout_s: float) -> bool:
-        """Whether the edge answers a PING in time, perhaps over a connection that it makes now."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while True:
-                    await self.attached.wait()
-                    if await self.session.ping(timeout_s):
-                        return True
-                    if self.attached.is_set():
-                        return False
-        except TimeoutError:
-            return False
-
-    async def end(self, reason: str) -> None:
-        """End the session and wait, for a while, until its streams have ended."""
-        self.session.close(reason)
-        try:
-            async with asyncio.timeout(_END_TIMEOUT_S):
-                await self.ended.wait()
-        except TimeoutError:
-            # It is closed and has no connection: it can only end.
-            logger.warning("session %s ends slowly", self.session.name)
 
 
 class SiteSession:
@@ -132,7 +72,7 @@ class SiteSession:
         self._limits = limits
         self._metrics = metrics or TunnelMetrics()
         self._metrics.expect(RESUMED, NEW_SESSION, NEW_INSTANCE)
-        self._present: _Held | None = None
+        self._present: HeldSession | None = None
         self._last_instance: str | None = None
         self._is_stopping = False
         self._reported_at: float | None = None
@@ -218,13 +158,13 @@ class SiteSession:
 
     def _begin(self, instance: str, certificate: AcceptedCertificate) -> Admission:
         sessions = self._check_open()
-        held = _Held(instance=instance, certificate=certificate, limits=self._limits)
+        held = HeldSession(instance=instance, certificate=certificate, limits=self._limits)
         self._present = held
         self._metrics.watch(held.session)
         sessions.create_task(self._keep(held), name=f"session {held.session.name}")
         return held.admission
 
-    async def _make_room(self, present: _Held, instance: str) -> None:
+    async def _make_room(self, present: HeldSession, instance: str) -> None:
         if present.instance == instance:
             await present.end("the edge connected anew, without its session")
         elif await present.answers(PROBE_TIMEOUT_S):
@@ -282,7 +222,7 @@ class SiteSession:
             if held.admission is admission and session.close_reason is None:
                 self._edge_client.session_interrupted(session, error=error)
 
-    def _count_attachment(self, held: _Held) -> None:
+    def _count_attachment(self, held: HeldSession) -> None:
         if held.was_attached:
             self._metrics.reconnected(RESUMED)
         elif self._last_instance is not None:
@@ -290,7 +230,7 @@ class SiteSession:
             self._metrics.reconnected(NEW_SESSION if is_known else NEW_INSTANCE)
         self._last_instance = held.instance
 
-    async def _keep(self, held: _Held) -> None:
+    async def _keep(self, held: HeldSession) -> None:
         """Run a session to its end, and tell why it ended."""
         session = held.session
         error = "the session was cancelled"
@@ -323,7 +263,7 @@ class SiteSession:
                 await present.end(STOPPING)
                 return
             await present.session.drain(deadline_s)
-            async with asyncio.timeout(_END_TIMEOUT_S):
+            async with asyncio.timeout(END_TIMEOUT_S):
                 await present.ended.wait()
         finally:
             self._stopped.set()

@@ -4,6 +4,8 @@ desired_state    what the edge is told of a pod, and the revision that names it 
 edge_claims      what an edge may say of pods (pure)
 status_patch     what to patch so that the API's status becomes the edge's (pure)
 pod_controller   watches the node's pods and keeps the edge's desired state equal to the API's
+edge_events      passes events of the edge on, where they are about what is its own
+sync_session     what one session's edge has of pods, and what it is to be sent (pure)
 sync_stream      the sync stream of one session, and the messages that wait for it
 references       which objects a pod refers to (pure)
 desired_objects  what the edge is told of objects and Services, and their revisions (pure)

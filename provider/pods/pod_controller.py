@@ -26,14 +26,15 @@ from provider.kube.watch import (
     list_all,
     list_and_watch,
 )
-from provider.pods.desired_state import compute_pod_put, compute_revision, pod_uid
-from provider.pods.edge_claims import believed_event, believed_node_event, check_hello
+from provider.pods.desired_state import compute_revision, pod_uid
+from provider.pods.edge_claims import check_hello
+from provider.pods.edge_events import EdgeEvents
+from provider.pods.sync_session import SyncSession
 from provider.pods.sync_stream import SyncOutbox, run_sync_stream
 from tunnel.errors import TunnelError
 from tunnel.sync import (
     Ack,
     Desired,
-    EventAck,
     EventReport,
     Hello,
     NodeReport,
@@ -67,9 +68,6 @@ _MAX_DELAY_S = 5.0
 # One that lasted this long was a good one. An edge that says Hello and breaks off every time must
 # not be sent everything ten times a second.
 _GOOD_STREAM_S = 5.0
-# Events tell of a pod's end, too: so many that are gone are remembered for them; and so many events
-# wait for the first list.
-MAX_REMEMBERED = 512
 
 
 class PodController:
@@ -107,30 +105,21 @@ class PodController:
         """
         self._api = api
         self._edge = edge
-        self._node_name = node_name
         self._selector = {"fieldSelector": f"spec.nodeName={node_name}"}
         self._outbox = outbox
         self._status_writer = status_writer
         self._dependencies = dependencies
         self._on_node_report = on_node_report
-        self._on_event = on_event
         self._tolerations = tolerations
         self._traffic = traffic
         self._pods: dict[str, Json] = {}
         self._revisions: dict[str, str] = {}
-        # Metadata of pods that are gone, by UID, the oldest first.
-        self._past: dict[str, Json] = {}
-        self._early_events: dict[str, EventReport] = {}
+        self._events = EdgeEvents(
+            node_name=node_name, pods=self._pods, on_event=on_event, send=outbox.put
+        )
         self._is_listed = False
         self._node_put: NodePut | None = None
-        # What the edge has, or is being sent: UID to revision; None without a session.
-        self._known: dict[str, str] | None = None
-        self._hello: Hello | None = None
-        # UIDs of which the edge has stored something; the others get their status with the pod.
-        self._stored: set[str] = set()
-        self._is_started = False
-        # UIDs of the Hello that were not in the list then; None once Desired{complete} is sent.
-        self._doubted: set[str] | None = None
+        self._session: SyncSession | None = None
         self._doubt = asyncio.Event()
 
     def put_node(self, message: NodePut) -> None:
@@ -176,9 +165,7 @@ class PodController:
             self._store_pod(pod)
         self._is_listed = True
         self._status_writer.pods_listed(pods)
-        early, self._early_events = self._early_events, {}
-        for report in early.values():
-            self._take_event(report)
+        self._events.pods_listed()
         self._start_session()
 
     def _store_pod(self, pod: Json) -> None:
@@ -188,20 +175,17 @@ class PodController:
         self._dependencies.pod_changed(pod)
         if self._tolerations is not None:
             self._tolerations.pod_changed(pod)
-        if self._is_started:
-            self._send_pod(uid)
+        if self._session is not None and self._session.is_started:
+            self._send_pod(self._session, uid)
 
     def _drop_pod(self, uid: str) -> None:
         if (pod := self._pods.pop(uid, None)) is not None:
-            self._past[uid] = {key: pod["metadata"][key] for key in ("namespace", "name", "uid")}
-            if len(self._past) > MAX_REMEMBERED:
-                del self._past[next(iter(self._past))]
+            self._events.pod_deleted(uid, pod)
         self._revisions.pop(uid, None)
         if self._tolerations is not None:
             self._tolerations.pod_deleted(uid)
-        if self._is_started and self._known is not None:
-            self._known.pop(uid, None)
-            self._stored.discard(uid)
+        if self._session is not None and self._session.is_started:
+            self._session.pod_deleted(uid)
             self._outbox.put(PodForget(uid=uid))
         self._dependencies.pod_deleted(uid)
 
@@ -224,8 +208,7 @@ class PodController:
             except (SiteOffline, TunnelError, TimeoutError) as exc:
                 reason = str(exc) or "the edge does not answer"
             finally:
-                self._known, self._is_started, self._doubted = None, False, None
-                self._hello = None
+                self._session = None
                 self._dependencies.session_ended()
                 self._status_writer.session_ended()
             if asyncio.get_running_loop().time() - began_at >= _GOOD_STREAM_S:
@@ -237,9 +220,7 @@ class PodController:
     def _handle_hello(self, hello: Hello) -> None:
         check_hello(hello)
         logger.info("edge %s says hello with %d pods", hello.version[:64], len(hello.pods))
-        self._hello = hello
-        self._known = dict(hello.pods)
-        self._stored = set(hello.pods)
+        self._session = SyncSession(hello)
         self._status_writer.statuses_offered(hello.statuses)
         if self._node_put is not None:
             self._outbox.put(self._node_put)
@@ -247,21 +228,21 @@ class PodController:
 
     def _start_session(self) -> None:
         """Bring the edge up to date, once there is a Hello and a complete list."""
-        if self._hello is None or self._known is None or not self._is_listed or self._is_started:
+        session = self._session
+        if session is None or session.is_started or not self._is_listed:
             return
-        self._is_started = True
+        session.start(self._pods)
         # Before the pods that wait for them.
-        self._dependencies.session_started(self._hello)
-        self._doubted = set(self._known) - set(self._pods)
+        self._dependencies.session_started(session.hello)
         for uid in self._pods:
-            self._send_pod(uid)
-        if self._doubted:
+            self._send_pod(session, uid)
+        if session.doubted:
             self._doubt.set()
         else:
-            self._send_desired()
+            self._send_desired(session)
 
-    def _send_desired(self) -> None:
-        self._doubted = None
+    def _send_desired(self, session: SyncSession) -> None:
+        session.settle()
         self._outbox.put(Desired(pods=dict(self._revisions), complete=True))
         self._dependencies.all_pods_known()
 
@@ -271,7 +252,8 @@ class PodController:
         while True:
             await self._doubt.wait()
             self._doubt.clear()
-            doubted = self._doubted
+            session = self._session
+            doubted = session.doubted if session is not None else None
             try:
                 listed = await list_all(self._api, resource_path("pods"), query=self._selector)
             except (ApiError, CredentialsError) as exc:
@@ -281,9 +263,9 @@ class PodController:
                 continue
             backoff.reset()
             # Only the session whose Hello came before the list: a later one begins anew.
-            if doubted is not None and doubted is self._doubted:
+            if session is not None and session is self._session and doubted is not None:
                 self._take_missed({pod_uid(pod): pod for pod in listed.items}, doubted)
-                self._send_desired()
+                self._send_desired(session)
 
     def _take_missed(self, listed: dict[str, Json], doubted: set[str]) -> None:
         for uid in doubted & set(listed) - set(self._pods):
@@ -305,12 +287,10 @@ class PodController:
             while self._edge.state == state:
                 await self._edge.changed()
 
-    def _send_pod(self, uid: str) -> None:
-        if self._known is None or self._known.get(uid) == self._revisions[uid]:
-            return
-        put = compute_pod_put(self._pods[uid], with_status=uid not in self._stored)
-        self._known[uid] = put.revision
-        self._outbox.put(put)
+    def _send_pod(self, session: SyncSession, uid: str) -> None:
+        put = session.pod_put(uid, self._pods[uid], revision=self._revisions[uid])
+        if put is not None:
+            self._outbox.put(put)
 
     def _handle_message(self, message: FromEdge) -> None:
         match message:
@@ -321,32 +301,11 @@ class PodController:
             case PodGone():
                 self._status_writer.pod_gone(message)
             case EventReport():
-                self._take_event(message)
+                self._events.arrived(message)
             case Ack(key=key):
-                if key in self._pods:
-                    self._stored.add(key)
+                if key in self._pods and self._session is not None:
+                    self._session.pod_stored(key)
             case TokenWant():
                 self._dependencies.token_wanted(message)
             case Hello():
                 raise AssertionError("the sync stream hands over one Hello, apart")
-
-    def _take_event(self, event: EventReport) -> None:
-        """Take an event about the node or its pods; a node could write one about anything."""
-        if (own := believed_node_event(event, node_name=self._node_name)) is not None:
-            self._on_event(own)
-            return
-        if not self._is_listed:
-            # One too many comes again with the edge's next session.
-            if len(self._early_events) < MAX_REMEMBERED:
-                self._early_events[event.id] = event
-            return
-        uid = event.regarding.get("uid")
-        pod = self._pods.get(uid, {}).get("metadata") if isinstance(uid, str) else None
-        if pod is None and isinstance(uid, str):
-            pod = self._past.get(uid)
-        believed = believed_event(event, pod) if pod is not None else None
-        if believed is None:
-            logger.debug("an event of the edge is about nothing of its own")
-            self._outbox.put(EventAck(id=event.id))
-            return
-        self._on_event(believed)

@@ -13,10 +13,14 @@ from edge_runtime.admission.allocation_manager import Verdict
 from edge_runtime.objects.probe_results import NO_PROBES, ContainerProbes, ProbeView
 from edge_runtime.pleg.generic_pleg import GenericPLEG
 from edge_runtime.pleg.pod_cache import PodCache
+from edge_runtime.pods.container_configuration import ContainerConfiguration
+from edge_runtime.pods.container_removal import ContainerRemover
+from edge_runtime.pods.container_start import ContainerStarter
 from edge_runtime.pods.deferred_cleaning import DeferredCleaning
+from edge_runtime.pods.hooks import HookFailed
 from edge_runtime.pods.pod_events import PodEvents
 from edge_runtime.pods.pod_launch import PodLauncher
-from edge_runtime.pods.pod_start import ContainerStarter, HookFailed
+from edge_runtime.pods.pod_steps import PodSteps
 from edge_runtime.pods.pod_sync import PodSync
 from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_volumes import PodVolumes
@@ -257,20 +261,31 @@ class MemoryEdge:
                 records=self.records,
                 events=events,
                 hooks=hooks,
-                environments=_NoEnvironments(),
-                mounts=_NoMounts(),
-                volumes=_NoVolumes(),
+                configuration=ContainerConfiguration(
+                    cache=self.cache,
+                    environments=_NoEnvironments(),
+                    mounts=_NoMounts(),
+                    volumes=_NoVolumes(),
+                    settings=settings,
+                ),
                 settings=settings,
             ),
             killer=termination,
         )
+        cleaning = DeferredCleaning(runtime, wake=self._wake)
         sync = PodSync(
-            runtime,
-            pleg=self.pleg,
             cache=self.cache,
+            remover=ContainerRemover(
+                runtime,
+                pleg=self.pleg,
+                cache=self.cache,
+                termination=termination,
+                cleaning=cleaning,
+                events=events,
+                settings=settings,
+            ),
             launcher=launcher,
-            termination=termination,
-            cleaning=DeferredCleaning(runtime, wake=self._wake),
+            cleaning=cleaning,
             admission=admission,
             resizer=admission,
             volumes=PodVolumes(volumes, events=events, monotonic=runtime.now_s),
@@ -279,20 +294,25 @@ class MemoryEdge:
             statuses=self.statuses,
             records=self.records,
             events=events,
-            settings=settings,
             now=now,
         )
-        self.workers = PodWorkers(
+        steps = PodSteps(
             sync=sync,
             termination=termination,
             probers=probers,
-            pleg=self.pleg,
             cache=self.cache,
             status=status,
             statuses=self.statuses,
             records=self.records,
-            events=events,
             rng=random.Random(seed),  # noqa: S311  # spreads syncs, guards nothing
+        )
+        self.workers = PodWorkers(
+            steps=steps,
+            pleg=self.pleg,
+            status=status,
+            statuses=self.statuses,
+            records=self.records,
+            events=events,
         )
         self._gone = gone
 

@@ -11,8 +11,9 @@ from edge_runtime.uplink.dial import Dialled
 from edge_runtime.uplink.dial_error import DialError
 from edge_runtime.uplink.dialer import Dial, Dialer
 from provider.edge_link.edge_client import EdgeClient
+from provider.edge_link.held_session import Admission
 from provider.edge_link.refusal import Refused
-from provider.edge_link.site_session import Admission, SiteSession
+from provider.edge_link.site_session import SiteSession
 from provider.trust.site_trust import AcceptedCertificate
 from tests.fakes.memory_pipe import MemoryPipe, memory_pipes
 from tunnel.identity import parse_site_name

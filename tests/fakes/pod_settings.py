@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from edge_runtime.admission.allocation_manager import AdmissionSettings
+from edge_runtime.admission.admission_rules import AdmissionSettings
 from edge_runtime.eviction.eviction_manager import EvictionSettings
 from edge_runtime.machine.cgroups import PodCgroups
 from edge_runtime.objects.cgroup_names import CgroupDriver

@@ -7,12 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from edge_runtime.admission.allocation_manager import (
-    NODE_WAIT_S,
-    AdmissionSettings,
-    AllocationManager,
-    Verdict,
-)
+from edge_runtime.admission.admission_rules import AdmissionSettings
+from edge_runtime.admission.allocation_manager import NODE_WAIT_S, AllocationManager, Verdict
 from edge_runtime.objects.node import Node
 from edge_runtime.objects.pod import Pod, PodUID
 from edge_runtime.objects.pod_resources import parse_resources

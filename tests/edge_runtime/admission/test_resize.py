@@ -12,7 +12,6 @@ from edge_runtime.admission.resize import (
     mixed_resources,
     resizable_resources,
     resize_message,
-    resize_order,
     running_resources,
     same_resources,
     with_current,
@@ -197,25 +196,6 @@ def test_mixed_resources_keep_what_cannot_be_resized() -> None:
     other = Container({"name": "c", "resources": asks(cpu="2")})
     mixed = mixed_resources(base, other, None)
     assert mixed == {"requests": {"ephemeral-storage": "5", "cpu": "2"}, "limits": {}}
-
-
-def test_order_of_those_that_wait() -> None:
-    """Less first, then priority, class, and how long they wait."""
-    pods = [
-        pod(asks(cpu="2"), name="late"),
-        pod(asks(cpu="2"), name="early"),
-        pod(limited(cpu="2", memory="1"), name="guaranteed"),
-        pod(asks(cpu="2"), name="important", priority=5),
-        pod(asks(cpu="1"), name="less"),
-        pod(asks(cpu="2"), name="new"),
-    ]
-    before = {"less": asks(cpu="3"), "guaranteed": limited(cpu="1", memory="1")}
-    held = {
-        each.uid: with_resources(each, {"c": before.get(each.name, asks(cpu="1"))}) for each in pods
-    }
-    since = {PodUID("early"): 1.0, PodUID("late"): 2.0}
-    order = [each.name for each in resize_order(pods, held, since)]
-    assert order == ["less", "important", "guaranteed", "early", "late", "new"]
 
 
 def test_message_is_a_kubelets() -> None:

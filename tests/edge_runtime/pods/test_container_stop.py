@@ -10,8 +10,8 @@ import pytest
 from edge_runtime.objects.container import Container, ContainerID
 from edge_runtime.objects.pod import Pod
 from edge_runtime.pods.container_stop import ContainerStopper, StopTurns
+from edge_runtime.pods.hooks import HookFailed
 from edge_runtime.pods.pod_events import PodEvents
-from edge_runtime.pods.pod_start import HookFailed
 from edge_runtime.runtime.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:

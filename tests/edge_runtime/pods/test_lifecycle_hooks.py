@@ -12,9 +12,9 @@ import pytest
 from cri_protos import api_pb2 as pb
 from edge_runtime.objects.container import Container, ContainerID
 from edge_runtime.objects.pod import Pod
+from edge_runtime.pods.hooks import HookFailed
 from edge_runtime.pods.lifecycle_hooks import MAX_HOOK_S, LifecycleHooks
 from edge_runtime.pods.pod_events import PodEvents
-from edge_runtime.pods.pod_start import HookFailed
 from edge_runtime.runtime.cri_client import CriClient
 from tests.fakes.fake_cri import FakeCri
 from tests.fakes.fake_cri_calls import FakeContainer

@@ -13,7 +13,7 @@ from edge_runtime.pods.pod_termination import PodTermination
 from edge_runtime.pods.pod_work import WorkState
 from edge_runtime.runtime.cri_client import CriClient
 from edge_runtime.store.errors import StoreError
-from edge_runtime.store.local_pod_state import FailureRecord, LocalPodState
+from edge_runtime.store.local_pod_state import LocalPodState
 from edge_runtime.store.status_store import StatusStore, StoredStatus
 from tests.fakes.edge_pods import edge_pods, is_running, pod_json, running_ids, until
 from tests.fakes.fake_cri import FakeCri
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from edge_runtime.objects.pod_failure import PodFailure
     from tests.fakes.edge_pods import EdgePods
 
 UID = PodUID("u")
@@ -69,7 +70,7 @@ async def test_pod_that_ends_for_a_full_disk_is_stopped_although_nothing_can_be_
     is_full = False
     put_failure, put_all = LocalPodState.put_failure, StatusStore.put_all
 
-    async def refuse_failure(self: LocalPodState, uid: PodUID, failure: FailureRecord) -> None:
+    async def refuse_failure(self: LocalPodState, uid: PodUID, failure: PodFailure) -> None:
         if is_full:
             raise StoreError("the disk is full")
         await put_failure(self, uid, failure)

@@ -27,8 +27,8 @@ from edge_runtime.objects.probe_results import ContainerProbes
 from edge_runtime.objects.runtime_status import ContainerState, PodRuntimeStatus
 from edge_runtime.pod_actions.in_place_restart import restarts_all
 from edge_runtime.pod_actions.pod_actions import compute_pod_actions
+from edge_runtime.pods.pod_steps import RESYNC_JITTER, RESYNC_S
 from edge_runtime.pods.pod_work import WorkState
-from edge_runtime.pods.pod_workers import RESYNC_JITTER, RESYNC_S
 from tests.fakes.edge_pods import deleted
 from tests.fakes.memory_edge import (
     EPOCH_S,

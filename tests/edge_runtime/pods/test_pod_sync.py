@@ -28,16 +28,6 @@ class FastFakeCri(FakeCri):
         return answer
 
 
-class DyingFakeCri(FakeCri):
-    """A runtime in which container "b" ends while "a" is stopped."""
-
-    async def _StopContainer(self, request: pb.StopContainerRequest) -> pb.StopContainerResponse:
-        answer = await super()._StopContainer(request)
-        if self.containers[request.container_id].status.metadata.name == "a":
-            self.exit_container(self.container_named("b"), 1)
-        return answer
-
-
 async def test_update_of_the_edge_restarts_and_rejects_nothing(tmp_path: Path) -> None:
     """What an earlier version ran goes on: with its probes, without its admission or its hook."""
     container = {
@@ -84,24 +74,3 @@ async def test_containers_that_end_at_once_are_not_waited_for(tmp_path: Path) ->
         await edge.put(pod)
         await edge.status("u", lambda each: each["phase"] == "Succeeded")
     assert len(fake.called("CreateContainer")) == 3
-
-
-async def test_container_that_ends_while_another_is_killed_restarts(tmp_path: Path) -> None:
-    """The look that shows the one as stopped shows the end of the other, too."""
-    pod = pod_json(containers=[_container("a"), _container("b")], restartPolicy="Always")
-    async with DyingFakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        fake.add_image("busybox:2")
-        await edge.put(pod)
-        await edge.status("u", is_running)
-        changed = pod_json(
-            containers=[_container("a", image="busybox:2"), _container("b")],
-            restartPolicy="Always",
-        )
-        await edge.put(changed, revision="r2")
-        status = await edge.status("u", lambda each: is_running(each) and _restarts(each) == [1, 1])
-    assert status["phase"] == "Running"
-
-
-def _restarts(status: Json) -> list[int]:
-    return [each["restartCount"] for each in status["containerStatuses"]]

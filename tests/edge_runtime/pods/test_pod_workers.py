@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from cri_protos import api_pb2 as pb
 from edge_runtime.objects.pod import PodUID
 from edge_runtime.pods.pod_work import WorkState
 from edge_runtime.policy.edge_policy import EdgePolicy
@@ -61,63 +60,6 @@ async def test_pod_runs_and_its_status_says_so(tmp_path: Path) -> None:
         assert edge.manager.revisions() == {"u": "r1"}
 
 
-async def test_start_makes_no_needless_call(tmp_path: Path) -> None:
-    """The bare sequence of CRI calls; however slow it is, no relist comes that would ask more."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake, relist_period_s=60.0) as edge:
-        fake.add_image("busybox:1")
-        await edge.first_relist()
-        fake.calls.clear()
-        await edge.put(pod_json())
-        await edge.status("u", is_running)
-        asked = [name for name, _ in fake.calls if not name.startswith("List")]
-    assert sorted(asked) == sorted(
-        [
-            "RunPodSandbox",
-            "ImageStatus",
-            "PodSandboxStatus",
-            "CreateContainer",
-            "StartContainer",
-            "ContainerStatus",
-        ]
-    )
-
-
-async def test_events_of_a_start(tmp_path: Path) -> None:
-    """In the kubelet's words."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json())
-        await edge.status("u", is_running)
-        await until(lambda: len(edge.recorder.pending()) == 3)
-        reasons = [each.reason for each in edge.recorder.pending()]
-    assert reasons == ["Pulled", "Created", "Started"]
-
-
-async def test_deleted_pod_is_stopped_removed_and_gone(tmp_path: Path) -> None:
-    """Terminal status first, then nothing is left, then PodGone with that status's sequence."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json())
-        await edge.status("u", is_running)
-        container = fake.containers[fake.container_named("c")]
-        await edge.put(deleted(pod_json()), revision="r2")
-        sequence = await edge.gone("u")
-        assert container.stop_timeouts == [5]
-        assert not fake.sandboxes
-        assert not fake.containers
-        assert not list((tmp_path / "pods").iterdir())
-        assert not list((tmp_path / "containers").iterdir())
-        body = edge.statuses.body(UID)
-        assert body is not None
-        assert (body.sequence, body.status["phase"]) == (sequence, "Failed")
-        assert _state(body.status)["terminated"]["exitCode"] == 137
-        assert edge.manager.revisions() == {}
-        assert await edge.put(pod_json()) == PodGone(uid="u", sequence=sequence)
-        await edge.manager.forget(UID)
-        assert edge.manager.gone() == []
-        assert edge.statuses.body(UID) is None
-
-
 async def test_deletion_of_an_unknown_pod_is_answered_at_once(tmp_path: Path) -> None:
     """A tombstone, so that it is never started, and no start."""
     async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
@@ -146,26 +88,6 @@ async def test_crashed_container_restarts_at_once_then_backs_off(tmp_path: Path)
         assert status["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 4
         assert status["phase"] == "Running"
         await until(lambda: len(fake.containers) == 1)  # the older dead one is not kept
-
-
-async def test_job_like_pod_succeeds_and_keeps_its_logs(tmp_path: Path) -> None:
-    """Its sandbox stops, its container and log stay until it is deleted."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json(restartPolicy="Never"))
-        await edge.status("u", is_running)
-        fake.exit_container(fake.container_named("c"), 0)
-        status = await edge.status("u", lambda each: each["phase"] == "Succeeded")
-        assert status["podIP"]
-        await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
-        assert [each.state for each in fake.sandboxes.values()] == [pb.SANDBOX_NOTREADY]
-        assert len(fake.containers) == 1
-        await edge.put(deleted(pod_json(restartPolicy="Never")), revision="r2")
-        await edge.gone("u")
-        body = edge.statuses.body(UID)
-        assert body is not None
-        assert body.status["phase"] == "Succeeded"
-        assert not fake.containers
 
 
 async def test_missing_image_waits_with_the_kubelets_reason(tmp_path: Path) -> None:
@@ -279,34 +201,6 @@ async def test_failed_sandbox_is_told_and_tried_again(tmp_path: Path) -> None:
         await edge.status("u", is_running)
 
 
-async def test_container_that_cannot_start_is_shown_and_retried(tmp_path: Path) -> None:
-    """A wrong command: RunContainerError, then a restart, then the back-off."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        fake.fail("CreateContainer", grpc.StatusCode.UNKNOWN, "no space")
-        await edge.put(pod_json())
-        status = await edge.status("u", lambda each: _reason(each) == "CreateContainerError")
-        assert _state(status)["waiting"]["message"] == "no space"
-        edge.workers.wake(UID)
-        status = await edge.status("u", is_running)
-        assert status["containerStatuses"][0]["restartCount"] == 0
-
-
-async def test_lost_sandbox_is_made_anew(tmp_path: Path) -> None:
-    """As after a reboot: new sandbox, new attempt, new address."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json())
-        first = await edge.status("u", is_running)
-        fake.stop_sandbox(next(iter(fake.sandboxes)))
-        second = await edge.status(
-            "u", lambda each: is_running(each) and each["podIP"] != first["podIP"]
-        )
-        assert second["containerStatuses"][0]["restartCount"] == 1
-        attempts = [each.metadata.attempt for each in fake.sandboxes.values()]
-        assert max(attempts) == 1
-
-
 async def test_restart_of_the_edge_adopts_what_runs(tmp_path: Path) -> None:
     """Same container, restart count 0, no event, no change of status."""
     async with FakeCri(tmp_path) as fake:
@@ -345,23 +239,6 @@ async def test_terminal_pod_is_not_run_again_by_a_new_process(tmp_path: Path) ->
         async with edge_pods(tmp_path, fake) as edge:
             await until(lambda: edge.workers.state(UID) is WorkState.TERMINATED)
         assert not fake.called("RunPodSandbox")
-
-
-async def test_restart_during_termination_goes_on(tmp_path: Path) -> None:
-    """A deletion that was acknowledged is carried out by the next process."""
-    async with FakeCri(tmp_path) as fake:
-        fake.add_image("busybox:1")
-        released = None
-        async with edge_pods(tmp_path, fake) as edge:
-            await edge.put(pod_json())
-            await edge.status("u", is_running)
-            released = fake.hold("StopContainer")
-            await edge.put(deleted(pod_json()), revision="r2")
-            await until(lambda: bool(fake.called("StopContainer")))
-        released.set()
-        async with edge_pods(tmp_path, fake) as edge:
-            assert await edge.gone("u") > 0
-            assert not fake.sandboxes
 
 
 async def test_absence_from_a_complete_list_stops_and_forgets(tmp_path: Path) -> None:
@@ -416,39 +293,6 @@ async def test_new_uid_starts_after_the_old_one_stopped(tmp_path: Path) -> None:
         await edge.status("new", is_running)
 
 
-async def test_shorter_grace_period_is_taken_while_stopping(tmp_path: Path) -> None:
-    """`kubectl delete --now` after a slow one."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        await edge.put(pod_json())
-        await edge.status("u", is_running)
-        released = fake.hold("StopContainer")
-        await edge.put(deleted(pod_json(), grace_period_s=30), revision="r2")
-        await until(lambda: len(fake.called("StopContainer")) == 1)
-        await edge.put(deleted(pod_json(), grace_period_s=3), revision="r3")
-        await until(lambda: len(fake.called("StopContainer")) == 2)
-        await edge.put(deleted(pod_json(), grace_period_s=60), revision="r4")
-        released.set()
-        await edge.gone("u")
-        timeouts = [each.timeout for each in fake.called("StopContainer")]
-        assert timeouts[:2] == [30, 3]
-        assert max(timeouts[1:]) == 3
-
-
-async def test_pod_deleted_while_its_image_is_pulled_is_gone_at_once(tmp_path: Path) -> None:
-    """The pull is given up, nothing is started."""
-    pulled = pod_json()
-    pulled["spec"]["containers"][0]["imagePullPolicy"] = "Always"
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.hold("PullImage")
-        await edge.put(pulled)
-        await until(lambda: bool(fake.called("PullImage")))
-        await edge.put(deleted(pulled), revision="r2")
-        await edge.gone("u")
-        assert not fake.called("CreateContainer")
-        fake.before.clear()
-
-
 async def test_one_pods_trouble_hurts_no_other(tmp_path: Path) -> None:
     """A pod whose log folder cannot be made, beside one that runs."""
     (tmp_path / "pods").mkdir()
@@ -477,31 +321,6 @@ async def test_runtime_that_went_away_costs_no_pod(tmp_path: Path) -> None:
         body = edge.statuses.body(UID)
         assert body is not None
         assert is_running(body.status)
-
-
-async def test_pod_deleted_while_a_changed_container_is_stopped_takes_the_shorter_grace(
-    tmp_path: Path,
-) -> None:
-    """The stop for the new image may take an hour; nobody waits for it who deletes the pod."""
-    async with FakeCri(tmp_path) as fake, edge_pods(tmp_path, fake) as edge:
-        fake.add_image("busybox:1")
-        pod = pod_json(terminationGracePeriodSeconds=3600)
-        await edge.put(pod)
-        await edge.status("u", is_running)
-        released = fake.hold("StopContainer")
-        changed = pod_json(
-            containers=[{"name": "c", "image": "busybox:2", "imagePullPolicy": "Never"}],
-            terminationGracePeriodSeconds=3600,
-        )
-        await edge.put(changed, revision="r2")
-        async with asyncio.timeout(10):
-            await fake.reached("StopContainer", 1)
-        await edge.put(deleted(changed, grace_period_s=3), revision="r3")
-        async with asyncio.timeout(10):
-            await fake.reached("StopContainer", 2)
-        assert [each.timeout for each in fake.called("StopContainer")] == [3600, 3]
-        released.set()
-        await edge.gone("u")
 
 
 async def test_orphan_of_which_only_a_container_is_left_leaves_no_logs(tmp_path: Path) -> None:

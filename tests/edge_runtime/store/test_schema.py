@@ -12,11 +12,12 @@ import msgspec
 import pytest
 
 from edge_runtime.objects.pod import Pod, PodUID
+from edge_runtime.objects.pod_failure import PodFailure
 from edge_runtime.store.allocation_store import AllocationStore, PodAllocation
 from edge_runtime.store.database import Database
 from edge_runtime.store.errors import StoreError
 from edge_runtime.store.event_store import EventStore
-from edge_runtime.store.local_pod_state import ContainerRecord, FailureRecord, LocalPodState
+from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
 from edge_runtime.store.pod_store import PodState, PodStore, StoredPod
 from edge_runtime.store.status_store import StatusStore, StoredStatus
 from tunnel.sync import EventReport
@@ -116,7 +117,7 @@ async def test_database_of_the_first_version_keeps_everything(path: Path) -> Non
 async def test_what_came_later_works_in_it(path: Path) -> None:
     """Also over another start, in which no migration runs twice."""
     _first_version(path)
-    failure = FailureRecord(reason="Evicted", message="m", grace_period_s=1, is_disruption=True)
+    failure = PodFailure(reason="Evicted", message="m", grace_period_s=1, is_disruption=True)
     allocation = PodAllocation(allocated={"c": {"requests": {"cpu": "1"}}})
     database = Database(path)
     await LocalPodState(database).put_failure(UID, failure)

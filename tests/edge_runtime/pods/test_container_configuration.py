@@ -1,4 +1,4 @@
-"""Pods whose containers' environments come from elsewhere: from waiting for it to running with it.
+"""What containers are created with, where it comes from elsewhere: from waiting for it to running.
 
 Whole lives of pods over a fake runtime.
 """

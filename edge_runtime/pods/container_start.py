@@ -10,38 +10,28 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.images.image_manager import ImageError
-from edge_runtime.objects.quantity import QuantityError
-from edge_runtime.pods.container_mounts import MountProblem
-from edge_runtime.pods.environment import EnvironmentProblem, check_words
+from edge_runtime.pods.container_configuration import ConfigurationProblem
+from edge_runtime.pods.hooks import POST_START_HOOK_ERROR, HookFailed
 from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_files import link_log
-from edge_runtime.runtime.cri_config import container_config
-from edge_runtime.runtime.cri_security import SecurityConfigError
 from edge_runtime.runtime.errors import RuntimeServiceError
 from edge_runtime.store.local_pod_state import ContainerRecord, LocalPodState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from edge_runtime.objects.container import Container, ContainerID, Json
+    from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod, SandboxID
     from edge_runtime.objects.runtime_config import (
         ContainerConfig,
-        Mount,
         ResolvedImage,
         SandboxConfig,
     )
     from edge_runtime.objects.runtime_status import ContainerStatus
     from edge_runtime.pleg.pod_cache import PodCache
     from edge_runtime.pod_actions.container_starts import ContainerStart
+    from edge_runtime.pods.container_configuration import ContainerConfiguration
+    from edge_runtime.pods.hooks import Hooks
     from edge_runtime.pods.pod_events import PodEvents
     from edge_runtime.pods.pod_settings import PodSettings
-
-# What is wrong with a container before the runtime is asked for it.
-_CONFIG_ERRORS = (EnvironmentProblem, MountProblem, SecurityConfigError, QuantityError, OSError)
-# Waiting reason of the API: the container was started, but its hook failed.
-POST_START_HOOK_ERROR = "PostStartHookError"
 
 logger = logging.getLogger(__name__)
 
@@ -67,58 +57,6 @@ class Inspector(Protocol):
         self, container_id: ContainerID, *, sandbox_id: SandboxID | None = None
     ) -> ContainerStatus:
         """Return a container's status; raises RuntimeServiceError."""
-        ...
-
-
-class HookFailed(Exception):
-    """A lifecycle hook failed; the text is what it said."""
-
-
-class Hooks(Protocol):
-    """What runs lifecycle hooks (pods/lifecycle_hooks.py)."""
-
-    async def run_hook(
-        self,
-        pod: Pod,
-        container: Container,
-        container_id: ContainerID,
-        handler: Json,
-        *,
-        timeout_s: float | None,
-        ip: str,
-    ) -> None:
-        """Run one hook to its end; None is no timeout; raises HookFailed."""
-        ...
-
-
-class Environments(Protocol):
-    """What makes the environments of containers (pods/container_environment.py)."""
-
-    async def of(self, pod: Pod, container: Container, *, ips: tuple[str, ...]) -> dict[str, str]:
-        """Return a container's whole environment; raises EnvironmentProblem."""
-        ...
-
-
-class Mounts(Protocol):
-    """What the edge mounts into containers (pods/pod_mounts.py)."""
-
-    async def mounts(
-        self, pod: Pod, container: Container, *, attempt: int, ips: tuple[str, ...]
-    ) -> tuple[Mount, ...]:
-        """Make what is to be mounted, and return the mounts; raises OSError."""
-        ...
-
-
-class VolumeMounts(Protocol):
-    """What containers mount of their pods' volumes (pods/container_mounts.py)."""
-
-    async def mounts(
-        self, pod: Pod, container: Container, *, env: Mapping[str, str], sandbox: SandboxConfig
-    ) -> tuple[Mount, ...]:
-        """Return the mounts.
-
-        Raises MountProblem, ImageError, StoreError.
-        """
         ...
 
 
@@ -163,9 +101,7 @@ class ContainerStarter:
         records: LocalPodState,
         events: PodEvents,
         hooks: Hooks,
-        environments: Environments,
-        mounts: Mounts,
-        volumes: VolumeMounts,
+        configuration: ContainerConfiguration,
         settings: PodSettings,
     ) -> None:
         self._runtime = runtime
@@ -174,9 +110,7 @@ class ContainerStarter:
         self._records = records
         self._events = events
         self._hooks = hooks
-        self._environments = environments
-        self._mounts = mounts
-        self._volumes = volumes
+        self._configuration = configuration
         self._settings = settings
 
     async def start(
@@ -232,7 +166,7 @@ class ContainerStarter:
         handler = container.post_start
         if handler is None:
             return
-        ips = self._ips(pod)
+        ips = self._configuration.ips(pod)
         try:
             await self._hooks.run_hook(
                 pod,
@@ -250,23 +184,6 @@ class ContainerStarter:
                 container_id=container_id,
             ) from exc
 
-    def _ips(self, pod: Pod) -> tuple[str, ...]:
-        return self._settings.host_ips() if pod.host_network else self._cache.get(pod.uid).ips
-
-    def _target_id(self, pod: Pod, container: Container) -> str:
-        """Return whose processes an ephemeral container is to see, "" for its own alone.
-
-        Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_container.go ``getTargetID``.
-        """
-        name = container.target_container_name
-        if not name:
-            return ""
-        target = self._cache.get(pod.uid).latest(name)
-        if target is None:
-            message = f"unable to find target container {name}"
-            raise StartError(reason="CreateContainerConfigError", message=message)
-        return target.id
-
     async def _config(
         self,
         pod: Pod,
@@ -275,29 +192,12 @@ class ContainerStarter:
         sandbox: StartedIn,
         image: ResolvedImage,
     ) -> ContainerConfig:
-        ips = self._ips(pod)
         try:
-            env = await self._environments.of(pod, container, ips=ips)
-            volumes = await self._volumes.mounts(pod, container, env=env, sandbox=sandbox.config)
-            own = await self._mounts.mounts(pod, container, attempt=start.attempt, ips=ips)
-            config = container_config(
-                pod,
-                container,
-                restart_count=start.attempt,
-                image=image,
-                env=env,
-                machine=self._settings.machine,
-                mounts=(*volumes, *own),
-                seccomp_profile_root=str(self._settings.seccomp_dir),
-                users=sandbox.config.security.namespaces.users,
-                target_id=self._target_id(pod, container),
+            return await self._configuration.of(
+                pod, container, attempt=start.attempt, image=image, sandbox=sandbox.config
             )
-            check_words((*config.command, *config.args))
-        except ImageError as exc:
+        except ConfigurationProblem as exc:
             raise StartError(reason=exc.reason, message=exc.message) from exc
-        except _CONFIG_ERRORS as exc:
-            raise StartError(reason="CreateContainerConfigError", message=str(exc)) from exc
-        return config
 
     async def _create(
         self, pod: Pod, container: Container, config: ContainerConfig, sandbox: StartedIn
