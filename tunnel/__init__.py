@@ -21,6 +21,7 @@ liveness    when to PING, when to give up (pure)
 events      what the protocol reports of bytes that arrived (pure)
 profile     names, roles, settings and errors that both ends agree on (pure)
 translation  h2's events as ours (pure)
+frame_receiver  the frames of one message, each to where it belongs (pure)
 protocol    our HTTP/2 profile over h2: bytes in, events out, and back (pure)
 inbox       what has arrived for one reader
 stream      Stream: read, write, half-close, reset, with back-pressure

@@ -23,18 +23,12 @@ from tunnel.errors import (
     SessionClosed,
     WindowExceeded,
 )
-from tunnel.events import (
-    DataArrived,
-    Event,
-    PeerLeft,
-    ResetArrived,
-    WindowOpened,
-)
 from tunnel.flow import (
     CONNECTION_WINDOW_BYTES,
     MAX_STREAMS,
     connection_credit,
 )
+from tunnel.frame_receiver import FrameReceiver
 from tunnel.frames import FRAME_HEADER_BYTES, FrameGuard
 from tunnel.heads import (
     MAX_HEADER_LIST_BYTES,
@@ -66,6 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunnel.byte_queue import Piece
+    from tunnel.events import Event
 
 __all__ = [
     "AUDIT_ID_HEADER",
@@ -84,7 +79,6 @@ __all__ = [
 ]
 
 _FIRST_CONNECTION_WINDOW_BYTES = 65535
-_NO_RUN = (-1, 0, 0)
 
 
 class Protocol:
@@ -115,11 +109,14 @@ class Protocol:
         # Body bytes that content-length still promises, and requests whose responses have no body.
         self._promised_bytes: dict[int, int] = {}
         self._head_requests: set[int] = set()
-        self._translation = Translation(
+        translation = Translation(
             self._h2,
             is_client=is_client,
             data_path=self._data_path,
             head_requests=self._head_requests,
+        )
+        self._receiver = FrameReceiver(
+            self._h2, self._data_path, translation, reset=self._forget, peer_left=self._peer_left
         )
 
     # What is known of the connection.
@@ -156,7 +153,7 @@ class Protocol:
             ProtocolError: The peer broke the rules. The GOAWAY that says so is in the output.
         """
         try:
-            events = self._take_frames(data, self._guard.receive_data(data, now=now))
+            events = self._receiver.take(data, self._guard.receive_data(data, now=now))
             window = self._data_path.connection_window
             if window < 0:
                 raise WindowExceeded(f"{-window} bytes above the connection's window")
@@ -174,78 +171,6 @@ class Protocol:
             raise
         self._collect()
         return events
-
-    def _take_frames(self, data: memoryview, runs: list[tuple[int, int, int]]) -> list[Event]:
-        """Hand each piece to where it belongs; consecutive frames of a stream become one event."""
-        events: list[Event] = []
-        data_path = self._data_path
-        open_streams = data_path.open_streams
-        following = iter(runs)
-        next(following, None)
-        payload: list[memoryview] = []
-        received = 0
-        for stream_id, start, end in runs:
-            next_id = next(following, _NO_RUN)[0]
-            inbound = open_streams.get(stream_id)
-            if inbound is None:
-                if stream_id < 0 and data_path.widen(-stream_id, data[start:end]):
-                    events.append(WindowOpened(-stream_id))
-                else:
-                    events += self._translate(data[start:end])
-                    if self._is_over:
-                        # Whatever follows a GOAWAY, the peer's reason is the one that counts.
-                        break
-                continue
-            piece = data[start + FRAME_HEADER_BYTES : end]
-            if next_id == stream_id:
-                payload.append(piece)
-                continue
-            joined: bytes | memoryview = piece
-            if payload:
-                payload.append(piece)
-                joined = b"".join(payload)
-                payload.clear()
-            size = len(joined)
-            received += size
-            inbound.receive(size)
-            if inbound.sink is None:
-                events.append(DataArrived(stream_id, joined, size))
-            else:
-                inbound.sink(joined)
-        data_path.received(received)
-        return events
-
-    def _translate(self, data: memoryview) -> list[Event]:
-        events: list[Event] = []
-        window = self._h2.inbound_flow_control_window
-        for event in self._translation.translate(self._h2.receive_data(data)):
-            if type(event) is DataArrived:
-                window -= event.credit
-                event = self._take_data(event)
-            elif type(event) is ResetArrived:
-                self._forget(event.stream_id)
-            elif type(event) is PeerLeft:
-                # h2 sends nothing after it, not even for what came in the same message before.
-                self._is_over = True
-            events.append(event)
-        # What took from the window and is in no event came on streams that had ended. Every 8 MiB
-        # of it h2 gives some credit back by itself, and that message's part cannot be told.
-        late = window - self._h2.inbound_flow_control_window
-        if late > 0:
-            self._data_path.receive_late(late)
-        return events
-
-    def _take_data(self, event: DataArrived) -> DataArrived:
-        """Account for DATA that h2 has seen, and deliver it; returns what is left to report."""
-        inbound = self._data_path.open_streams.get(event.stream_id)
-        if inbound is not None:
-            inbound.h2_received()
-        sink = self._data_path.sink(event.stream_id)
-        if sink is None:
-            return event
-        if event.data:
-            sink(event.data)
-        return DataArrived(event.stream_id, b"", event.credit - len(event.data))
 
     # What is sent.
 
@@ -372,6 +297,10 @@ class Protocol:
         if output:
             self._output.append(output)
             self._output_bytes += len(output)
+
+    def _peer_left(self) -> None:
+        # h2 sends nothing after it, not even for what came in the same message before.
+        self._is_over = True
 
     def _forget(self, stream_id: int) -> None:
         self._data_path.close(stream_id)
