@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.request import ApiError
-from edge_runtime.logs.cri_log import TimestampParser
+from edge_runtime.logs.log_time import TimestampParser
 from tunnel.log_positions import NS_PER_S, fraction_of_limit
 
 if TYPE_CHECKING:

@@ -163,15 +163,17 @@ class LogChain:
             is_end = is_end and file.is_empty()
 
     def _seek_since(self, since_ns: int) -> None:
-        first = 0
+        # A file that begins with lines of that time or later may have the first ones before it.
+        start = before = 0
         for index, file in enumerate(self._files):
             time_ns = file.first_time_ns()
-            if time_ns is not None and time_ns >= since_ns:
+            if file.seek_since(since_ns):
+                is_before = time_ns is not None and time_ns < since_ns
+                start = index if is_before else before
                 break
             if time_ns is not None:
-                first = index
-        self._drop(first)
-        self._files[0].seek_since(since_ns)
+                start = before = index
+        self._drop(start)
 
     def _seek_behind(self, time_ns: int) -> bool:
         for index in reversed(range(len(self._files))):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from edge_runtime.logs.cri_log import LogDecoder, LogOptions, TimestampParser
+from edge_runtime.logs.cri_log import LogDecoder, LogOptions
 from edge_runtime.logs.descriptor import LogNotFound, LogReadError
 from edge_runtime.logs.log_chain import MAX_KEPT_FILES, LogChain
+from edge_runtime.logs.log_time import TimestampParser
 
 if TYPE_CHECKING:
     from pathlib import Path
