@@ -7,6 +7,8 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge_runtime.logs.cri_log import LogDecoder, LogOptions
 from edge_runtime.logs.descriptor import LogNotFound, LogReadError
@@ -250,3 +252,58 @@ def test_a_follower_goes_on_where_it_was_although_the_clock_was_set_back(
     assert last_ns is not None
     found = asked(tmp_path / "0.log", LogOptions(since_ns=last_ns + 1))
     assert found == lines(*range(at + 1, 9))
+
+
+@given(
+    files=st.lists(st.lists(st.integers(0, 59), max_size=6), min_size=1, max_size=4),
+    second=st.integers(0, 60),
+)
+def test_since_finds_each_line_of_all_files_whichever_way_the_clock_went(
+    tmp_path_factory: pytest.TempPathFactory, files: list[list[int]], second: int
+) -> None:
+    """Not only where the first one is: a line of the future may lie in any file."""
+    folder = tmp_path_factory.mktemp("log")
+    for index, seconds in enumerate(files):
+        name = "0.log" if index == len(files) - 1 else f"0.log.20260102-03040{index}"
+        (folder / name).write_bytes(b"".join(map(record, seconds)))
+    options = LogOptions(since_ns=SECOND_NS + second * 1_000_000_000)
+    wanted = [each for seconds in files for each in seconds if each >= second]
+    assert asked(folder / "0.log", options) == lines(*wanted)
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=6),
+    second=st.integers(0, 30),
+    fraction_ns=st.sampled_from([0, 1]),
+)
+def test_since_in_files_of_any_kind(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[tuple[int, bool]],
+    second: int,
+    fraction_ns: int,
+) -> None:
+    """Compressed or not, empty ones among them, and times that come twice."""
+    folder = tmp_path_factory.mktemp("log")
+    at = 0
+    wanted = []
+    for index, (count, is_compressed) in enumerate(sizes):
+        is_newest = index == len(sizes) - 1
+        path = folder / ("0.log" if is_newest else f"0.log.20260102-03040{index}")
+        numbers = [(at + each) // 2 for each in range(count)]
+        path.write_bytes(b"".join(map(record, numbers)))
+        if is_compressed and not is_newest:
+            compress(path)
+        wanted += [each for each in numbers if each >= second + fraction_ns]
+        at += count
+    options = LogOptions(since_ns=SECOND_NS + second * 1_000_000_000 + fraction_ns)
+    found = asked(folder / "0.log", options)
+    # A time with nanoseconds goes on behind the record before it, where there is one.
+    assert found == lines(*wanted)
+
+
+def test_a_line_of_the_future_in_an_older_file_is_found(log: Path) -> None:
+    """The one that was put aside last is not compressed, and is read."""
+    aside = log.with_name("0.log.20260102-030412")
+    aside.write_bytes(record(8) + record(50) + record(9))
+    options = LogOptions(since_ns=SECOND_NS + 14 * 1_000_000_000)
+    assert asked(log, options) == lines(50, 14, 15)
