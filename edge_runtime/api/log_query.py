@@ -45,6 +45,11 @@ class LogQuery:
     limit_bytes: int | None = None
     stream: str = "All"
 
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the time is where a follower broke off: what people ask for are whole seconds."""
+        return self.since_ns is not None and self.since_ns % NS_PER_S != 0
+
 
 def parse_log_query(request: ApiRequest) -> LogQuery:
     """Decode and validate the query.

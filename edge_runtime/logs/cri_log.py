@@ -36,6 +36,7 @@ class LogOptions:
         follow: Go on as the log grows, until the container has ended.
         timestamps: Put the time before each line.
         since_ns: Only lines of this time or later, nanoseconds since the epoch; each is compared.
+        is_resumed: ``since_ns`` is where a follower broke off: one behind its last line's time.
         tail_lines: Only so many lines at the end; None means all.
         limit_bytes: Stop after so many bytes of output.
         stream: ``stdout`` or ``stderr`` alone; None means both.
@@ -44,6 +45,7 @@ class LogOptions:
     follow: bool = False
     timestamps: bool = False
     since_ns: int | None = None
+    is_resumed: bool = False
     tail_lines: int | None = None
     limit_bytes: int | None = None
     stream: str | None = None

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # Files that a follower who lags behind keeps, although rotation may have dropped them: what they
 # take of the disk is not free before he has read them.
 MAX_KEPT_FILES = 8
-_NS_PER_S = 1_000_000_000
 
 
 class LogChain:
@@ -63,8 +62,8 @@ class LogChain:
     def seek(self, options: LogOptions) -> bool:
         """Go to where what was asked for begins; what lies before is not read.
 
-        A time that is no whole second goes on where a follower was: behind the record of the
-        nanosecond before it, wherever that is in a log whose clock was set back.
+        Who resumes goes on where he was: behind the record of the nanosecond before the time,
+        wherever that is in a log whose clock was set back.
 
         Returns:
             Whether it begins exactly there, so that times need not be compared any more.
@@ -75,7 +74,7 @@ class LogChain:
         if options.tail_lines is not None:
             self._seek_tail(options.tail_lines)
         elif options.since_ns is not None:
-            if options.since_ns % _NS_PER_S and self._seek_behind(options.since_ns - 1):
+            if options.is_resumed and self._seek_behind(options.since_ns - 1):
                 return True
             self._seek_since(options.since_ns)
         return False

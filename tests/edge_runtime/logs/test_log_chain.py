@@ -91,6 +91,15 @@ def test_since_finds_its_file(log: Path, second: int) -> None:
     assert asked(log, options) == lines(*range(second, 16))
 
 
+def test_a_time_that_is_no_whole_second_is_found_by_its_file_too(log: Path) -> None:
+    """`--since=1m` is counted from now: no file is looked through for a line of that nanosecond."""
+    log.with_name("0.log.20260102-030404.gz").write_bytes(gzip.compress(record(1))[:-9])
+    options = LogOptions(since_ns=SECOND_NS + 13 * 1_000_000_000 + 123_456_789)
+    assert asked(log, options) == lines(14, 15)
+    with pytest.raises(LogReadError, match="cut off"):
+        asked(log, LogOptions(since_ns=options.since_ns, is_resumed=True))
+
+
 def test_compressed_files_are_not_expanded_for_what_is_in_others(log: Path) -> None:
     """One that is broken does not matter to who asks for the newest lines."""
     log.with_name("0.log.20260102-030408.gz").write_bytes(b"no gzip")
@@ -250,7 +259,7 @@ def test_a_follower_goes_on_where_it_was_although_the_clock_was_set_back(
         compress(older)
     last_ns = TimestampParser().parse(f"{JUMPING[at]}Z".encode())
     assert last_ns is not None
-    found = asked(tmp_path / "0.log", LogOptions(since_ns=last_ns + 1))
+    found = asked(tmp_path / "0.log", LogOptions(since_ns=last_ns + 1, is_resumed=True))
     assert found == lines(*range(at + 1, 9))
 
 
@@ -274,13 +283,14 @@ def test_since_finds_each_line_of_all_files_whichever_way_the_clock_went(
 @given(
     sizes=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=6),
     second=st.integers(0, 30),
-    fraction_ns=st.sampled_from([0, 1]),
+    is_resumed=st.booleans(),
 )
 def test_since_in_files_of_any_kind(
     tmp_path_factory: pytest.TempPathFactory,
     sizes: list[tuple[int, bool]],
     second: int,
-    fraction_ns: int,
+    *,
+    is_resumed: bool,
 ) -> None:
     """Compressed or not, empty ones among them, and times that come twice."""
     folder = tmp_path_factory.mktemp("log")
@@ -293,12 +303,11 @@ def test_since_in_files_of_any_kind(
         path.write_bytes(b"".join(map(record, numbers)))
         if is_compressed and not is_newest:
             compress(path)
-        wanted += [each for each in numbers if each >= second + fraction_ns]
+        wanted += [each for each in numbers if each >= second + is_resumed]
         at += count
-    options = LogOptions(since_ns=SECOND_NS + second * 1_000_000_000 + fraction_ns)
-    found = asked(folder / "0.log", options)
-    # A time with nanoseconds goes on behind the record before it, where there is one.
-    assert found == lines(*wanted)
+    since_ns = SECOND_NS + second * 1_000_000_000 + is_resumed
+    options = LogOptions(since_ns=since_ns, is_resumed=is_resumed)
+    assert asked(folder / "0.log", options) == lines(*wanted)
 
 
 def test_a_line_of_the_future_in_an_older_file_is_found(log: Path) -> None:
