@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from benchmarks.figure import Figure, median_figure
 from benchmarks.setting import IN, KUBECTL_TIMEOUT_S, NAMESPACE
 from devcluster.layout import CLOUD_NODE
-from edge_runtime.logs.cri_log import TimestampParser
+from edge_runtime.logs.log_time import TimestampParser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -181,6 +181,7 @@ class ContainerLogsHandler:
             follow=query.follow,
             timestamps=query.timestamps,
             since_ns=since_ns,
+            is_resumed=query.is_resumed,
             tail_lines=query.tail_lines,
             limit_bytes=query.limit_bytes,
             stream=None if query.stream == "All" else query.stream.lower(),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from edge_runtime.api.request import ApiError
-from edge_runtime.logs.cri_log import TimestampParser
+from edge_runtime.logs.log_time import TimestampParser
 from tunnel.log_positions import NS_PER_S, fraction_of_limit
 
 if TYPE_CHECKING:
@@ -44,6 +44,11 @@ class LogQuery:
     tail_lines: int | None = None
     limit_bytes: int | None = None
     stream: str = "All"
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether the time is where a follower broke off: what people ask for are whole seconds."""
+        return self.since_ns is not None and self.since_ns % NS_PER_S != 0
 
 
 def parse_log_query(request: ApiRequest) -> LogQuery:

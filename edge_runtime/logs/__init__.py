@@ -1,6 +1,8 @@
 """Logs of containers, as the runtime writes them.
 
 cri_log.py     the CRI log format: lines, partial lines, what of them was asked for; pure
+log_time.py    times as a log has them; pure
+since_filter.py  SinceFilter: which lines are of a time or later; pure
 descriptor.py  log files and their folders: opened safely, closed when nobody uses them
 log_file.py    one log file: read in pieces, searched from its end and by time
 compressed_log.py  one that rotation compressed, read as if it were not

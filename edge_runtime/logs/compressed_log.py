@@ -97,10 +97,17 @@ class CompressedLog:
         self._skip(lines - missing)
         return None
 
-    def seek_since(self, since_ns: int) -> None:
-        """Stay at the start: where a time is cannot be told without expanding what is before."""
-        del since_ns
-        self._rewind()
+    def seek_since(self, since_ns: int) -> bool:
+        """Go to the start: where a time is cannot be told without expanding what is before.
+
+        Returns:
+            Whether the first line is of that time or later. Nothing else of it is looked at.
+
+        Raises:
+            LogReadError: As of ``read``.
+        """
+        time_ns = self.first_time_ns()
+        return time_ns is not None and time_ns >= since_ns
 
     def seek_behind(self, time_ns: int) -> bool:
         """Go behind the last record of exactly that time; else to the start.

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+
+from edge_runtime.logs.log_time import NS_PER_S, TimestampParser, fixed_width
+from edge_runtime.logs.since_filter import SinceFilter
 
 # The longest record that is kept while its end has not come; a runtime cuts lines far below.
 MAX_RECORD_BYTES = 1 << 20
@@ -24,8 +26,6 @@ _PARTIAL_MARKS = (b" stdout P", b" stderr P")
 _PART = re.compile(rb"^[^ \n]+ std(?:out|err) P", re.MULTILINE)
 # Enough of a record for its time, its stream and its tag.
 _HEAD_BYTES = 64
-_FRACTION_DIGITS = 9
-_NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,8 @@ class LogOptions:
     Attributes:
         follow: Go on as the log grows, until the container has ended.
         timestamps: Put the time before each line.
-        since_ns: Only lines of this time or later, nanoseconds since the epoch.
+        since_ns: Only lines of this time or later, nanoseconds since the epoch; each is compared.
+        is_resumed: ``since_ns`` is where a follower broke off: one behind its last line's time.
         tail_lines: Only so many lines at the end; None means all.
         limit_bytes: Stop after so many bytes of output.
         stream: ``stdout`` or ``stderr`` alone; None means both.
@@ -44,6 +45,7 @@ class LogOptions:
     follow: bool = False
     timestamps: bool = False
     since_ns: int | None = None
+    is_resumed: bool = False
     tail_lines: int | None = None
     limit_bytes: int | None = None
     stream: str | None = None
@@ -58,7 +60,7 @@ class LogDecoder:
 
     def __init__(self, options: LogOptions) -> None:
         self._timestamps = options.timestamps
-        self._since_ns = options.since_ns
+        self._since = None if options.since_ns is None else SinceFilter(options.since_ns)
         self._stream = None if options.stream is None else options.stream.encode()
         self._remaining = options.limit_bytes
         self._is_plain = not options.timestamps and options.stream is None
@@ -78,7 +80,7 @@ class LogDecoder:
 
     def show_all(self) -> None:
         """Compare no times any more: what is decoded from here on begins where it was asked to."""
-        self._since_ns = None
+        self._since = None
 
     @property
     def is_exhausted(self) -> bool:
@@ -114,10 +116,22 @@ class LogDecoder:
         return output
 
     def _decode(self, records: bytes) -> bytes:
-        if self._is_plain and self._since_ns is None and not self._has_parts(records):
-            self._whole_until = _last_time(records)
-            return b"".join(_WHOLE_LINE.findall(records))
+        if self._since is not None:
+            self._since.expect(records)
+            if not self._open_lines and self._since.are_before(records):
+                self._whole_until = _last_time(records)
+                return b""
+        if self._is_plain and not self._has_parts(records):
+            lines = self._whole_lines(records)
+            if lines is not None:
+                self._whole_until = _last_time(records)
+                return lines
         return b"".join(self._record(*match.groups()) for match in _RECORD.finditer(records))
+
+    def _whole_lines(self, records: bytes) -> bytes | None:
+        if self._since is not None:
+            return self._since.whole_lines(records)
+        return b"".join(_WHOLE_LINE.findall(records))
 
     def _has_parts(self, records: bytes) -> bool:
         if self._open_lines or not records.endswith(b"\n"):
@@ -141,16 +155,7 @@ class LogDecoder:
     def _is_wanted(self, time: bytes, stream: bytes) -> bool:
         if self._stream is not None and stream != self._stream:
             return False
-        if self._since_ns is None:
-            return True
-        time_ns = self._times.parse(time)
-        if time_ns is None:
-            return False
-        # Lines are in the order of time: from here on every one is wanted.
-        if time_ns >= self._since_ns:
-            self._since_ns = None
-            return True
-        return False
+        return self._since is None or self._since.includes(time)
 
     def _limited(self, output: bytes) -> bytes:
         if self._remaining is None:
@@ -158,35 +163,6 @@ class LogDecoder:
         output = output[: max(self._remaining, 0)]
         self._remaining -= len(output)
         return output
-
-
-class TimestampParser:
-    """Read times of a log as nanoseconds; those of one second share the costly part."""
-
-    def __init__(self) -> None:
-        self._known: bytes | None = None
-        self._known_s = 0
-
-    def parse(self, text: bytes) -> int | None:
-        """Return nanoseconds since the epoch, None for what is no RFC 3339 time with its zone."""
-        head, fraction, zone = _split_time(text)
-        second = head + zone
-        if second != self._known:
-            try:
-                moment = datetime.fromisoformat(second.decode("ascii"))
-            except ValueError:
-                return None
-            if moment.tzinfo is None:
-                return None
-            self._known, self._known_s = second, int(moment.timestamp())
-        digits = fraction[:_FRACTION_DIGITS].ljust(_FRACTION_DIGITS, b"0")
-        return self._known_s * _NS_PER_S + int(digits)
-
-
-def fixed_width(time: bytes) -> bytes:
-    """Write a time with nine digits of fraction, as a kubelet shows it."""
-    head, fraction, zone = _split_time(time)
-    return head + b"." + fraction.ljust(_FRACTION_DIGITS, b"0") + zone
 
 
 class LineCounter:
@@ -252,7 +228,7 @@ def find_behind(records: bytes, time_ns: int) -> int | None:
     Returns:
         The offset behind it, None when there is none.
     """
-    digits = f"{time_ns % _NS_PER_S:09}".rstrip("0").encode()
+    digits = f"{time_ns % NS_PER_S:09}".rstrip("0").encode()
     fraction = rb"\." + digits + rb"0*" if digits else rb"(?:\.0*)?"
     pattern = rb"^([^ \n.]{19}" + fraction + rb"[^ \n]*) std(?:out|err) F[^\n]*\n"
     clock = TimestampParser()
@@ -303,15 +279,6 @@ def _line_ends(records: bytes) -> int:
 def _last_time(records: bytes) -> bytes:
     start = records.rfind(b"\n", 0, -1) + 1
     return records[start : start + _HEAD_BYTES].partition(b" ")[0]
-
-
-def _split_time(text: bytes) -> tuple[bytes, bytes, bytes]:
-    """Split ``2026-01-02T03:04:05.678Z`` into seconds, fraction and zone."""
-    head, tail = text[:19], text[19:]
-    if not tail.startswith(b"."):
-        return head, b"", tail
-    digits = len(tail) - len(tail[1:].lstrip(b"0123456789"))
-    return head, tail[1:digits], tail[digits:]
 
 
 def _bounded(rest: bytes) -> bytes:

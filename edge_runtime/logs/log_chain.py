@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 # Files that a follower who lags behind keeps, although rotation may have dropped them: what they
 # take of the disk is not free before he has read them.
 MAX_KEPT_FILES = 8
-_NS_PER_S = 1_000_000_000
 
 
 class LogChain:
@@ -63,8 +62,8 @@ class LogChain:
     def seek(self, options: LogOptions) -> bool:
         """Go to where what was asked for begins; what lies before is not read.
 
-        A time that is no whole second goes on where a follower was: behind the record of the
-        nanosecond before it, wherever that is in a log whose clock was set back.
+        Who resumes goes on where he was: behind the record of the nanosecond before the time,
+        wherever that is in a log whose clock was set back.
 
         Returns:
             Whether it begins exactly there, so that times need not be compared any more.
@@ -75,7 +74,7 @@ class LogChain:
         if options.tail_lines is not None:
             self._seek_tail(options.tail_lines)
         elif options.since_ns is not None:
-            if options.since_ns % _NS_PER_S and self._seek_behind(options.since_ns - 1):
+            if options.is_resumed and self._seek_behind(options.since_ns - 1):
                 return True
             self._seek_since(options.since_ns)
         return False
@@ -163,15 +162,17 @@ class LogChain:
             is_end = is_end and file.is_empty()
 
     def _seek_since(self, since_ns: int) -> None:
-        first = 0
+        # A file that begins with lines of that time or later may have the first ones before it.
+        start = before = 0
         for index, file in enumerate(self._files):
             time_ns = file.first_time_ns()
-            if time_ns is not None and time_ns >= since_ns:
+            if file.seek_since(since_ns):
+                is_before = time_ns is not None and time_ns < since_ns
+                start = index if is_before else before
                 break
             if time_ns is not None:
-                first = index
-        self._drop(first)
-        self._files[0].seek_since(since_ns)
+                start = before = index
+        self._drop(start)
 
     def _seek_behind(self, time_ns: int) -> bool:
         for index in reversed(range(len(self._files))):

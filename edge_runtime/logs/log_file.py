@@ -19,6 +19,8 @@ PIECE_BYTES = 256 << 10
 _SAMPLE_BYTES = 8 << 10
 _STRIDE_BYTES = 64 << 10
 _MAX_SAMPLES = 2048
+# Up to here a file is read from its start: the default size, and what is written until it is seen.
+UNSAMPLED_BYTES = 16 << 20
 _HEAD_BYTES = 256
 
 
@@ -44,8 +46,8 @@ class LogSource(Protocol):
         """Go to where the last lines begin; see LogFile."""
         ...
 
-    def seek_since(self, since_ns: int) -> None:
-        """Go to shortly before the first line of that time."""
+    def seek_since(self, since_ns: int) -> bool:
+        """Go to shortly before the first line of that time; whether one may be there."""
         ...
 
     def seek_behind(self, time_ns: int) -> bool:
@@ -168,26 +170,33 @@ class LogFile:
                 end, is_end = start, False
         return missing
 
-    def seek_since(self, since_ns: int) -> None:
+    def seek_since(self, since_ns: int) -> bool:
         """Go to shortly before the first line of that time or a later one.
 
-        The file is sampled from its start: times that jump back, as clocks do, lead to where the
-        first jump is, so that no later line is left out.
+        A file of ordinary size is read from its start: a clock that was ahead for some lines and
+        was set back then hides none of them. A larger one is sampled from its start, up to the
+        first sample of that time: only what lies between two samples can be passed over.
+
+        Returns:
+            Whether such a line may be in this file; else the last sample is where it is.
 
         Raises:
             LogReadError: The disk failed.
         """
         with self._descriptor.lend() as fd:
             size = os.fstat(fd).st_size
-            stride = max(_STRIDE_BYTES, size // _MAX_SAMPLES)
             self._offset = 0
+            if size <= UNSAMPLED_BYTES:
+                return size > 0
+            stride = max(_STRIDE_BYTES, size // _MAX_SAMPLES)
             for place in range(0, size, stride):
                 start, time_ns = _sample(fd, place)
                 if time_ns is None:
                     continue
                 if time_ns >= since_ns:
-                    return
+                    return True
                 self._offset = start
+        return False
 
     def seek_behind(self, time_ns: int) -> bool:
         """Go behind the last record of exactly that time; stay where it is when there is none.

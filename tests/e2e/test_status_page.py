@@ -70,7 +70,8 @@ def test_scripts_get_the_same_as_json(cluster: Cluster) -> None:
     status = json.loads(_answer(cluster, "status.json"))
     assert status["site"] == cluster.site
     assert status["link"]["state"] == "connected"
-    assert 0 < status["link"]["roundTripSeconds"] < 5
+    # The event loop's clock counts milliseconds: beside each other both ends may take none.
+    assert 0 <= status["link"]["roundTripSeconds"] < 5
     assert {each["name"] for each in status["certificates"]} >= {"Edge", "Site CA"}
 
 

@@ -43,6 +43,18 @@ def test_a_field_that_only_the_kubelet_has_is_seen() -> None:
     assert summary_differences(_summary(), _summary(rssBytes=1)) == []
 
 
+def test_token_volumes_are_compared_although_each_has_its_own_name() -> None:
+    """A kubelet looks at volumes once a minute: they are there in some runs and not in others."""
+    kubelet, site = _summary(), _summary()
+    kubelet["pods"][0]["volume"] = [{"name": "kube-api-access-abcde", "inodesUsed": 9}]
+    assert len(summary_differences(kubelet, site)) == 2
+    site["pods"][0]["volume"] = [{"name": "kube-api-access-vwxyz", "inodesUsed": 9}]
+    assert summary_differences(kubelet, site) == []
+    site["pods"][0]["volume"][0]["inodesUsed"] = 5
+    path = "pods[p].volume[kube-api-access].inodesUsed"
+    assert summary_differences(kubelet, site) == [Difference(path, "kubelet 9, site 5")]
+
+
 def test_what_may_be_left_out_is_passed_over() -> None:
     """Each has its reason beside it."""
     kubelet = _summary(availableBytes=0)

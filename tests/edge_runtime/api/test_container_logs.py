@@ -9,7 +9,7 @@ import pytest
 
 from edge_runtime.api.container_logs import find_logged_container
 from edge_runtime.api.request import ApiError
-from edge_runtime.logs.cri_log import TimestampParser
+from edge_runtime.logs.log_time import TimestampParser
 from tests.fakes.edge_api import edge_api
 from tests.fakes.edge_pods import pod_json
 from tests.fakes.tunnel_pair import read_all

@@ -77,8 +77,19 @@ def test_a_limit_beyond_all_logs_carries_nanoseconds() -> None:
     query = parse(sinceTime="2026-01-02T03:04:05Z", limitBytes="9000000000000000042")
 
     assert query == LogQuery(since_ns=SECOND_NS + 42)
+    assert query.is_resumed
     alone = parse(limitBytes="9000000000000000042")
     assert alone == LogQuery(limit_bytes=9000000000000000042)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_resumed"),
+    [("2026-01-02T03:04:05Z", False), ("2026-01-02T03:04:05.000000001Z", True)],
+)
+def test_only_a_time_with_nanoseconds_is_where_somebody_was(text: str, is_resumed: bool) -> None:
+    """Seconds counted from now are nowhere in particular: no file is looked through for them."""
+    assert parse(sinceTime=text).is_resumed is is_resumed
+    assert not parse(sinceSeconds="60").is_resumed
 
 
 @pytest.mark.parametrize(

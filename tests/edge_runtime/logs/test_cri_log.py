@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_runtime.logs.cri_log import (
     MAX_RECORD_BYTES,
     LogDecoder,
     LogOptions,
-    TimestampParser,
     count_back,
-    fixed_width,
 )
+from edge_runtime.logs.log_time import fixed_width
 
 TIME = "2026-01-02T03:04:05"
 RECORDS = (
@@ -69,6 +70,26 @@ def test_one_stream() -> None:
 def test_since(since_ns: int, expected: bytes) -> None:
     """Whole lines of this time or later; a line counts by its first part."""
     assert decode(RECORDS, LogOptions(since_ns=since_ns)) == expected
+
+
+def test_since_with_a_clock_that_was_ahead_and_was_set_back() -> None:
+    """One line of the future does not let all that follows through; each has its own time."""
+    seconds = [1, 59, 2, 20, 3, 21]
+    records = "".join(f"2026-01-02T03:04:{at:02}Z stdout F {at}\n" for at in seconds).encode()
+    since_ns = SECOND_NS + 10 * 1_000_000_000
+    assert decode(records, LogOptions(since_ns=since_ns)) == b"59\n20\n21\n"
+    assert decode(records, LogOptions(since_ns=since_ns), piece=7) == b"59\n20\n21\n"
+
+
+def test_a_line_of_parts_is_shown_or_not_as_its_first_part() -> None:
+    """Also where the clock jumps between its parts."""
+    records = (
+        b"2026-01-02T03:04:01Z stdout P a\n2026-01-02T03:04:09Z stdout F b\n"
+        b"2026-01-02T03:04:09Z stdout P c\n2026-01-02T03:04:01Z stdout F d\n"
+    )
+    since_ns = SECOND_NS
+    for piece in (1, 20, 40, 70, 1000):
+        assert decode(records, LogOptions(since_ns=since_ns), piece=piece) == b"cd\n"
 
 
 def test_a_limit_cuts_in_the_middle_and_ends() -> None:
@@ -145,29 +166,6 @@ def test_any_text_comes_back(lines: list[tuple[str, bytes]]) -> None:
     assert decode(file) == b"".join(text + b"\n" for text in texts)
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (b"2026-01-02T03:04:05Z", SECOND_NS),
-        (b"2026-01-02T03:04:05.000000001Z", SECOND_NS + 1),
-        (b"2026-01-02T05:04:05.5+02:00", SECOND_NS + 500_000_000),
-        (b"2026-01-02T03:04:05", None),
-        (b"nonsense", None),
-        (b"", None),
-        (b"\xff", None),
-    ],
-)
-def test_times(text: bytes, expected: int | None) -> None:
-    """Nanoseconds, with the zone of the machine or without."""
-    assert TimestampParser().parse(text) == expected
-
-
-def test_fixed_width_keeps_the_zone() -> None:
-    """As a kubelet prints it."""
-    assert fixed_width(b"2026-01-02T03:04:05.25+02:00") == b"2026-01-02T03:04:05.250000000+02:00"
-    assert fixed_width(b"2026-01-02T03:04:05Z") == b"2026-01-02T03:04:05.000000000Z"
-
-
 @given(tail=st.integers(1, 12), is_unfinished=st.booleans())
 def test_counting_back_finds_the_last_lines(tail: int, is_unfinished: bool) -> None:
     """Lines of several parts count once, an unfinished one too."""
@@ -176,3 +174,79 @@ def test_counting_back_finds_the_last_lines(tail: int, is_unfinished: bool) -> N
     lines = decode(file).splitlines(keepends=True)
     assert decode(file[offset:]) == b"".join(lines[-tail:])
     assert missing == max(tail - len(lines), 0)
+
+
+# Clocks that jump, zones, dates, fractions of any width: what a log may hold, garbage too.
+INSTANTS_NS = st.one_of(
+    st.integers(-3, 3).map(lambda step: SECOND_NS + step),
+    st.integers(-3, 3).map(lambda step: SECOND_NS + step * 100_000_000),
+    st.integers(-100_000, 100_000).map(lambda step: SECOND_NS + step * 1_000_000_000),
+    st.integers(-(10**14), 10**14).map(lambda step: SECOND_NS + step),
+)
+ZONES = st.sampled_from([0, 0, 0, 0, 120, 60, -210])
+
+
+def stamp(time_ns: int, zone_min: int) -> bytes:
+    """Write a time as a runtime does, without zeros at the end of its fraction."""
+    second, ns = divmod(time_ns, 1_000_000_000)
+    local = datetime.fromtimestamp(second + zone_min * 60, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    fraction = f".{ns:09}".rstrip("0").removesuffix(".")
+    hours, minutes = divmod(abs(zone_min), 60)
+    zone = f"{'-' if zone_min < 0 else '+'}{hours:02}:{minutes:02}" if zone_min else "Z"
+    return f"{local}{fraction}{zone}".encode()
+
+
+@st.composite
+def timed_logs(draw: st.DrawFn) -> list[tuple[int | None, str, str, int]]:
+    """Times, streams and tags of records, and their zones; None for what has no time."""
+    zones = st.just(0) if draw(st.booleans()) else ZONES
+    times = INSTANTS_NS if draw(st.booleans()) else st.none() | INSTANTS_NS
+    streams = st.sampled_from(["stdout", "stdout", "stderr"])
+    tags = st.just("F") if draw(st.booleans()) else st.sampled_from("FFP")
+    return draw(st.lists(st.tuples(times, streams, tags, zones), max_size=12))
+
+
+def compared_each(
+    log: list[tuple[int | None, str, str, int]], options: LogOptions
+) -> tuple[bytes, list[bytes]]:
+    """Return such a log, and of each record what is shown when its line's time is compared."""
+    records, shown = [], []
+    open_lines: dict[str, bool] = {}
+    for at, (time_ns, stream, tag, zone_min) in enumerate(log):
+        # A day that is none in the form of one that is.
+        text = b"2026-02-30T99:04:05Z" if time_ns is None else stamp(time_ns, zone_min)
+        records.append(text + f" {stream} {tag} {at} {stream} F\n".encode())
+        is_start = stream not in open_lines
+        is_shown = open_lines.get(stream, False)
+        if is_start:
+            is_late = time_ns is not None and time_ns >= (options.since_ns or 0)
+            is_shown = is_late and options.stream in {None, stream}
+        if is_shown:
+            prefix = fixed_width(text) + b" " if options.timestamps and is_start else b""
+            end = "" if tag == "P" else "\n"
+            shown.append(prefix + f"{at} {stream} F{end}".encode())
+        open_lines.pop(stream, None)
+        if tag == "P":
+            open_lines[stream] = is_shown
+    return b"".join(records), shown
+
+
+@given(
+    log=timed_logs(),
+    since_ns=INSTANTS_NS,
+    piece=st.integers(1, 200) | st.just(1 << 20),
+    timestamps=st.booleans(),
+    stream=st.sampled_from([None, None, "stdout", "stderr"]),
+)
+@settings(max_examples=1000)
+def test_since_is_compared_for_each_line(
+    log: list[tuple[int | None, str, str, int]],
+    since_ns: int,
+    piece: int,
+    timestamps: bool,
+    stream: str | None,
+) -> None:
+    """As a kubelet does, whichever way the clocks went and however the file was read."""
+    options = LogOptions(since_ns=since_ns, timestamps=timestamps, stream=stream)
+    records, shown = compared_each(log, options)
+    assert decode(records, options, piece=piece) == b"".join(shown)

@@ -7,10 +7,13 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge_runtime.logs.cri_log import LogDecoder, LogOptions, TimestampParser
+from edge_runtime.logs.cri_log import LogDecoder, LogOptions
 from edge_runtime.logs.descriptor import LogNotFound, LogReadError
 from edge_runtime.logs.log_chain import MAX_KEPT_FILES, LogChain
+from edge_runtime.logs.log_time import TimestampParser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -86,6 +89,15 @@ def test_since_finds_its_file(log: Path, second: int) -> None:
     """As many lines as asked for, wherever they are."""
     options = LogOptions(since_ns=SECOND_NS + second * 1_000_000_000)
     assert asked(log, options) == lines(*range(second, 16))
+
+
+def test_a_time_that_is_no_whole_second_is_found_by_its_file_too(log: Path) -> None:
+    """`--since=1m` is counted from now: no file is looked through for a line of that nanosecond."""
+    log.with_name("0.log.20260102-030404.gz").write_bytes(gzip.compress(record(1))[:-9])
+    options = LogOptions(since_ns=SECOND_NS + 13 * 1_000_000_000 + 123_456_789)
+    assert asked(log, options) == lines(14, 15)
+    with pytest.raises(LogReadError, match="cut off"):
+        asked(log, LogOptions(since_ns=options.since_ns, is_resumed=True))
 
 
 def test_compressed_files_are_not_expanded_for_what_is_in_others(log: Path) -> None:
@@ -247,5 +259,60 @@ def test_a_follower_goes_on_where_it_was_although_the_clock_was_set_back(
         compress(older)
     last_ns = TimestampParser().parse(f"{JUMPING[at]}Z".encode())
     assert last_ns is not None
-    found = asked(tmp_path / "0.log", LogOptions(since_ns=last_ns + 1))
+    found = asked(tmp_path / "0.log", LogOptions(since_ns=last_ns + 1, is_resumed=True))
     assert found == lines(*range(at + 1, 9))
+
+
+@given(
+    files=st.lists(st.lists(st.integers(0, 59), max_size=6), min_size=1, max_size=4),
+    second=st.integers(0, 60),
+)
+def test_since_finds_each_line_of_all_files_whichever_way_the_clock_went(
+    tmp_path_factory: pytest.TempPathFactory, files: list[list[int]], second: int
+) -> None:
+    """Not only where the first one is: a line of the future may lie in any file."""
+    folder = tmp_path_factory.mktemp("log")
+    for index, seconds in enumerate(files):
+        name = "0.log" if index == len(files) - 1 else f"0.log.20260102-03040{index}"
+        (folder / name).write_bytes(b"".join(map(record, seconds)))
+    options = LogOptions(since_ns=SECOND_NS + second * 1_000_000_000)
+    wanted = [each for seconds in files for each in seconds if each >= second]
+    assert asked(folder / "0.log", options) == lines(*wanted)
+
+
+@given(
+    sizes=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=6),
+    second=st.integers(0, 30),
+    is_resumed=st.booleans(),
+)
+def test_since_in_files_of_any_kind(
+    tmp_path_factory: pytest.TempPathFactory,
+    sizes: list[tuple[int, bool]],
+    second: int,
+    *,
+    is_resumed: bool,
+) -> None:
+    """Compressed or not, empty ones among them, and times that come twice."""
+    folder = tmp_path_factory.mktemp("log")
+    at = 0
+    wanted = []
+    for index, (count, is_compressed) in enumerate(sizes):
+        is_newest = index == len(sizes) - 1
+        path = folder / ("0.log" if is_newest else f"0.log.20260102-03040{index}")
+        numbers = [(at + each) // 2 for each in range(count)]
+        path.write_bytes(b"".join(map(record, numbers)))
+        if is_compressed and not is_newest:
+            compress(path)
+        wanted += [each for each in numbers if each >= second + is_resumed]
+        at += count
+    since_ns = SECOND_NS + second * 1_000_000_000 + is_resumed
+    options = LogOptions(since_ns=since_ns, is_resumed=is_resumed)
+    assert asked(folder / "0.log", options) == lines(*wanted)
+
+
+def test_a_line_of_the_future_in_an_older_file_is_found(log: Path) -> None:
+    """The one that was put aside last is not compressed, and is read."""
+    aside = log.with_name("0.log.20260102-030412")
+    aside.write_bytes(record(8) + record(50) + record(9))
+    options = LogOptions(since_ns=SECOND_NS + 14 * 1_000_000_000)
+    assert asked(log, options) == lines(50, 14, 15)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_runtime.logs import log_file
 from edge_runtime.logs.descriptor import LogReadError
 from edge_runtime.logs.log_file import PIECE_BYTES, LogFile
 
@@ -135,17 +136,19 @@ FIRST_NS = 1767323040_000000000  # 2026-01-02T03:04:00Z
 @pytest.mark.parametrize("width", [10, 5_000, 200_000])
 @pytest.mark.parametrize("second", [0, 240, 241, 300, 479, 480, 900])
 def test_a_time_is_found_without_reading_what_is_before(
-    tmp_path: Path, width: int, second: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, second: int
 ) -> None:
-    """Never behind the first line of that time, and not far before it."""
+    """Never behind the first line of that time, and not far before it, in a file past the limit."""
+    monkeypatch.setattr(log_file, "UNSAMPLED_BYTES", 1_000_000)
     path = tmp_path / "0.log"
     count = max(2_000_000 // width, 40)
     records = [stamped(240 + 240 * at // count, f"{at:x<{width}}") for at in range(count)]
     path.write_bytes(b"".join(records))
     expected = next((at for at in range(count) if 240 + 240 * at // count >= second), count)
     with LogFile(str(path)) as file:
-        file.seek_since(FIRST_NS + (second - 240) * 1_000_000_000)
+        is_found = file.seek_since(FIRST_NS + (second - 240) * 1_000_000_000)
         found = read_all(file)
+    assert is_found or len(found) < 2 * max(1 << 16, width + 100)
     start = sum(map(len, records)) - len(found)
     exact = sum(map(len, records[:expected]))
     assert start <= exact
@@ -153,13 +156,36 @@ def test_a_time_is_found_without_reading_what_is_before(
     assert found[:4] == b"2026"
 
 
-def test_a_clock_that_was_set_back_hides_no_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("limit", [0, 16 << 20])
+def test_a_clock_that_was_set_back_hides_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int
+) -> None:
     """What was written before it was set back is found by its time, and what follows comes too."""
+    monkeypatch.setattr(log_file, "UNSAMPLED_BYTES", limit)
     path = tmp_path / "0.log"
     before = [stamped(second, "x" * 2000) for second in range(600, 800)]
     behind = [stamped(second, "y" * 2000) for second in range(100, 300)]
     path.write_bytes(b"".join(before + behind))
     with LogFile(str(path)) as file:
-        file.seek_since(FIRST_NS + (700 - 240) * 1_000_000_000)
+        assert file.seek_since(FIRST_NS + (700 - 240) * 1_000_000_000)
         found = read_all(file)
     assert b"".join(before[100:] + behind) in found
+
+
+def test_one_line_of_a_clock_that_was_ahead_is_not_passed_over(tmp_path: Path) -> None:
+    """A file of ordinary size is read, whatever the times around are."""
+    path = tmp_path / "0.log"
+    records = [stamped(second, "x" * 2000) for second in range(100, 400)]
+    ahead = stamped(3000, "ahead")
+    path.write_bytes(b"".join([*records[:150], ahead, *records[150:]]))
+    with LogFile(str(path)) as file:
+        assert file.seek_since(FIRST_NS + (2000 - 240) * 1_000_000_000)
+        assert ahead in read_all(file)
+
+
+def test_an_empty_file_has_no_line_of_any_time(tmp_path: Path) -> None:
+    """So the lines of that time are looked for elsewhere."""
+    path = tmp_path / "0.log"
+    path.touch()
+    with LogFile(str(path)) as file:
+        assert not file.seek_since(FIRST_NS)
