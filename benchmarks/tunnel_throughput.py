@@ -14,7 +14,10 @@ from benchmarks.figure import Figure, median_figure
 from benchmarks.tunnel_ends import call, drain, site_pki, tunnel_ends
 from provider.serving.tls import server_context
 from tests.fakes.edge_process import edge_process
+from tunnel.inbox import Inbox
 from tunnel.pipe import MAX_MESSAGE_BYTES
+from tunnel.schedule import MAX_FRAME_BYTES
+from tunnel.stream import READ_BYTES
 
 if TYPE_CHECKING:
     import ssl
@@ -36,7 +39,7 @@ BARE_MESSAGE_BYTES = (MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES - 256)
 async def measure() -> list[Figure]:
     """Return the figures; the kinds take turns, so that a busy moment slows all of them."""
     bare: dict[int, list[float]] = {size: [] for size in BARE_MESSAGE_BYTES}
-    one, eight = [], []
+    one, eight, handed_out = [], [], []
     with site_pki() as pki:
         async with tunnel_ends(pki) as port, bare_websocket(pki) as websocket:
             await _tunnel_mb_per_s(port, streams=1, size=WARM_UP_SIZE)
@@ -45,6 +48,7 @@ async def measure() -> list[Figure]:
                     seen.append(await _bare_mb_per_s(websocket, message_bytes=message_bytes))
                 one.append(await _tunnel_mb_per_s(port, streams=1, size=SIZE))
                 eight.append(await _tunnel_mb_per_s(port, streams=STREAMS, size=SIZE))
+                handed_out.append(await _handed_out_mb_per_s(websocket, readers=STREAMS))
     return [
         median_figure(
             f"tunnel, one stream of {SIZE // MB} MB, mTLS loopback (aim: 0.8)",
@@ -59,6 +63,13 @@ async def measure() -> list[Figure]:
             one,
             unit="MB/s",
             baseline_name="the one stream",
+        ),
+        median_figure(
+            f"tunnel, {STREAMS} streams together, beside bare messages",
+            eight,
+            handed_out,
+            unit="MB/s",
+            baseline_name=f"bare messages, pieces of which go to {STREAMS} readers in turn",
         ),
     ]
 
@@ -123,3 +134,34 @@ async def _bare_mb_per_s(websocket: web.WebSocketResponse, *, message_bytes: int
         assert message.type is WSMsgType.BINARY, message
         received += len(message.data)
     return SIZE / MB / (time.perf_counter() - started)
+
+
+async def _handed_out_mb_per_s(websocket: web.WebSocketResponse, *, readers: int) -> float:
+    """Measure what handing out alone costs: pieces of a frame's size, to whoever's turn it is."""
+    inboxes = [Inbox() for _ in range(readers)]
+    done = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        for inbox in inboxes:
+            tasks.create_task(_drain_inbox(inbox, done))
+        await asyncio.sleep(0)
+        started = time.perf_counter()
+        await websocket.send_str(f"{SIZE} {BARE_MESSAGE_BYTES[1]}")
+        received = turn = 0
+        while received < SIZE:
+            data = memoryview((await websocket.receive()).data)
+            received += len(data)
+            for start in range(0, len(data), MAX_FRAME_BYTES):
+                inboxes[turn % readers].put(data[start : start + MAX_FRAME_BYTES])
+                turn += 1
+        done.set()
+        for inbox in inboxes:
+            inbox.wake()
+    return SIZE / MB / (time.perf_counter() - started)
+
+
+async def _drain_inbox(inbox: Inbox, done: asyncio.Event) -> None:
+    while inbox.size or not done.is_set():
+        if inbox.size:
+            inbox.take(READ_BYTES)
+        else:
+            await inbox.wait()

@@ -22,6 +22,7 @@ from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
 from edge_runtime.uplink.enrolment import Enrolment
 from edge_runtime.uplink.renewal import Renewal
+from tunnel.heap import keep_freed_memory
 from tunnel.session import Limits
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class CloudParts:
 
     async def run(self) -> None:
         """Serve the cloud until cancelled, or until a part fails."""
+        keep_freed_memory()
         async with self._audit.writing(), asyncio.TaskGroup() as loops:
             loops.create_task(self._dialer.run(), name="dialer")
             loops.create_task(self._renewal.run(), name="certificate renewal")

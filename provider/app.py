@@ -45,6 +45,7 @@ from provider.telemetry.lasting_problem import LastingProblem
 from provider.telemetry.logging import configure_logging
 from provider.telemetry.metrics import ProviderMetrics
 from provider.trust.errors import SecretUnavailable, TrustError
+from tunnel.heap import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +75,7 @@ def run_provider(config: Config) -> int:
         StartError: A file or an address of the configuration cannot be used.
     """
     configure_logging(config.log_level)
+    keep_freed_memory()
     try:
         uvloop.run(_run_until_signal(config))
     except StartError:

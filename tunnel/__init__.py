@@ -24,6 +24,7 @@ translation  h2's events as ours (pure)
 frame_receiver  the frames of one message, each to where it belongs (pure)
 protocol    our HTTP/2 profile over h2: bytes in, events out, and back (pure)
 inbox       what has arrived for one reader
+heap        freed memory that stays in the process
 stream      Stream: read, write, half-close, reset, with back-pressure
 slots       how many streams may be open, and who waits
 outbox      what goes into the next message

@@ -34,6 +34,7 @@ from edge_runtime.uplink.credentials import Credentials
 from edge_runtime.uplink.dial import ProviderDial
 from edge_runtime.uplink.dialer import Dialer
 from tunnel.errors import SessionClosed, StreamReset
+from tunnel.heap import keep_freed_memory
 from tunnel.identity import parse_site_name
 from tunnel.metrics import TunnelMetrics
 from tunnel.pipe import MAX_MESSAGE_BYTES
@@ -169,6 +170,7 @@ def main() -> None:
     parser.add_argument("--bare", action="store_true")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
+    keep_freed_memory()
     uvloop.run(_run(arguments))
 
 
