@@ -210,6 +210,9 @@ class DataPath:
     def stop_delivering(self, stream_id: int) -> None:
         """Forget where a stream's payload goes: it has ended, or nobody wants more of it."""
         self._sinks.pop(stream_id, None)
+        inbound = self._inbound.get(stream_id)
+        if inbound is not None:
+            inbound.sink = None
 
     def sink(self, stream_id: int) -> Sink | None:
         """Return where a stream's payload goes, None while nobody has said so."""

@@ -43,6 +43,8 @@ class LogWatch:
             self._inotify = Inotify()
             self._inotify.add_watch(Path(path).parent, _CHANGES)
             self._fd = self._inotify.fd
+            # The library means to, and sets another flag.
+            os.set_blocking(self._fd, False)
         except OSError as exc:
             self.close()
             logger.warning("a log is followed without inotify", extra={"error": str(exc)})

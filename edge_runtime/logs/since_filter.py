@@ -123,8 +123,8 @@ class SinceFilter:
     def _since_in(self, zone: bytes) -> bytes:
         """Return the time that is asked for in a zone, without zeros at the end of its fraction."""
         offset = datetime.fromisoformat(f"1970-01-01T00:00:00{zone.decode('ascii')}").utcoffset()
-        if offset is None:
-            raise ValueError("no zone")
+        if offset is None or offset.microseconds:
+            raise ValueError("no zone of RFC 3339")
         seconds, ns = divmod(self._since_ns, NS_PER_S)
         second = _EPOCH.replace(tzinfo=None) + offset + timedelta(seconds=seconds)
         fraction = f"{ns:0{FRACTION_DIGITS}}".rstrip("0")

@@ -50,13 +50,17 @@ class _Look:
         return self._is_done.is_set()
 
     def start(self) -> None:
-        # A daemon: one that hangs does not keep the process from ending.
-        threading.Thread(target=self._run, name="volume-space", daemon=True).start()
+        try:
+            # A daemon: one that hangs does not keep the process from ending.
+            threading.Thread(target=self._run, name="volume-space", daemon=True).start()
+        except RuntimeError as exc:
+            # The machine starts no more threads. All else is told all the same.
+            self._warn(str(exc))
+            self._is_done.set()
 
     def wait(self, timeout_s: float) -> None:
         if not self._is_done.wait(max(timeout_s, 0.0)):
-            extra = {"path": str(self._path), "reason": "it does not answer"}
-            logger.warning("the space of a volume is not known", extra=extra)
+            self._warn("it does not answer")
 
     def _run(self) -> None:
         try:
@@ -65,10 +69,13 @@ class _Look:
             # Its pod has ended meanwhile.
             self.found = None
         except OSError as exc:
-            extra = {"path": str(self._path), "reason": str(exc)}
-            logger.warning("the space of a volume is not known", extra=extra)
+            self._warn(str(exc))
         finally:
             self._is_done.set()
+
+    def _warn(self, reason: str) -> None:
+        extra = {"path": str(self._path), "reason": reason}
+        logger.warning("the space of a volume is not known", extra=extra)
 
 
 class MountedVolumes:
@@ -98,7 +105,6 @@ class MountedVolumes:
 
         Raises:
             OSError: A pod's own folder cannot be read.
-            RuntimeError: The machine starts no more threads.
         """
         self._hanging = {path: each for path, each in self._hanging.items() if not each.is_done}
         looks: list[tuple[PodFigures, str, _Look]] = []

@@ -99,6 +99,15 @@ async def test_a_cancelled_wait_loses_no_change(log: Path) -> None:
         assert await change(watch) is LogChange.GROWN
 
 
+async def test_the_loop_never_waits_in_the_kernel(log: Path) -> None:
+    """Whatever it is told of the descriptor: a read of nothing returns at once."""
+    with LogWatch(str(log)) as watch:
+        assert await change(watch, SHORT_S) is None
+        assert not os.get_blocking(watch_descriptor())
+        watch._read()
+        assert await change(watch, SHORT_S) is None
+
+
 async def test_closing_lets_go_of_the_kernels_watch(log: Path) -> None:
     """Closing twice is fine."""
     before = len(os.listdir("/proc/self/fd"))

@@ -87,6 +87,16 @@ def test_what_is_not_certain_is_left_to_be_looked_at(odd: bytes) -> None:
         assert not since.are_before(records)
 
 
+def test_a_zone_with_a_fraction_is_compared_one_by_one() -> None:
+    """RFC 3339 has none, but whoever can write into the log folder can."""
+    records = record(b"2026-01-02T03:04:05.5+01:00:00.500000")
+    since = SinceFilter(SECOND_NS)
+    since.expect(records)
+    assert since.whole_lines(records) is None
+    assert not since.includes(b"2026-01-02T03:04:05.5+01:00:00.500000")
+    assert since.includes(b"2026-01-02T03:04:05.5Z")
+
+
 @pytest.mark.parametrize("end", [b"garbage\n", b"2026-13-02T03:04:05Z stdout F x\n", b"\n"])
 def test_nothing_is_certain_where_the_days_are_not(end: bytes) -> None:
     """Neither of garbage at the end nor of garbage at the start."""

@@ -85,3 +85,20 @@ def test_one_that_fails_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFix
     (found,) = MountedVolumes(tmp_path, ask=ask).read([_POD]).values()
     assert [each.name for each in found] == ["share"]
     assert "the space of a volume is not known" in caplog.text
+
+
+def test_a_machine_without_threads_tells_nothing_of_volumes_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And all of them as soon as it has some again."""
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    _make(tmp_path, "kubernetes.io~nfs", "share")
+    volumes = MountedVolumes(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        assert volumes.read([_POD]) == {}
+    assert [vars(each)["reason"] for each in caplog.records] == ["can't start new thread"]
+    assert list(volumes.read([_POD])) == [_POD.uid]
