@@ -17,7 +17,7 @@ from edge_runtime.runtime.cri_security import SecurityConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from edge_runtime.objects.container import Container
+    from edge_runtime.objects.container import Container, ContainerID
     from edge_runtime.objects.pod import Pod
     from edge_runtime.objects.runtime_config import (
         ContainerConfig,
@@ -64,18 +64,22 @@ class VolumeMounts(Protocol):
         ...
 
 
-class ConfigurationProblem(Exception):
-    """A container cannot be asked for.
+class StartError(Exception):
+    """A container could not be started.
 
     Attributes:
         reason: Waiting reason of the API.
-        message: What is wrong.
+        message: What went wrong, in the runtime's words.
+        container_id: What was created nevertheless.
     """
 
-    def __init__(self, *, reason: str, message: str) -> None:
+    def __init__(
+        self, *, reason: str, message: str, container_id: ContainerID | None = None
+    ) -> None:
         super().__init__(reason, message)
         self.reason = reason
         self.message = message
+        self.container_id = container_id
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.message}"
@@ -114,7 +118,7 @@ class ContainerConfiguration:
         pod's end removes.
 
         Raises:
-            ConfigurationProblem: A reference, a volume, an address or the security context of the
+            StartError: A reference, a volume, an address or the security context of the
                 container stands against it.
             StoreError: What a volume is made of cannot be kept.
         """
@@ -137,10 +141,10 @@ class ContainerConfiguration:
             )
             check_words((*config.command, *config.args))
         except ImageError as exc:
-            raise ConfigurationProblem(reason=exc.reason, message=exc.message) from exc
+            raise StartError(reason=exc.reason, message=exc.message) from exc
         except _CONFIG_ERRORS as exc:
             reason = CREATE_CONTAINER_CONFIG_ERROR
-            raise ConfigurationProblem(reason=reason, message=str(exc)) from exc
+            raise StartError(reason=reason, message=str(exc)) from exc
         return config
 
     def ips(self, pod: Pod) -> tuple[str, ...]:
@@ -157,7 +161,7 @@ class ContainerConfiguration:
             return ""
         target = self._cache.get(pod.uid).latest(name)
         if target is None:
-            raise ConfigurationProblem(
+            raise StartError(
                 reason=CREATE_CONTAINER_CONFIG_ERROR,
                 message=f"unable to find target container {name}",
             )

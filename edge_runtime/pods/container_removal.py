@@ -5,14 +5,12 @@ Source: kubernetes pkg/kubelet/kuberuntime/kuberuntime_manager.go ``SyncPod``, s
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Protocol
 
 from edge_runtime.objects.runtime_status import ContainerState
 from edge_runtime.pods.container_reset import ContainerResetter
 from edge_runtime.pods.deferred_cleaning import is_dead
 from edge_runtime.pods.interruption import unless
-from edge_runtime.pods.pod_files import remove_log
 from edge_runtime.pods.pod_termination import StillRunning
 
 if TYPE_CHECKING:
@@ -65,7 +63,6 @@ class ContainerRemover:
         )
         self._cleaning = cleaning
         self._events = events
-        self._settings = settings
 
     async def make_way(
         self, pod: Pod, status: PodRuntimeStatus, actions: PodActions, memory: SyncMemory
@@ -127,13 +124,7 @@ class ContainerRemover:
     async def _remove(self, pod: Pod, container_ids: Iterable[ContainerID]) -> None:
         by_id = {each.id: each for each in self._cache.get(pod.uid).containers}
         for container_id in container_ids:
-            await self._runtime.remove_container(container_id)
-            self._cache.remove(pod.uid, [container_id])
-            dead = by_id.get(container_id)
-            if dead is not None:
-                await asyncio.to_thread(
-                    remove_log, self._settings, pod, dead.name, dead.id, attempt=dead.restart_count
-                )
+            await self._termination.remove_container(pod, container_id, by_id.get(container_id))
 
     async def _remove_sandboxes(self, pod: Pod, actions: PodActions) -> None:
         for sandbox_id in actions.remove_sandboxes:

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from edge_runtime.pods.container_configuration import ConfigurationProblem
+from edge_runtime.pods.container_configuration import StartError
 from edge_runtime.pods.hooks import POST_START_HOOK_ERROR, HookFailed
 from edge_runtime.pods.interruption import outcome_of, unless
 from edge_runtime.pods.pod_files import link_log
@@ -58,27 +58,6 @@ class Inspector(Protocol):
     ) -> ContainerStatus:
         """Return a container's status; raises RuntimeServiceError."""
         ...
-
-
-class StartError(Exception):
-    """A container could not be started.
-
-    Attributes:
-        reason: Waiting reason of the API.
-        message: What went wrong, in the runtime's words.
-        container_id: What was created nevertheless.
-    """
-
-    def __init__(
-        self, *, reason: str, message: str, container_id: ContainerID | None = None
-    ) -> None:
-        super().__init__(reason, message)
-        self.reason = reason
-        self.message = message
-        self.container_id = container_id
-
-    def __str__(self) -> str:
-        return f"{self.reason}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +114,10 @@ class ContainerStarter:
         """
         try:
             # It may wait for what was not told yet; the pod's end does not wait for it.
-            config = await unless(ending, self._config(pod, container, start, sandbox, image))
+            configuring = self._configuration.of(
+                pod, container, attempt=start.attempt, image=image, sandbox=sandbox.config
+            )
+            config = await unless(ending, configuring)
             if config is None or ending.is_set():
                 return None
             container_id = await self._create(pod, container, config, sandbox)
@@ -183,21 +165,6 @@ class ContainerStarter:
                 message=str(exc),
                 container_id=container_id,
             ) from exc
-
-    async def _config(
-        self,
-        pod: Pod,
-        container: Container,
-        start: ContainerStart,
-        sandbox: StartedIn,
-        image: ResolvedImage,
-    ) -> ContainerConfig:
-        try:
-            return await self._configuration.of(
-                pod, container, attempt=start.attempt, image=image, sandbox=sandbox.config
-            )
-        except ConfigurationProblem as exc:
-            raise StartError(reason=exc.reason, message=exc.message) from exc
 
     async def _create(
         self, pod: Pod, container: Container, config: ContainerConfig, sandbox: StartedIn

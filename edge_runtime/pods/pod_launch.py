@@ -13,11 +13,8 @@ from edge_runtime.images.image_manager import ImageError
 from edge_runtime.objects.container import ContainerKind
 from edge_runtime.pod_actions.container_kills import ContainerKill, KillReason
 from edge_runtime.pod_status.container_status import WaitingReason
-from edge_runtime.pods.container_start import (
-    ContainerStarter,
-    StartedIn,
-    StartError,
-)
+from edge_runtime.pods.container_configuration import StartError
+from edge_runtime.pods.container_start import ContainerStarter, StartedIn
 from edge_runtime.pods.hooks import POST_START_HOOK_ERROR
 from edge_runtime.pods.interruption import outcome_of, unless
 

@@ -196,10 +196,22 @@ class PodTermination:
         for each in self._cache.get(pod.uid).containers:
             if each.state is not ContainerState.EXITED:
                 continue
-            await self._runtime.remove_container(each.id)
-            self._cache.remove(pod.uid, [each.id])
+            await self.remove_container(pod, each.id, each)
+
+    async def remove_container(
+        self, pod: Pod, container_id: ContainerID, dead: ContainerStatus | None
+    ) -> None:
+        """Remove a dead container, and its log where its status is known.
+
+        Raises:
+            RuntimeServiceError: The runtime does not answer, or refuses.
+            OSError: The log cannot be removed.
+        """
+        await self._runtime.remove_container(container_id)
+        self._cache.remove(pod.uid, [container_id])
+        if dead is not None:
             await asyncio.to_thread(
-                remove_log, self._settings, pod, each.name, each.id, attempt=each.restart_count
+                remove_log, self._settings, pod, dead.name, dead.id, attempt=dead.restart_count
             )
 
     async def left_on_disk(self) -> list[PodFolders]:
